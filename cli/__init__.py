@@ -1,0 +1,1 @@
+"""The `campaigns` command: one small module a group of commands, no rules of its own."""

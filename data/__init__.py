@@ -1,0 +1,1 @@
+"""Where facts lie: tables, migrations, repositories, features, expectations, channels, samples, templates."""

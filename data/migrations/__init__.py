@@ -1,0 +1,1 @@
+"""Alembic's migrations: an older schema is upgraded, never made anew."""

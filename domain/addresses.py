@@ -1,0 +1,94 @@
+"""E-mail addresses: one canonical form to match by, one keyed hash to look up by.
+
+Mail is always sent to the address as the customer gave it; the canonical form is for matching only.
+"""
+
+import hashlib
+import hmac
+import unicodedata
+
+import idna
+
+# Mailbox groups that publish their own sender rules; all else is judged together as "other".
+_MAILBOX_PROVIDERS = {
+    "gmail.com": "gmail",
+    "googlemail.com": "gmail",
+    "outlook.com": "outlook",
+    "hotmail.com": "outlook",
+    "live.com": "outlook",
+    "msn.com": "outlook",
+    "yahoo.com": "yahoo",
+    "ymail.com": "yahoo",
+    "aol.com": "yahoo",
+    "icloud.com": "icloud",
+    "me.com": "icloud",
+    "mac.com": "icloud",
+}
+_GMAIL = {"gmail.com", "googlemail.com"}
+
+
+class InvalidAddress(ValueError):
+    """The text cannot be an e-mail address; the message says why and never repeats the text."""
+
+
+def canonical(address: str) -> str:
+    """Return the form in which two spellings of one mailbox are equal.
+
+    Domain: IDNA to ASCII, lower case. Local part: NFKC and case folding. Gmail ignores dots and what follows a plus.
+    Raises InvalidAddress. Idempotent: canonical(canonical(x)) == canonical(x).
+    """
+    text = unicodedata.normalize("NFKC", address.strip())
+    local, at, domain = text.rpartition("@")
+    if not at or not local or not domain:
+        raise InvalidAddress("an address needs a name, one @ and a domain")
+    if any(character.isspace() or not character.isprintable() for character in text):
+        raise InvalidAddress("an address holds no spaces or control characters")
+    if "@" in local or len(local) > 64:  # noqa: PLR2004 - RFC 5321
+        raise InvalidAddress("the part before the @ holds a second @ or is longer than 64 characters")
+    domain = _ascii_domain(domain)
+    local = unicodedata.normalize("NFKC", local.casefold())
+    if domain in _GMAIL:
+        local = local.partition("+")[0].replace(".", "") or local
+        domain = "gmail.com"
+    return f"{local}@{domain}"
+
+
+def _ascii_domain(domain: str) -> str:
+    try:
+        encoded = domain.lower() if domain.isascii() else idna.encode(domain, uts46=True).decode()
+    except idna.IDNAError as error:
+        raise InvalidAddress("the domain is not a valid internationalised name") from error
+    labels = encoded.split(".")
+    if len(labels) < 2 or not all(_is_label(label) for label in labels):  # noqa: PLR2004 - a name and a top level
+        raise InvalidAddress("the domain needs at least two labels of letters, digits and dashes")
+    return encoded
+
+
+def _is_label(label: str) -> bool:
+    plain = label.replace("-", "")
+    return 0 < len(label) <= 63 and plain.isalnum() and label[0] != "-" and label[-1] != "-"  # noqa: PLR2004 - RFC 1035
+
+
+def is_valid(address: str | None) -> bool:
+    """Say whether the text can be mailed at all."""
+    try:
+        return address is not None and bool(canonical(address))
+    except InvalidAddress:
+        return False
+
+
+def address_hash(address: str, pepper: str) -> str:
+    """HMAC-SHA256 of the canonical address as 64 hex digits: the key of suppressions and look-ups."""
+    return hmac.new(pepper.encode(), canonical(address).encode(), hashlib.sha256).hexdigest()
+
+
+def mailbox_provider(address: str) -> str:
+    """Name the group whose rules govern this mailbox: gmail, outlook, yahoo, icloud or other."""
+    domain = address.rpartition("@")[2].lower()
+    return _MAILBOX_PROVIDERS.get(domain, "other")
+
+
+def masked(address: str) -> str:
+    """Show enough to recognise a row and too little to write to it: a***@e***.com."""
+    local, _, domain = address.rpartition("@")
+    return f"{local[:1]}***@{domain[:1]}***.{domain.rpartition('.')[2]}"

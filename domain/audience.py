@@ -1,0 +1,42 @@
+"""The audience: every member of the segment, planned or left out with exactly one reason."""
+
+from enum import StrEnum
+
+
+class SkipReason(StrEnum):
+    """Why a member of the segment gets no mail; the first that applies, in this order, is the one named."""
+
+    NO_ADDRESS = "no_address"
+    INVALID_ADDRESS = "invalid_address"
+    SUPPRESSED_ERASED = "suppressed_erased"
+    SUPPRESSED_COMPLAINT = "suppressed_complaint"
+    SUPPRESSED_HARD_BOUNCE = "suppressed_hard_bounce"
+    SUPPRESSED_INVALID = "suppressed_invalid"
+    SUPPRESSED_UNSUBSCRIBE = "suppressed_unsubscribe"
+    SUPPRESSED_MANUAL = "suppressed_manual"
+    SUPPRESSED_SOFT_LIMIT = "suppressed_soft_limit"
+    NO_CONSENT = "no_consent"
+    CONSENT_WITHDRAWN = "consent_withdrawn"
+    FREQUENCY_CAP = "frequency_cap"
+    DUPLICATE_ADDRESS = "duplicate_address"
+    HOLDOUT = "holdout"
+    OVER_LIMIT = "over_limit"
+
+
+SENTENCE = {
+    SkipReason.NO_ADDRESS: "has no e-mail address",
+    SkipReason.INVALID_ADDRESS: "the address cannot exist",
+    SkipReason.SUPPRESSED_ERASED: "asked to be erased",
+    SkipReason.SUPPRESSED_COMPLAINT: "reported an earlier mail as spam",
+    SkipReason.SUPPRESSED_HARD_BOUNCE: "the mailbox does not exist any more",
+    SkipReason.SUPPRESSED_INVALID: "an ESP refused the address as invalid",
+    SkipReason.SUPPRESSED_UNSUBSCRIBE: "unsubscribed",
+    SkipReason.SUPPRESSED_MANUAL: "was suppressed by hand",
+    SkipReason.SUPPRESSED_SOFT_LIMIT: "too many mails in a row did not get through",
+    SkipReason.NO_CONSENT: "never agreed to marketing mail",
+    SkipReason.CONSENT_WITHDRAWN: "withdrew the agreement to marketing mail",
+    SkipReason.FREQUENCY_CAP: "got enough marketing mail lately",
+    SkipReason.DUPLICATE_ADDRESS: "shares the mailbox with another customer in this audience",
+    SkipReason.HOLDOUT: "is held out, so that the effect can be measured",
+    SkipReason.OVER_LIMIT: "the limit of this run was reached first",
+}

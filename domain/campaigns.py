@@ -1,0 +1,120 @@
+"""A campaign run: its states, and which may follow which."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class RunStatus(StrEnum):
+    """Where a run is; the ledger keeps it, never Prefect."""
+
+    CREATED = "created"
+    STOPPED = "stopped"  # a gate failed: nothing was sent
+    FROZEN = "frozen"
+    PREVIEWED = "previewed"  # the end of a dry run
+    AWAITING_APPROVAL = "awaiting_approval"
+    REJECTED = "rejected"
+    APPROVED = "approved"
+    DISPATCHING = "dispatching"
+    PAUSED = "paused"
+    DISPATCHED = "dispatched"  # no batch is open any more; events still come in
+    SETTLED = "settled"
+    CANCELLED = "cancelled"
+
+
+NEXT: dict[RunStatus, frozenset[RunStatus]] = {
+    RunStatus.CREATED: frozenset({RunStatus.STOPPED, RunStatus.FROZEN, RunStatus.CANCELLED}),
+    RunStatus.FROZEN: frozenset(
+        {
+            RunStatus.STOPPED,
+            RunStatus.PREVIEWED,
+            RunStatus.AWAITING_APPROVAL,
+            RunStatus.APPROVED,
+            RunStatus.CANCELLED,
+        }
+    ),
+    RunStatus.AWAITING_APPROVAL: frozenset({RunStatus.APPROVED, RunStatus.REJECTED, RunStatus.CANCELLED}),
+    RunStatus.APPROVED: frozenset({RunStatus.DISPATCHING, RunStatus.CANCELLED}),
+    RunStatus.DISPATCHING: frozenset({RunStatus.PAUSED, RunStatus.DISPATCHED, RunStatus.CANCELLED}),
+    RunStatus.PAUSED: frozenset({RunStatus.DISPATCHING, RunStatus.CANCELLED}),
+    RunStatus.DISPATCHED: frozenset({RunStatus.SETTLED}),
+    RunStatus.STOPPED: frozenset(),
+    RunStatus.PREVIEWED: frozenset(),
+    RunStatus.REJECTED: frozenset(),
+    RunStatus.SETTLED: frozenset(),
+    RunStatus.CANCELLED: frozenset(),
+}
+
+
+class IllegalTransition(RuntimeError):
+    """A run was asked to go where its state does not lead."""
+
+
+def check_transition(before: RunStatus, after: RunStatus) -> None:
+    """Raise IllegalTransition unless `after` may follow `before`."""
+    if after not in NEXT[before]:
+        raise IllegalTransition(f"a run that is {before} cannot become {after}")
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who the mail is from."""
+
+    email: str
+    name: str
+    reply_to: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """What a marketer asked for."""
+
+    account_id: str
+    campaign: str
+    segment: str
+    template: str
+    provider: str
+    subject: str | None
+    sender: Sender
+    live: bool
+    limit: int | None
+    holdout_percent: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution of a campaign, as the ledger holds it."""
+
+    id: str
+    plan: RunPlan
+    status: RunStatus
+    flow_run_id: str | None
+    definition_hash: str | None
+    feature_watermark: datetime | None
+    validation: dict[str, Any] | None
+    members: int | None
+    planned: int | None
+    skipped: dict[str, int] | None
+    stop_reason: str | None
+    created_at: datetime
+    frozen_at: datetime | None
+    dispatch_started_at: datetime | None
+    dispatched_at: datetime | None
+    settled_at: datetime | None
+    expires_at: datetime | None
+
+
+def message_id(run_id: str, ordinal: int) -> str:
+    """The opaque name of one message, the only one an ESP learns."""
+    return f"{run_id}.{ordinal}"
+
+
+def parse_message_id(text: str) -> tuple[str, int] | None:
+    """Run and ordinal of a message id, or None where the text is none of ours."""
+    run_id, dot, ordinal = text.partition(".")
+    # Ten digits: an ordinal never needs more, and a longer one would not fit the column.
+    if not dot or not run_id or not ordinal.isascii() or not ordinal.isdigit() or len(ordinal) > 9:  # noqa: PLR2004
+        return None
+    return run_id, int(ordinal)

@@ -1,0 +1,34 @@
+"""Consent: the customer's permission, as an append-only history from which the present state is folded."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class ConsentStatus(StrEnum):
+    """What the customer said; silence is no consent."""
+
+    GRANTED = "granted"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """One statement of a customer about marketing mail."""
+
+    status: ConsentStatus
+    basis: str
+    source: str
+    wording: str
+    occurred_at: datetime
+
+
+def is_granted(history: Iterable[Consent]) -> bool:
+    """Fold a history: the newest statement decides, and of two at one instant the withdrawal."""
+    newest = max(
+        history,
+        key=lambda consent: (consent.occurred_at, consent.status is ConsentStatus.WITHDRAWN),
+        default=None,
+    )
+    return newest is not None and newest.status is ConsentStatus.GRANTED

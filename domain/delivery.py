@@ -1,0 +1,182 @@
+"""Delivery events in our words, and the lattice that folds them: any order, any repetition, same state."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum, IntFlag, StrEnum
+
+
+class EventKind(StrEnum):
+    """What an ESP told us. `dropped`: the ESP took it and then refused to hand it on."""
+
+    PROCESSED = "processed"
+    DEFERRED = "deferred"
+    DELIVERED = "delivered"
+    BOUNCED = "bounced"
+    DROPPED = "dropped"
+    COMPLAINED = "complained"
+    UNSUBSCRIBED = "unsubscribed"
+    OPENED = "opened"
+    CLICKED = "clicked"
+    UNKNOWN = "unknown"
+
+
+class BounceClass(StrEnum):
+    """What a refusal means for the address."""
+
+    HARD = "hard"
+    SOFT = "soft"
+    BLOCK = "block"
+    UNDETERMINED = "undetermined"
+
+
+class Fault(StrEnum):
+    """Whose fault a refusal is; only the recipient's suppresses a person."""
+
+    RECIPIENT = "recipient"
+    SENDER = "sender"
+    CONTENT = "content"
+    PROVIDER = "provider"
+    UNKNOWN = "unknown"
+
+
+class Severity(IntEnum):
+    """Bounce classes as numbers: of two that contradict each other the larger one is kept."""
+
+    NONE = 0
+    UNDETERMINED = 1
+    SOFT = 2
+    BLOCK = 3
+    HARD = 4
+
+
+SEVERITY = {
+    None: Severity.NONE,
+    BounceClass.UNDETERMINED: Severity.UNDETERMINED,
+    BounceClass.SOFT: Severity.SOFT,
+    BounceClass.BLOCK: Severity.BLOCK,
+    BounceClass.HARD: Severity.HARD,
+}
+
+
+class Seen(IntFlag):
+    """One bit a fact; the join of two states is their bitwise or."""
+
+    NOTHING = 0
+    PROCESSED = 1
+    DEFERRED = 2
+    DELIVERED = 4
+    BOUNCED = 8
+    DROPPED = 16
+    COMPLAINED = 32
+    UNSUBSCRIBED = 64
+    OPENED = 128
+    OPENED_HUMAN = 256
+    CLICKED = 512
+
+
+_BIT = {
+    EventKind.PROCESSED: Seen.PROCESSED,
+    EventKind.DEFERRED: Seen.DEFERRED,
+    EventKind.DELIVERED: Seen.DELIVERED,
+    EventKind.BOUNCED: Seen.BOUNCED,
+    EventKind.DROPPED: Seen.DROPPED,
+    EventKind.COMPLAINED: Seen.COMPLAINED,
+    EventKind.UNSUBSCRIBED: Seen.UNSUBSCRIBED,
+    EventKind.CLICKED: Seen.CLICKED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryEvent:
+    """One normalised fact. `address` is used to correlate and suppress, and is never stored with the event."""
+
+    provider: str
+    kind: EventKind
+    occurred_at: datetime
+    message_id: str | None = None
+    attempt_id: str | None = None
+    address: str | None = None
+    provider_event_id: str | None = None
+    provider_message_id: str | None = None
+    bounce_class: BounceClass | None = None
+    fault: Fault | None = None
+    detail: str | None = None
+    machine: bool = False
+    url: str | None = None
+    client: str | None = None  # user agent and ip, to tell two opens of one second apart
+    suppresses: str | None = None  # a suppression reason that the ESP states by this event
+
+    @property
+    def dedupe_key(self) -> str:
+        """The same for every repetition, also where the ESP changed its own event id (seen at SendGrid)."""
+        who = self.message_id or self.address or self.provider_event_id or ""
+        parts = (self.provider, who, self.kind, self.occurred_at.isoformat(), self.url or "", self.client or "")
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableEvent:
+    """An element that is no event; `reason` holds no address."""
+
+    position: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryState:
+    """What happened to one message: flags, worst bounce, and the first time of each thing that is reported."""
+
+    seen: Seen = Seen.NOTHING
+    severity: Severity = Severity.NONE
+    fault: Fault | None = None
+    delivered_at: datetime | None = None
+    bounced_at: datetime | None = None
+    opened_at: datetime | None = None
+    human_opened_at: datetime | None = None
+    clicked_at: datetime | None = None
+    complained_at: datetime | None = None
+    unsubscribed_at: datetime | None = None
+
+
+def state_of(event: DeliveryEvent) -> DeliveryState:
+    """The state that one event alone proves."""
+    at = event.occurred_at
+    if event.kind is EventKind.OPENED:
+        if event.machine:
+            return DeliveryState(seen=Seen.OPENED, opened_at=at)
+        return DeliveryState(seen=Seen.OPENED | Seen.OPENED_HUMAN, opened_at=at, human_opened_at=at)
+    bit = _BIT.get(event.kind, Seen.NOTHING)
+    return DeliveryState(
+        seen=bit,
+        severity=SEVERITY[event.bounce_class] if bit & (Seen.BOUNCED | Seen.DROPPED) else Severity.NONE,
+        fault=event.fault,
+        delivered_at=at if bit & Seen.DELIVERED else None,
+        bounced_at=at if bit & (Seen.BOUNCED | Seen.DROPPED) else None,
+        clicked_at=at if bit & Seen.CLICKED else None,
+        complained_at=at if bit & Seen.COMPLAINED else None,
+        unsubscribed_at=at if bit & Seen.UNSUBSCRIBED else None,
+    )
+
+
+def join(a: DeliveryState, b: DeliveryState) -> DeliveryState:
+    """Least upper bound: commutative, associative, idempotent."""
+    worse = max((a.severity, a.fault or ""), (b.severity, b.fault or ""))
+    return DeliveryState(
+        seen=a.seen | b.seen,
+        severity=worse[0],
+        fault=Fault(worse[1]) if worse[1] else None,
+        delivered_at=_first(a.delivered_at, b.delivered_at),
+        bounced_at=_first(a.bounced_at, b.bounced_at),
+        opened_at=_first(a.opened_at, b.opened_at),
+        human_opened_at=_first(a.human_opened_at, b.human_opened_at),
+        clicked_at=_first(a.clicked_at, b.clicked_at),
+        complained_at=_first(a.complained_at, b.complained_at),
+        unsubscribed_at=_first(a.unsubscribed_at, b.unsubscribed_at),
+    )
+
+
+def _first(a: datetime | None, b: datetime | None) -> datetime | None:
+    if a is None or b is None:
+        return a or b
+    return min(a, b)

@@ -1,0 +1,33 @@
+"""Dispatch: claim, commit, send, record. The order of these lines is the exactly-once promise."""
+
+from dataclasses import dataclass
+
+from domain import ledger, ports
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What one worker did: batches by outcome, and why it stopped early, if it did."""
+
+    batches: dict[str, int]
+    messages: int
+    stopped_by: str | None = None
+
+
+def drain(run_id: str, *, book: ports.Ledger, mailer: ports.Mailer, worker: str, provider: str) -> Tally:
+    """Send batch after batch until none can be claimed now, or the ESP refuses us altogether."""
+    batches: dict[str, int] = {}
+    messages = 0
+    while (batch := book.claim(run_id, worker=worker, provider=provider)) is not None:
+        outcome = mailer.send(batch)
+        kind: str = outcome.kind
+        try:
+            book.record(batch, outcome)
+        except ledger.LeaseLost:
+            # The sweep owns the batch now; what we know of it comes back as an event or it is held.
+            kind = "lease_lost"
+        batches[kind] = batches.get(kind, 0) + 1
+        messages += len(batch)
+        if outcome.stop_provider:
+            return Tally(batches, messages, stopped_by=outcome.detail)
+    return Tally(batches, messages)

@@ -1,0 +1,109 @@
+"""The ledger's states and the one table from what a wire said to what becomes of a batch.
+
+Sources: shared/DESIGN.md section 4; the outcome table of facts/reliability.md section 2.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+class BatchState(StrEnum):
+    """Where a batch is. A batch that was split lives on in its two halves and is not counted itself."""
+
+    PLANNED = "planned"
+    INFLIGHT = "inflight"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    SUPPRESSED = "suppressed"  # every message in it was suppressed at the claim
+    UNKNOWN = "unknown"
+    HELD = "held"  # possibly sent; never sent again
+    EXPIRED = "expired"
+    SPLIT = "split"
+
+
+NEXT: dict[BatchState, frozenset[BatchState]] = {
+    BatchState.PLANNED: frozenset({BatchState.INFLIGHT, BatchState.SUPPRESSED, BatchState.EXPIRED}),
+    BatchState.INFLIGHT: frozenset(
+        {
+            BatchState.ACCEPTED,
+            BatchState.REJECTED,
+            BatchState.SPLIT,
+            BatchState.PLANNED,
+            BatchState.UNKNOWN,
+        }
+    ),
+    BatchState.UNKNOWN: frozenset({BatchState.ACCEPTED, BatchState.PLANNED, BatchState.HELD}),
+    BatchState.ACCEPTED: frozenset(),
+    BatchState.REJECTED: frozenset(),
+    BatchState.SUPPRESSED: frozenset(),
+    BatchState.HELD: frozenset(),
+    BatchState.EXPIRED: frozenset(),
+    BatchState.SPLIT: frozenset(),
+}
+OPEN = frozenset({BatchState.PLANNED, BatchState.INFLIGHT, BatchState.UNKNOWN})
+
+
+class MessageState(StrEnum):
+    """What can happen to one message apart from its batch; only such exceptions are written."""
+
+    SUPPRESSED = "suppressed"
+    REJECTED = "rejected"
+
+
+class OutcomeKind(StrEnum):
+    """What is known after a request to an ESP."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"  # the ESP took none of it, and would not another time
+    NOT_SENT = "not_sent"  # certainly: it may go again, later or elsewhere
+    UNKNOWN = "unknown"  # it may have gone out: nobody sends it again without proof
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One answer for one batch. `detail` is for people and holds no address."""
+
+    kind: OutcomeKind
+    detail: str = ""
+    status: int | None = None
+    provider_reference: str | None = None
+    retry_after: timedelta | None = None
+    stop_provider: bool = False  # 401, 403: no further request makes sense until somebody mends the configuration
+
+
+class LeaseLost(RuntimeError):
+    """The worker was paused past its lease: somebody else decides about the batch now."""
+
+
+def state_after(outcome: OutcomeKind, size: int) -> BatchState:
+    """Say what becomes of an inflight batch of `size` messages. A refused batch is halved down to the culprit."""
+    if outcome is OutcomeKind.REJECTED:
+        return BatchState.REJECTED if size == 1 else BatchState.SPLIT
+    return {
+        OutcomeKind.ACCEPTED: BatchState.ACCEPTED,
+        OutcomeKind.NOT_SENT: BatchState.PLANNED,
+        OutcomeKind.UNKNOWN: BatchState.UNKNOWN,
+    }[outcome]
+
+
+# Doubling from two seconds to a minute: a 429 clears within seconds, an outage within the run's window.
+_FIRST_DELAY = timedelta(seconds=2)
+_LONGEST_DELAY = timedelta(minutes=1)
+
+
+def retry_at(now: datetime, attempts: int, retry_after: timedelta | None) -> datetime:
+    """When a batch that was certainly not sent may be claimed again; the ESP's own word goes first."""
+    doubled = _FIRST_DELAY * 2 ** min(attempts - 1, 5)
+    return now + (retry_after if retry_after is not None else min(doubled, _LONGEST_DELAY))
+
+
+def halves(first: int, last: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Cut a range of ordinals (inclusive) of at least two in two."""
+    middle = (first + last) // 2
+    return (first, middle), (middle + 1, last)
+
+
+def ranges(planned: int, batch_size: int) -> list[tuple[int, int]]:
+    """Cut ordinals 0 … planned-1 into contiguous ranges (inclusive) of at most `batch_size`."""
+    return [(first, min(first + batch_size, planned) - 1) for first in range(0, planned, batch_size)]

@@ -1,0 +1,1 @@
+"""The HTTP door: webhooks, unsubscribing, campaign pages."""

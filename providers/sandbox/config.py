@@ -1,0 +1,15 @@
+"""The sandbox ESP's settings."""
+
+from pydantic import BaseModel, Field, SecretStr
+
+
+class SandboxConfig(BaseModel):
+    """Where the sandbox listens, what it remembers, and how its recipients behave."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8025, ge=1, le=65535)
+    api_key: SecretStr = Field(SecretStr("SG.sandbox"), description="the key that requests must carry")
+    store: str = Field("var/sandbox.db", description="SQLite file of what it accepted and which events are due")
+    webhook_url: str | None = Field(None, description="where signed events are posted; none: events stay queryable")
+    seed: int = Field(1, description="with the same seed the same messages meet the same fate")
+    event_delay_seconds: float = Field(2.0, ge=0, description="mean time from acceptance to a message's events")

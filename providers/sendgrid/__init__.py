@@ -1,0 +1,1 @@
+"""SendGrid, to the letter of its v3 API."""

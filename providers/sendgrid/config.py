@@ -1,0 +1,18 @@
+"""SendGrid's settings."""
+
+from pydantic import BaseModel, Field, SecretStr
+
+
+class SendGridConfig(BaseModel):
+    """One SendGrid account. The sandbox ESP speaks the same API under another base URL and key."""
+
+    api_key: SecretStr | None = Field(None, description="API key with the scopes mail.send and suppression.read")
+    base_url: str = Field("https://api.sendgrid.com", description="https://api.eu.sendgrid.com for EU accounts")
+    webhook_public_keys: list[str] = Field(
+        [], description="base64 DER keys of the signed event webhook; two while a key is rotated"
+    )
+    connect_timeout_seconds: float = Field(5.0, gt=0)
+    read_timeout_seconds: float = Field(30.0, gt=0, description="a request that takes longer has an unknown outcome")
+    concurrency: int = Field(8, ge=1, le=64, description="requests under way at once")
+    validate_only: bool = Field(False, description="SendGrid's own sandbox mode: checked, answered 200, never sent")
+    asm_group_id: int | None = Field(None, description="unsubscribe group, if the account uses them")

@@ -1,0 +1,1 @@
+"""Who: the data team's room. A registry, and one theme a file."""

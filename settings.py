@@ -1,0 +1,60 @@
+"""The only reader of the environment: composes the config models that the rooms own.
+
+Every variable is `OMS_<GROUP>_<NAME>`, in upper case; .env.example lists all of them.
+"""
+
+from functools import lru_cache
+
+from pydantic import BaseModel, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from data.config import DatabaseConfig, PrivacyConfig
+from domain.policy import SendingPolicy
+from gateway.config import GatewayConfig
+from providers.sandbox.config import SandboxConfig
+from providers.sendgrid.config import SendGridConfig
+
+
+class MailchimpConfig(BaseModel):
+    """Mailchimp's account."""
+
+    api_key: SecretStr | None = Field(None, description="API key, ending in its data centre (-us21)")
+
+
+class PrefectConfig(BaseModel):
+    """Where Prefect's server listens when `campaigns up` starts it."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(4200, ge=1, le=65535)
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+
+class Settings(BaseSettings):
+    """All settings of one installation."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="OMS_",
+        env_nested_delimiter="_",
+        env_nested_max_split=1,
+        env_file=".env",
+        extra="ignore",
+    )
+
+    account: str = Field("main", description="the account that commands and flows work on unless told otherwise")
+    database: DatabaseConfig = DatabaseConfig()
+    privacy: PrivacyConfig
+    sending: SendingPolicy = SendingPolicy()
+    gateway: GatewayConfig = GatewayConfig()
+    sendgrid: SendGridConfig = SendGridConfig()
+    sandbox: SandboxConfig = SandboxConfig()
+    mailchimp: MailchimpConfig = MailchimpConfig()
+    prefect: PrefectConfig = PrefectConfig()
+
+
+@lru_cache(maxsize=1)
+def load() -> Settings:
+    """Read the environment and .env once a process. Raises pydantic's ValidationError naming what is missing."""
+    return Settings()

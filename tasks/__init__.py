@@ -1,0 +1,1 @@
+"""One step that may be retried alone: wire, call, log, return something small."""
