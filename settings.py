@@ -5,20 +5,14 @@ Every variable is `OMS_<GROUP>_<NAME>`, in upper case; .env.example lists all of
 
 from functools import lru_cache
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from data.config import DatabaseConfig, PrivacyConfig
+from data.config import DatabaseConfig, PrivacyConfig, ShopConfig
 from domain.policy import SendingPolicy
 from gateway.config import GatewayConfig
 from providers.sandbox.config import SandboxConfig
 from providers.sendgrid.config import SendGridConfig
-
-
-class MailchimpConfig(BaseModel):
-    """Mailchimp's account."""
-
-    api_key: SecretStr | None = Field(None, description="API key, ending in its data centre (-us21)")
 
 
 class PrefectConfig(BaseModel):
@@ -30,6 +24,10 @@ class PrefectConfig(BaseModel):
     @property
     def url(self) -> str:
         return f"http://{self.host}:{self.port}"
+
+    @property
+    def api_url(self) -> str:
+        return f"{self.url}/api"
 
 
 class Settings(BaseSettings):
@@ -44,13 +42,13 @@ class Settings(BaseSettings):
     )
 
     account: str = Field("main", description="the account that commands and flows work on unless told otherwise")
+    shop: ShopConfig = ShopConfig()
     database: DatabaseConfig = DatabaseConfig()
     privacy: PrivacyConfig
     sending: SendingPolicy = SendingPolicy()
     gateway: GatewayConfig = GatewayConfig()
     sendgrid: SendGridConfig = SendGridConfig()
     sandbox: SandboxConfig = SandboxConfig()
-    mailchimp: MailchimpConfig = MailchimpConfig()
     prefect: PrefectConfig = PrefectConfig()
 
 
@@ -58,3 +56,13 @@ class Settings(BaseSettings):
 def load() -> Settings:
     """Read the environment and .env once a process. Raises pydantic's ValidationError naming what is missing."""
     return Settings()
+
+
+def names() -> list[str]:
+    """Every environment variable that is read, for .env.example and its test."""
+    found = []
+    for group, field in Settings.model_fields.items():
+        inner = field.annotation
+        members = getattr(inner, "model_fields", None) or getattr(inner, "__dataclass_fields__", None)
+        found += [f"{group}_{member}" for member in members] if members else [group]
+    return [f"OMS_{name}".upper() for name in found]

@@ -12,5 +12,16 @@ class DatabaseConfig(BaseModel):
 class PrivacyConfig(BaseModel):
     """Secrets by which addresses are looked up and links are signed. Losing the pepper loses all suppressions."""
 
-    pepper: SecretStr = Field(description="key of the address hash; 32 random characters or more, never changed")
-    link_key: SecretStr = Field(description="key of the unsubscribe links; 32 random characters or more")
+    pepper: SecretStr = Field(min_length=32, description="key of the address hash; 32 random characters or more, never changed")
+    link_key: SecretStr = Field(min_length=32, description="key of the unsubscribe links; 32 random characters or more")
+
+
+class ShopConfig(BaseModel):
+    """The account that `campaigns up` makes on its first start; afterwards the database is the truth."""
+
+    name: str = Field("My Shop", description="as customers know it")
+    currency: str = Field("EUR", description="ISO 4217; revenue is reckoned in it")
+    timezone: str = "Europe/Berlin"
+    postal_address: str = Field("1 Market Street, 12345 Town", description="stands in every mail, as the law asks")
+    sender_email: str = "news@shop.example.com"
+    sender_name: str = "My Shop"

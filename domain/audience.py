@@ -6,9 +6,9 @@ from enum import StrEnum
 class SkipReason(StrEnum):
     """Why a member of the segment gets no mail; the first that applies, in this order, is the one named."""
 
+    SUPPRESSED_ERASED = "suppressed_erased"
     NO_ADDRESS = "no_address"
     INVALID_ADDRESS = "invalid_address"
-    SUPPRESSED_ERASED = "suppressed_erased"
     SUPPRESSED_COMPLAINT = "suppressed_complaint"
     SUPPRESSED_HARD_BOUNCE = "suppressed_hard_bounce"
     SUPPRESSED_INVALID = "suppressed_invalid"

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum, IntFlag, StrEnum
 
+from domain.suppression import Reason
+
 
 class EventKind(StrEnum):
     """What an ESP told us. `dropped`: the ESP took it and then refused to hand it on."""
@@ -85,6 +87,7 @@ _BIT = {
     EventKind.UNSUBSCRIBED: Seen.UNSUBSCRIBED,
     EventKind.CLICKED: Seen.CLICKED,
 }
+_OPENED_BY_HUMAN = Seen.OPENED | Seen.OPENED_HUMAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,16 @@ class DeliveryEvent:
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
+def standing_refusal(event: DeliveryEvent) -> Reason | None:
+    """The suppression that this event calls for.
+
+    Of bounces only a hard one does: a full mailbox empties again, and a block is the sender's trouble.
+    """
+    if event.suppresses is None or (event.kind is EventKind.BOUNCED and event.bounce_class is not BounceClass.HARD):
+        return None
+    return Reason(event.suppresses)
+
+
 @dataclass(frozen=True, slots=True)
 class UnreadableEvent:
     """An element that is no event; `reason` holds no address."""
@@ -141,21 +154,21 @@ class DeliveryState:
 
 def state_of(event: DeliveryEvent) -> DeliveryState:
     """The state that one event alone proves."""
-    at = event.occurred_at
-    if event.kind is EventKind.OPENED:
+    at, kind = event.occurred_at, event.kind
+    if kind is EventKind.OPENED:
         if event.machine:
             return DeliveryState(seen=Seen.OPENED, opened_at=at)
-        return DeliveryState(seen=Seen.OPENED | Seen.OPENED_HUMAN, opened_at=at, human_opened_at=at)
-    bit = _BIT.get(event.kind, Seen.NOTHING)
+        return DeliveryState(seen=_OPENED_BY_HUMAN, opened_at=at, human_opened_at=at)
+    failed = kind is EventKind.BOUNCED or kind is EventKind.DROPPED
     return DeliveryState(
-        seen=bit,
-        severity=SEVERITY[event.bounce_class] if bit & (Seen.BOUNCED | Seen.DROPPED) else Severity.NONE,
+        seen=_BIT.get(kind, Seen.NOTHING),
+        severity=SEVERITY[event.bounce_class] if failed else Severity.NONE,
         fault=event.fault,
-        delivered_at=at if bit & Seen.DELIVERED else None,
-        bounced_at=at if bit & (Seen.BOUNCED | Seen.DROPPED) else None,
-        clicked_at=at if bit & Seen.CLICKED else None,
-        complained_at=at if bit & Seen.COMPLAINED else None,
-        unsubscribed_at=at if bit & Seen.UNSUBSCRIBED else None,
+        delivered_at=at if kind is EventKind.DELIVERED else None,
+        bounced_at=at if failed else None,
+        clicked_at=at if kind is EventKind.CLICKED else None,
+        complained_at=at if kind is EventKind.COMPLAINED else None,
+        unsubscribed_at=at if kind is EventKind.UNSUBSCRIBED else None,
     )
 
 

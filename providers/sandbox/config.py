@@ -10,6 +10,15 @@ class SandboxConfig(BaseModel):
     port: int = Field(8025, ge=1, le=65535)
     api_key: SecretStr = Field(SecretStr("SG.sandbox"), description="the key that requests must carry")
     store: str = Field("var/sandbox.db", description="SQLite file of what it accepted and which events are due")
-    webhook_url: str | None = Field(None, description="where signed events are posted; none: events stay queryable")
+    webhook_url: str | None = Field(
+        None, pattern="^https?://", description="where signed events are posted; none: events stay queryable"
+    )
+    webhook_retry_seconds: float = Field(
+        1.0, gt=0, le=60, description="pause after a webhook post that failed; it doubles up to a minute"
+    )
     seed: int = Field(1, description="with the same seed the same messages meet the same fate")
     event_delay_seconds: float = Field(2.0, ge=0, description="mean time from acceptance to a message's events")
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"

@@ -3,6 +3,10 @@
 from pydantic import BaseModel, Field, SecretStr
 
 
+class SendGridNotConfigured(RuntimeError):
+    """A setting that SendGrid cannot do without is missing or unusable; the message names it and never its value."""
+
+
 class SendGridConfig(BaseModel):
     """One SendGrid account. The sandbox ESP speaks the same API under another base URL and key."""
 
@@ -16,3 +20,13 @@ class SendGridConfig(BaseModel):
     concurrency: int = Field(8, ge=1, le=64, description="requests under way at once")
     validate_only: bool = Field(False, description="SendGrid's own sandbox mode: checked, answered 200, never sent")
     asm_group_id: int | None = Field(None, description="unsubscribe group, if the account uses them")
+
+    def required_key(self) -> str:
+        """The API key in clear. Raises SendGridNotConfigured."""
+        key = self.api_key.get_secret_value().strip() if self.api_key else ""
+        if not key:
+            raise SendGridNotConfigured(
+                "there is no SendGrid API key: create one with the scopes mail.send and suppression.read "
+                "and set OMS_SENDGRID_API_KEY"
+            )
+        return key

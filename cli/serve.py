@@ -1,0 +1,32 @@
+"""Run one of our own services in this process: `python -m cli.serve gateway|sandbox` (started by `campaigns up`)."""
+
+import sys
+
+import uvicorn
+
+import settings
+
+
+def main(name: str) -> None:
+    """Serve until told to end."""
+    config = settings.load()
+    if name == "gateway":
+        from gateway.app import create_app
+
+        uvicorn.run(create_app(config), host=config.gateway.host, port=config.gateway.port, log_level="warning")
+    elif name == "sandbox":
+        from providers.sandbox.app import create_app as create_sandbox
+
+        webhook = config.sandbox.webhook_url or f"{config.gateway.public_url}/webhooks/sendgrid"
+        sandbox = config.sandbox.model_copy(update={"webhook_url": webhook})
+        # Idle connections stay open for longer than our client keeps them (providers/http.py): a request on one that
+        # is being closed would have an unknown outcome.
+        uvicorn.run(
+            create_sandbox(sandbox), host=sandbox.host, port=sandbox.port, log_level="warning", timeout_keep_alive=75
+        )
+    else:
+        sys.exit(f"there is no service {name!r}: gateway or sandbox")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,46 @@
+"""Accounts: make sure that one is there, and read it."""
+
+from dataclasses import asdict
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from data import database, tables
+from domain.accounts import Account
+
+
+class UnknownAccount(LookupError):
+    """No account has this id; the message names those there are."""
+
+
+def ensure(connection: sa.Connection, account: Account, *, now: datetime) -> None:
+    """Add the account. One that is there already stays as it is."""
+    statement = database.insert(connection, tables.accounts).values(**asdict(account), created_at=now)
+    connection.execute(statement.on_conflict_do_nothing(index_elements=["id"]))
+
+
+def get(connection: sa.Connection, account_id: str) -> Account:
+    """Read one account. Raises UnknownAccount."""
+    accounts = tables.accounts.c
+    columns = [column for column in accounts if column is not accounts.created_at]
+    row = connection.execute(sa.select(*columns).where(accounts.id == account_id)).mappings().one_or_none()
+    if row is None:
+        raise _unknown(connection, account_id)
+    return Account(**row)
+
+
+def lock(connection: sa.Connection, account_id: str) -> None:
+    """Let one transaction at a time change this account's orders; it ends with the transaction. Raises UnknownAccount.
+
+    Readers and writers of other tables do not wait (FOR NO KEY UPDATE); on SQLite there is one writer anyway.
+    """
+    accounts = tables.accounts.c
+    query = sa.select(accounts.id).where(accounts.id == account_id).with_for_update(key_share=True)
+    if connection.scalar(query) is None:
+        raise _unknown(connection, account_id)
+
+
+def _unknown(connection: sa.Connection, account_id: str) -> UnknownAccount:
+    accounts = tables.accounts.c
+    known = ", ".join(connection.scalars(sa.select(accounts.id).order_by(accounts.id))) or "none yet"
+    return UnknownAccount(f"there is no account {account_id!r}; known accounts: {known}")

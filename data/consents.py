@@ -1,0 +1,66 @@
+"""Consents: an append-only history of what customers said about marketing mail; the present is folded from it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from data import database, tables
+from domain.consent import ConsentStatus
+
+_BASIS = "withdrawal"
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """Somebody wants no marketing mail any more. `wording`: what he was shown or how he said it."""
+
+    account_id: str
+    party_id: int
+    source: str
+    wording: str
+    occurred_at: datetime
+
+
+def withdraw(
+    connection: sa.Connection, *, account_id: str, party_id: int, source: str, wording: str, now: datetime
+) -> None:
+    """Add one withdrawal, made now."""
+    withdraw_many(connection, [Withdrawal(account_id, party_id, source, wording, now)], now=now)
+
+
+def withdraw_many(connection: sa.Connection, rows: Sequence[Withdrawal], *, now: datetime) -> None:
+    """Add withdrawals; one that is on record already is left as it is."""
+    if not rows:
+        return
+    values = [
+        {
+            "account_id": row.account_id,
+            "party_id": row.party_id,
+            "status": ConsentStatus.WITHDRAWN.value,
+            "basis": _BASIS,
+            "source": row.source,
+            "wording": row.wording,
+            "occurred_at": row.occurred_at,
+            "recorded_at": now,
+        }
+        for row in sorted(rows, key=lambda row: (row.party_id, row.occurred_at, row.source))
+    ]
+    connection.execute(database.insert(connection, tables.consents).on_conflict_do_nothing(), values)
+
+
+def current(account_id: str) -> sa.Select[Any]:
+    """Rows (party_id, status): each customer's newest word; of two at one instant the withdrawal (domain.consent)."""
+    table = tables.consents
+    newest = sa.func.row_number().over(
+        partition_by=table.c.party_id,
+        order_by=[table.c.occurred_at.desc(), (table.c.status == ConsentStatus.WITHDRAWN).desc()],
+    )
+    ranked = (
+        sa.select(table.c.party_id, table.c.status, newest.label("place"))
+        .where(table.c.account_id == account_id)
+        .subquery("ranked")
+    )
+    return sa.select(ranked.c.party_id, ranked.c.status).where(ranked.c.place == 1)

@@ -1,0 +1,99 @@
+"""A full refresh: read all orders of an account, compute, and put the result in place of what was there."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import sqlalchemy as sa
+
+from data import arrow, bulk, database, tables
+from data.features import compute
+from domain import money
+from domain.features import FEATURES, Feature, FeatureType
+from domain.orders import OrderStatus
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshReport:
+    """How many customers got a row, over how many counted orders, as of when."""
+
+    customers: int
+    orders: int
+    as_of: datetime
+
+
+def refresh(engine: sa.Engine, *, account_id: str, as_of: datetime, now: datetime) -> RefreshReport:
+    """Compute the account's features as of an instant and replace its rows in one transaction.
+
+    The same orders give the same rows, however often it runs. A reader sees the old rows or the new ones, never a mix.
+    """
+    frame = compute.features(*read(engine, account_id), as_of=as_of)
+    report = RefreshReport(customers=len(frame), orders=int(frame["orders"].sum()), as_of=as_of)
+    with database.write(engine) as connection:
+        _replace(connection, account_id, frame)
+        connection.execute(
+            tables.feature_refreshes.insert().values(
+                account_id=account_id,
+                as_of=as_of,
+                customers=report.customers,
+                orders=report.orders,
+                finished_at=now,
+            )
+        )
+    return report
+
+
+def read(engine: sa.Engine, account_id: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Orders, lines and customers of an account, as compute.features takes them."""
+    order, line, party = tables.orders.c, tables.order_lines.c, tables.parties.c
+    cancelled = (order.status == OrderStatus.CANCELLED) | order.cancelled_at.is_not(None)
+    orders = sa.select(
+        order.id.label("order_id"),
+        order.party_id,
+        order.total,
+        order.refunded,
+        order.placed_at,
+        cancelled.label("cancelled"),
+        order.is_test,
+    ).where(order.account_id == account_id)
+    lines = (
+        sa.select(line.order_id, line.category, line.quantity)
+        .join_from(tables.order_lines, tables.orders, order.id == line.order_id)
+        .where(order.account_id == account_id, line.category.is_not(None))
+    )
+    customers = sa.select(party.id.label("party_id"), party.country).where(
+        party.account_id == account_id, party.country.is_not(None)
+    )
+    return (
+        arrow.read_table(engine, orders).to_pandas(),
+        arrow.read_table(engine, lines).to_pandas(),
+        arrow.read_table(engine, customers).to_pandas(),
+    )
+
+
+def _replace(connection: sa.Connection, account_id: str, frame: pd.DataFrame) -> None:
+    table = tables.customer_features
+    connection.execute(table.delete().where(table.c.account_id == account_id))
+    names = ["party_id", "account_id", *(feature.name for feature in FEATURES)]
+    bulk.insert_rows(connection, table, names, _rows(frame, account_id))
+
+
+def _rows(frame: pd.DataFrame, account_id: str) -> Iterator[tuple[Any, ...]]:
+    columns = [_values(frame[feature.name], feature) for feature in FEATURES]
+    return (
+        (party_id, account_id, *values) for party_id, *values in zip(frame["party_id"].tolist(), *columns, strict=True)
+    )
+
+
+def _values(column: pd.Series, feature: Feature) -> list[Any]:
+    """A column as the values that the tables take: Decimal, aware datetime, None for what is not known."""
+    if feature.type is FeatureType.MONEY:
+        return [money.from_units(units) for units in np.rint(column.to_numpy() * money.UNIT).astype("int64").tolist()]
+    if feature.type is FeatureType.INSTANT:
+        return list(column.dt.to_pydatetime())
+    if feature.nullable:
+        return column.astype(object).where(column.notna(), None).tolist()
+    return column.tolist()

@@ -1,0 +1,84 @@
+"""The ledger's upkeep: what dead workers left behind, what nobody proved, what came too late; and how far a run is."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from data import tables
+from domain import ledger
+from domain.campaigns import RunStatus
+from domain.ledger import BatchState, OutcomeKind
+from domain.policy import SendingPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What a sweep changed, in batches."""
+
+    lost: int  # inflight with an expired lease: unknown now
+    held: int
+    expired: int
+    runs_dispatched: int
+
+
+def sweep(connection: sa.Connection, *, policy: SendingPolicy, now: datetime) -> Sweep:
+    """Close what nobody works on: dead workers' batches, unknowns without proof, batches past their window."""
+    batch, attempt = tables.batches, tables.batch_attempts
+    dead = (batch.c.state == BatchState.INFLIGHT) & (batch.c.lease_expires_at <= now)
+    connection.execute(
+        attempt.update()
+        .where(attempt.c.id.in_(sa.select(batch.c.attempt_id).where(dead)), attempt.c.outcome.is_(None))
+        .values(outcome=OutcomeKind.UNKNOWN, detail="the worker's lease ran out", finished_at=now)
+    )
+    lost = _moved(connection, dead, BatchState.UNKNOWN, now)
+    deadline = now - timedelta(minutes=policy.hold_after_minutes)
+    unproved = (batch.c.state == BatchState.UNKNOWN) & (batch.c.finished_at <= deadline)
+    held = _moved(connection, unproved, BatchState.HELD, now)
+    run = tables.campaign_runs
+    late = sa.select(run.c.id).where(run.c.expires_at <= now)
+    expired = _moved(
+        connection, (batch.c.state == BatchState.PLANNED) & batch.c.run_id.in_(late), BatchState.EXPIRED, now
+    )
+    return Sweep(lost, held, expired, _finish_runs(connection, now))
+
+
+def _moved(connection: sa.Connection, where: sa.ColumnElement[bool], state: BatchState, now: datetime) -> int:
+    batch = tables.batches
+    changed = batch.update().where(where).values(state=state, finished_at=now, lease_expires_at=None)
+    return connection.execute(changed).rowcount
+
+
+def _finish_runs(connection: sa.Connection, now: datetime) -> int:
+    """A dispatching run without an open batch is dispatched."""
+    run, batch = tables.campaign_runs, tables.batches
+    still_open = sa.exists().where(batch.c.run_id == run.c.id, batch.c.state.in_(ledger.OPEN))
+    finished = run.update().where(run.c.status == RunStatus.DISPATCHING, ~still_open)
+    return connection.execute(finished.values(status=RunStatus.DISPATCHED, dispatched_at=now)).rowcount
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Messages of a run by what became of their batch, and when the next batch may be claimed."""
+
+    states: dict[str, int]
+    next_claim_at: datetime | None
+
+    @property
+    def open(self) -> int:
+        return sum(self.states.get(state, 0) for state in ledger.OPEN)
+
+
+def progress(connection: sa.Connection, run_id: str) -> Progress:
+    """Cheap enough to ask every second: it reads one row a batch."""
+    batch = tables.batches
+    size = batch.c.last_ordinal - batch.c.first_ordinal + 1
+    query = (
+        sa.select(batch.c.state, sa.func.sum(size))
+        .where(batch.c.run_id == run_id, batch.c.state != BatchState.SPLIT)
+        .group_by(batch.c.state)
+    )
+    next_at = connection.scalar(
+        sa.select(sa.func.min(batch.c.not_before)).where(batch.c.run_id == run_id, batch.c.state == BatchState.PLANNED)
+    )
+    return Progress({state: int(count) for state, count in connection.execute(query)}, next_at)

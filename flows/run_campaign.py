@@ -1,0 +1,85 @@
+"""Run a campaign: gate, freeze, preview, approval, dispatch, settle.
+
+A flow run may be started twice, and is started again from the top after an approval: the ledger's state decides
+what is still to be done, so every stage may be repeated.
+"""
+
+from typing import Literal
+
+from prefect import flow, runtime
+from prefect.flow_runs import suspend_flow_run
+from prefect.input import RunInput
+from pydantic import Field
+
+from tasks import artifacts, campaign, dispatch, gates, reporting
+from tasks.campaign import RunState
+from tasks.request import CampaignRequest, Mode
+
+_APPROVAL_SECONDS = 7 * 24 * 3600
+_DISPATCH_ROUNDS = 60
+
+
+class NotApproved(RuntimeError):
+    """A person said no. Nothing was sent."""
+
+
+class Approval(RunInput):
+    """A person's yes or no, with a name."""
+
+    decision: Literal["no", "yes"] = Field(
+        "no", title="Send it?", description="Yes sends the campaign at once; no ends this run."
+    )
+    name: str = Field(..., min_length=2, max_length=60, title="Your name", description="Kept in the audit log.")
+    note: str = Field("", max_length=500, title="Note", description="Why, if you like.")
+
+
+def _name() -> str:
+    request = runtime.flow_run.parameters.get("request", {})
+    data = request if isinstance(request, dict) else request.model_dump()
+    mode = "live" if data.get("mode") == Mode.LIVE else "dry-run"
+    return f"{data.get('campaign', 'campaign')} · {mode} · {runtime.flow_run.scheduled_start_time:%Y-%m-%d %H:%M}"
+
+
+@flow(name="run-campaign", flow_run_name=_name)
+def run_campaign(request: CampaignRequest) -> str:
+    """Send one campaign to one segment, or count only. Nothing is sent before every gate has passed."""
+    run = campaign.open_run(request, campaign.flow_run_key(runtime.flow_run.id))
+    if run.status == "created":
+        gates.check_data(run.run_id)
+        run = campaign.freeze_audience(run.run_id)
+    if run.status == "frozen":
+        gates.check_audience(run.run_id)
+        artifacts.publish_preview(run.run_id)
+        run = campaign.finish_dry_run(run.run_id) if not run.live else run
+    if run.status in {"frozen", "awaiting_approval"}:
+        run = _approve(run)
+    if run.status in {"approved", "dispatching"}:
+        _dispatch(run.run_id)
+    audit = reporting.audit_run(run.run_id)
+    artifacts.publish_report(run.run_id, audit)
+    return f"run {run.run_id}"
+
+
+def _approve(run: RunState) -> RunState:
+    """Ask a person where the audience is large. Suspending ends this process; the answer starts the flow again."""
+    if not run.needs_approval:
+        return campaign.record_decision(run.run_id, approved=True, by="policy", note="small enough to need no approval")
+    question = campaign.await_approval(run.run_id)
+    answer = suspend_flow_run(
+        wait_for_input=Approval.with_initial_data(description=question), timeout=_APPROVAL_SECONDS, key=run.run_id
+    )
+    yes = answer.decision == "yes"
+    run = campaign.record_decision(run.run_id, approved=yes, by=answer.name, note=answer.note)
+    if not yes:
+        raise NotApproved(f"{answer.name} said no, nothing was sent. {answer.note}")
+    return run
+
+
+def _dispatch(run_id: str) -> None:
+    """Hand over until no batch is open, or the ESP puts us off for longer than one flow run should wait."""
+    for _ in range(_DISPATCH_ROUNDS):
+        state = dispatch.dispatch_wave(run_id)
+        if state.seconds_until_next is None:
+            break
+        dispatch.wait_until_due(run_id, state.seconds_until_next)
+    reporting.sweep_ledger()

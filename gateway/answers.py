@@ -1,0 +1,39 @@
+"""What is answered when a request cannot be: a line for machines, a page for people, never a trace."""
+
+import logging
+
+from fastapi import Request, Response
+from fastapi.responses import HTMLResponse, PlainTextResponse
+from starlette.exceptions import HTTPException
+
+from gateway import rendering
+from gateway.bodies import Refused
+
+RETRY_AFTER = {"Retry-After": "30"}  # seconds: a restart or a failover is over by then
+_NOT_FOUND, _UNAVAILABLE = 404, 503
+_log = logging.getLogger(__name__)
+
+
+def body_refused(_request: Request, error: Exception) -> Response:
+    """One plain line for whoever operates the other side."""
+    assert isinstance(error, Refused)
+    return PlainTextResponse(f"{error}\n", error.status, RETRY_AFTER if error.status == _UNAVAILABLE else None)
+
+
+def http_error(request: Request, error: Exception) -> Response:
+    """No such page, or no such method."""
+    assert isinstance(error, HTTPException)
+    path = request.url.path
+    if path.startswith("/webhooks/") or error.status_code != _NOT_FOUND:
+        return PlainTextResponse(f"{error.detail}\n", error.status_code, error.headers)
+    of_campaigns = path.startswith("/campaigns")
+    text = "There is no campaign run of this name." if of_campaigns else "This link is incomplete, or not one of ours."
+    page = rendering.render_message("There is nothing here", text, back=of_campaigns)
+    return HTMLResponse(page, _NOT_FOUND, error.headers)
+
+
+def store_is_down(_request: Request, error: Exception) -> Response:
+    """The database does not answer: try again soon, whatever was asked."""
+    _log.error("the store did not answer: %s", type(error).__name__)  # its text may quote what was asked for
+    text = "This cannot be answered right now. Nothing was changed; try again in a minute."
+    return HTMLResponse(rendering.render_message("One moment, please", text, back=False), _UNAVAILABLE, RETRY_AFTER)

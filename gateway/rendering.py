@@ -1,0 +1,54 @@
+"""Pages from templates: gateway/templates through MiniJinja, everything escaped that a template inserts."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import minijinja
+
+from domain.reports import Audit, RunReport, RunSummary
+from gateway import plots, views
+
+_FOLDER = Path(__file__).parent / "templates"
+
+
+@lru_cache(maxsize=1)
+def _environment() -> minijinja.Environment:
+    return minijinja.Environment(
+        loader=lambda name: (_FOLDER / name).read_text("utf-8"),
+        undefined_behavior="strict",
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def page(template: str, **values: Any) -> str:
+    """Render one of our templates. `values` are plain: text, numbers, lists, dicts."""
+    return _environment().render_template(template, **values)
+
+
+def render_run(report: RunReport, *, audit: Audit | None = None, standalone: bool) -> str:
+    """Render the page of one run, with styles and plots in it. Standalone: a file that links to nothing."""
+    provider_plot = timeline_plot = None
+    if report.total.accepted and report.by_mailbox_provider:
+        provider_plot = minijinja.Markup(plots.mailbox_providers(views.mailbox_providers(report)))
+    if report.timeline:
+        timeline_plot = minijinja.Markup(plots.timeline(report.timeline))
+    return page(
+        "run.html",
+        run=views.page(report, audit),
+        provider_plot=provider_plot,
+        timeline_plot=timeline_plot,
+        standalone=standalone,
+    )
+
+
+def render_runs(runs: Sequence[RunSummary]) -> str:
+    """Render the list of recent runs."""
+    return page("runs.html", runs=[views.line(run) for run in runs])
+
+
+def render_message(title: str, text: str, *, back: bool) -> str:
+    """Render a page that says one thing."""
+    return page("message.html", title=title, text=text, back=back)

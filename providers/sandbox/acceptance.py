@@ -1,0 +1,139 @@
+"""Take a valid request on: its recipients, their fates, every event that will be due. One transaction, bulk inserts."""
+
+import re
+import secrets
+import sqlite3
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import orjson
+
+from providers.sandbox import fate, suppressions
+
+# What is clicked in a mail whose links are not in the request, as with a template stored at the ESP.
+_SHOP = "https://shop.example.com/"
+_LINK = re.compile(r"""href\s*=\s*["'](https?://[^"']+)["']""", re.IGNORECASE)
+
+
+class _Recipient(NamedTuple):
+    """One address of one personalization."""
+
+    message_id: str
+    attempt_id: str | None
+    address: str
+    copy: bool
+    key: str
+    custom_args: dict[str, str]
+    send_at: float
+
+
+class _Rows(NamedTuple):
+    """What one request writes, in bulk."""
+
+    recipients: list[tuple[Any, ...]]
+    events: list[tuple[Any, ...]]
+    suppressions: list[suppressions.Entry]
+
+
+def record(connection: sqlite3.Connection, payload: Mapping[str, Any], *, seed: int, delay: float, now: float) -> str:
+    """Write down everything and return the X-Message-Id. `payload` has passed the rules."""
+    reference = secrets.token_urlsafe(16)
+    request = connection.execute(
+        "INSERT INTO requests (x_message_id, accepted_at, common, links) VALUES (?, ?, ?, ?)",
+        (reference, now, _json(_common(payload)), _json(_links(payload))),
+    )
+    people = list(_recipients(payload, reference))
+    dropped = suppressions.reasons(connection, [person.address.lower() for person in people], now)
+    (last,) = connection.execute("SELECT COALESCE(MAX(id), 0) FROM recipients").fetchone()
+    rows = _Rows([], [], [])
+    for row_id, person in enumerate(people, start=last + 1):
+        because = dropped.get(person.address.lower())
+        story = fate.of(seed=seed, key=person.key, address=person.address, suppressed=because is not None)
+        if story.end is fate.End.INVALID:
+            because = suppressions.DROPPED_BECAUSE[suppressions.Listing.INVALID_EMAILS]
+        rows.recipients.append(_recipient_row(row_id, request.lastrowid, person, story.end, because))
+        _add_events(rows, row_id, story, person.address, start=max(now, person.send_at), delay=delay)
+    _insert(connection, rows)
+    return reference
+
+
+def _insert(connection: sqlite3.Connection, rows: _Rows) -> None:
+    connection.executemany("INSERT INTO recipients VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows.recipients)
+    connection.executemany(
+        "INSERT INTO events (recipient_id, position, kind, occurred_at, due_at, repeat) VALUES (?, ?, ?, ?, ?, ?)",
+        rows.events,
+    )
+    suppressions.add(connection, rows.suppressions)
+
+
+def _recipients(payload: Mapping[str, Any], reference: str) -> Iterator[_Recipient]:
+    common_args = payload.get("custom_args", {})
+    for position, personalization in enumerate(payload["personalizations"]):
+        custom_args = {**common_args, **personalization.get("custom_args", {})}
+        ours = custom_args.get("message_id")
+        send_at = personalization.get("send_at", payload.get("send_at", 0))
+        people = [*personalization["to"], *personalization.get("cc", ()), *personalization.get("bcc", ())]
+        for order, person in enumerate(people):
+            yield _Recipient(
+                message_id=ours or f"{reference}.{position}",
+                attempt_id=custom_args.get("attempt_id"),
+                address=person["email"],
+                copy=order > 0,
+                key=ours or person["email"].lower(),
+                custom_args=custom_args,
+                send_at=send_at,
+            )
+
+
+def _recipient_row(
+    row_id: int, request_id: int | None, recipient: _Recipient, end: fate.End, because: str | None
+) -> tuple[Any, ...]:
+    return (
+        row_id,
+        request_id,
+        run_of(recipient.message_id),
+        recipient.message_id,
+        recipient.attempt_id,
+        recipient.address,
+        recipient.copy,
+        end,
+        because,
+        _json(recipient.custom_args),
+    )
+
+
+def _add_events(rows: _Rows, row_id: int, story: fate.Fate, address: str, *, start: float, delay: float) -> None:
+    """Add each event, its repetition half a delay later where there is one, and what it means for the address."""
+    for position, step in enumerate(story.steps):
+        at = start + step.at * delay
+        due_at = start + step.reported_at * delay
+        rows.events.append((row_id, position, step.kind, at, due_at, fate.NONE))
+        if step.repeat != fate.NONE:
+            rows.events.append((row_id, position, step.kind, at, due_at + 0.5 * delay, step.repeat))
+        if entry := suppressions.entry(story.end, step.kind, address, at):
+            rows.suppressions.append(entry)
+
+
+def run_of(message_id: str) -> str:
+    """The run in `<run>.<ordinal>`."""
+    return message_id.rpartition(".")[0]
+
+
+def _common(payload: Mapping[str, Any]) -> dict[str, Any]:
+    common: dict[str, Any] = {}
+    if categories := payload.get("categories"):
+        common["category"] = categories
+    if asm := payload.get("asm"):
+        common["asm_group_id"] = asm["group_id"]
+    return common
+
+
+def _links(payload: Mapping[str, Any]) -> list[str]:
+    """The links that are the same for everyone; those with a variable in them are left out."""
+    variables = tuple(payload["personalizations"][0].get("substitutions", ()))
+    found = (link for part in payload.get("content", ()) for link in _LINK.findall(part["value"]))
+    return [link for link in found if not any(name in link for name in variables)] or [_SHOP]
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()

@@ -1,0 +1,157 @@
+"""Faults on demand, on POST /v3/mail/send only: slowness, refusals, and connections that are cut.
+
+They stand in front of the application, because only there the server's own `send` is at hand, and with it the socket.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from starlette.types import Message, Receive, Scope, Send
+
+PATH = "/v3/mail/send"
+_Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Faults(BaseModel):
+    """What goes wrong, in shares of all sends. The same seed gives the same sequence."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    latency_ms: int = Field(0, ge=0, le=120_000, description="added before anything else")
+    rate_429: float = Field(0.0, ge=0, le=1, description="answered 429 without a body; nothing is accepted")
+    rate_500: float = Field(0.0, ge=0, le=1, description="answered 500; nothing is accepted")
+    drop_before_accept: float = Field(0.0, ge=0, le=1, description="the connection is cut; nothing is accepted")
+    drop_after_accept: float = Field(0.0, ge=0, le=1, description="accepted and recorded, then the connection is cut")
+    next_n: int | None = Field(None, ge=0, description="only the next so many sends are affected; none: all")
+    seed: int = 1
+    hold_events: bool = Field(False, description="no event is posted until this is taken back; none is lost")
+
+    @model_validator(mode="after")
+    def _shares(self) -> Self:
+        if self.rate_429 + self.rate_500 + self.drop_before_accept + self.drop_after_accept > 1:
+            raise ValueError("the shares of one send cannot add up to more than 1")
+        return self
+
+
+class Fault(StrEnum):
+    """What happens to one send."""
+
+    NONE = "none"
+    TOO_MANY = "429"
+    BROKEN = "500"
+    CUT_BEFORE = "cut before"
+    CUT_AFTER = "cut after"
+
+
+class Dial:
+    """The knobs, and how many sends they have met since they were last turned."""
+
+    def __init__(self) -> None:
+        self.faults = Faults()
+        self._sends = 0
+
+    def turn(self, faults: Faults) -> None:
+        self.faults = faults
+        self._sends = 0
+
+    def next(self) -> tuple[Fault, float]:
+        """Say what happens to the next send, and how many seconds it waits first."""
+        faults, number = self.faults, self._sends
+        self._sends += 1
+        if faults.next_n is not None and number >= faults.next_n:
+            return Fault.NONE, 0.0
+        return drawn(faults, number), faults.latency_ms / 1000
+
+
+def drawn(faults: Faults, number: int) -> Fault:
+    """Draw the fault of the send with this number."""
+    shares = {
+        Fault.TOO_MANY: faults.rate_429,
+        Fault.BROKEN: faults.rate_500,
+        Fault.CUT_BEFORE: faults.drop_before_accept,
+        Fault.CUT_AFTER: faults.drop_after_accept,
+    }
+    left = random.Random(f"{faults.seed}/{number}").random()  # noqa: S311 - dice for tests, not a secret
+    for fault, share in shares.items():
+        left -= share
+        if left < 0:
+            return fault
+    return Fault.NONE
+
+
+async def interfere(application: _Application, dial: Dial, scope: Scope, receive: Receive, send: Send) -> None:
+    """Run the application, or what goes wrong instead."""
+    if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] != PATH:
+        await application(scope, receive, send)
+        return
+    fault, seconds = dial.next()
+    body = receive
+    if seconds:
+        # Read first: a client that gives up meanwhile has still sent its request, and an ESP would still take it.
+        body = _replayed(await _read(receive))
+        await asyncio.sleep(seconds)
+    if fault is Fault.NONE:
+        await application(scope, body, send)
+    elif fault is Fault.CUT_AFTER:
+        await application(scope, body, _cut_instead_of_answer(receive, send))
+    else:
+        await _read(body)  # an early answer would reach a client that is still writing as a reset
+        await {Fault.TOO_MANY: _too_many, Fault.BROKEN: _broken}.get(fault, _cut)(receive, send)
+
+
+def _cut_instead_of_answer(receive: Receive, send: Send) -> Send:
+    """Only an acceptance is swallowed: a request that was refused gets its answer."""
+    cut = False
+
+    async def guarded(message: Message) -> None:
+        nonlocal cut
+        if message["type"] == "http.response.start" and message["status"] == 202:  # noqa: PLR2004 - Accepted
+            cut = True
+            await _cut(receive, send)
+        elif not cut:
+            await send(message)
+
+    return guarded
+
+
+async def _cut(receive: Receive, send: Send) -> None:
+    """Close the socket under uvicorn, and wait until uvicorn has seen it: it would answer 500 otherwise."""
+    send.__self__.transport.abort()  # type: ignore[attr-defined] # ASGI has no word for it
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _read(receive: Receive) -> list[Message]:
+    """Take the request in to its end, or to where the client left."""
+    messages = [await receive()]
+    while messages[-1].get("more_body", False):
+        messages.append(await receive())
+    return messages
+
+
+def _replayed(messages: list[Message]) -> Receive:
+    left = iter(messages)
+
+    async def receive() -> Message:
+        return next(left, {"type": "http.disconnect"})
+
+    return receive
+
+
+async def _too_many(_receive: Receive, send: Send) -> None:
+    limits = {"X-RateLimit-Limit": "600", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(time.time()) + 1)}
+    headers = [(name.lower().encode(), value.encode()) for name, value in limits.items()]
+    await send({"type": "http.response.start", "status": 429, "headers": [*headers, (b"content-length", b"0")]})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _broken(_receive: Receive, send: Send) -> None:
+    body = b'{"errors":[{"message":"Internal Server Error","field":null,"help":null}]}'
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 500, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

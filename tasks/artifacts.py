@@ -1,0 +1,132 @@
+"""What a marketer reads on a run's Artifacts tab. Ids, counts and masked samples only: everybody can open it."""
+
+from collections.abc import Iterable
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+
+import settings
+from data import audience_sample, content, database, reports
+from domain.reports import Audit, Figures, RunReport, Step
+from domain.validation import Validation
+from tasks import wiring
+
+_BAR = 24
+
+
+def bar(count: int, whole: int) -> str:
+    """A bar of text, as markdown tables know no other."""
+    return "█" * round(_BAR * count / whole) if whole else ""
+
+
+def percent(ratio: float | None) -> str:
+    """A ratio for people; a dash where there is nothing to divide."""
+    return "–" if ratio is None else f"{ratio:.2%}"
+
+
+def waterfall_table(steps: Iterable[Step], whole: int) -> str:
+    """Markdown of the way from segment to planned or accepted."""
+    lines = ["| | People | |", "|:--|--:|:--|"]
+    lines += [f"| {step.label} | {step.count:,} | {bar(step.count, whole)} |" for step in steps]
+    return "\n".join(lines)
+
+
+def publish_validation(run_id: str, validation: Validation) -> None:
+    """One line a check; failing rows by our ids."""
+    lines = [f"# Validation: {validation.gate} – {'passed' if validation.passed else 'failed'}", ""]
+    lines += ["| | Check | Found | Rows (our ids) |", "|:-:|:--|:--|:--|"]
+    for check in validation.checks:
+        ids = ", ".join(check.failing_ids)
+        more = f" … ({check.failing_count:,} in all)" if check.failing_count > len(check.failing_ids) else ""
+        lines.append(f"| {'✅' if check.passed else '❌'} | {check.sentence} | {check.observed} | {ids}{more} |")
+    create_markdown_artifact(
+        "\n".join(lines), key=f"validation-{validation.gate}-{run_id}", description="Validation gate"
+    )
+
+
+@task(task_run_name="publish preview of {run_id}", cache_policy=NO_CACHE)
+def publish_preview(run_id: str) -> None:
+    """The waterfall from segment to planned, and the mail as two sample customers would read it."""
+    with database.read(wiring.engine()) as connection:
+        report = reports.run_report(connection, run_id)
+        template, rendered = wiring.content_of(connection, report.run)
+        sample = audience_sample.masked(connection, report.run, rendered, template.fallbacks)
+    whole = report.run.members or 0
+    create_markdown_artifact(
+        f"# Who gets it: {report.run.plan.campaign}\n\n"
+        f"Segment **{report.run.plan.segment}**, as of {report.run.feature_watermark:%Y-%m-%d %H:%M} UTC.\n\n"
+        f"{waterfall_table(report.waterfall, whole)}\n\n[Campaign page]({page(run_id)})",
+        key=f"waterfall-{run_id}",
+        description="Who gets it, who does not, and why",
+    )
+    shown = content.filled(rendered, sample[0].values if sample else wiring.sample_values(template))
+    rows = "\n".join(f"| {one.address} | {one.values_line} |" for one in sample)
+    create_markdown_artifact(
+        f"# How it reads\n\n**Subject:** {shown['subject']}\n\n**From:** {report.run.plan.sender.name}\n\n"
+        f"```text\n{shown['text']}\n```\n\n## Samples\n\n| To (masked) | Variables |\n|:--|:--|\n{rows}\n",
+        key=f"preview-{run_id}",
+        description="The mail, filled in for a sample customer",
+    )
+
+
+@task(task_run_name="publish report of {run_id}", cache_policy=NO_CACHE)
+def publish_report(run_id: str, audit: Audit) -> None:
+    """The report: waterfall, funnel, deliverability by mailbox provider, audit, plot and link."""
+    with database.read(wiring.engine()) as connection:
+        report = reports.run_report(connection, run_id)
+    create_markdown_artifact(
+        f"# {report.run.plan.campaign}: {report.run.status}\n\n"
+        f"{waterfall_table(report.waterfall, report.run.members or 0)}\n\n"
+        f"## What happened to it\n\n{funnel_table(report.total)}\n\n"
+        f"## By mailbox provider\n\n{provider_table(report)}\n\n"
+        f"## Audit\n\n{audit_sentence(audit)}\n\n"
+        f"![Over time]({page(run_id)}/timeline.svg)\n\n[Campaign page]({page(run_id)})",
+        key=f"report-{run_id}",
+        description="What happened to it",
+    )
+
+
+def funnel_table(figures: Figures) -> str:
+    """Markdown of what happened after acceptance."""
+    rows = [
+        ("Accepted by the ESP", figures.accepted, ""),
+        ("Delivered", figures.delivered, percent(figures.deliverability)),
+        *((f"Bounced: {name}", count, "") for name, count in sorted(figures.bounced.items())),
+        ("Dropped by the ESP", figures.dropped, ""),
+        ("Complained", figures.complained, percent(figures.complaint_rate)),
+        ("Unsubscribed", figures.unsubscribed, ""),
+        ("Opened, machines included", figures.opened_unique, ""),
+        ("Opened by a person", figures.opened_human, percent(figures.human_open_rate)),
+        ("Clicked", figures.clicked_unique, percent(figures.click_rate)),
+    ]
+    lines = [f"| {label} | {count:,} | {rate} |" for label, count, rate in rows]
+    return "\n".join(["| | Messages | Rate |", "|:--|--:|--:|", *lines])
+
+
+def provider_table(report: RunReport) -> str:
+    """Markdown of the figures that differ by mailbox provider."""
+    head = ["| Mailbox provider | Accepted | Delivered | Bounced | Opened by a person |", "|:--|--:|--:|--:|--:|"]
+    rows = [
+        f"| {name} | {one.accepted:,} | {percent(one.deliverability)} | {percent(one.bounce_rate)} |"
+        f" {percent(one.human_open_rate)} |"
+        for name, one in sorted(report.by_mailbox_provider.items())
+    ]
+    return "\n".join([*head, *rows])
+
+
+def audit_sentence(audit: Audit) -> str:
+    """The audit in words."""
+    if not audit.balanced:
+        return "**The ledger does not balance:** " + "; ".join(audit.complaints)
+    against = (
+        "The ESP keeps no record that can be compared."
+        if audit.duplicates is None
+        else f"Against the ESP's own record: {audit.duplicates} sent twice, {audit.missing} missing."
+    )
+    return f"The ledger balances: {audit.members:,} members = {audit.planned:,} planned + skipped by reason. {against}"
+
+
+def page(run_id: str) -> str:
+    """Where the campaign page of a run is."""
+    return f"{settings.load().gateway.public_url}/campaigns/{run_id}"

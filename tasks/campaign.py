@@ -1,0 +1,186 @@
+"""The steps of a campaign run. Each can be repeated: the ledger's state decides what is still to be done."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+
+import settings
+from data import accounts, audience, audit_log, content, database, runs
+from data.features import frame
+from domain.accounts import Account
+from domain.campaigns import Run, RunPlan, RunStatus, Sender
+from segments import registry
+from tasks import wiring
+from tasks.request import CampaignRequest, Mode
+
+
+class CannotStart(RuntimeError):
+    """The run cannot begin; nothing was changed. The message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """What the flow needs to know of a run: small, and free of personal data."""
+
+    run_id: str
+    name: str
+    status: RunStatus
+    live: bool
+    planned: int
+    needs_approval: bool
+
+    @property
+    def finished(self) -> bool:
+        """Nothing is left for this flow to do."""
+        return self.status in {
+            RunStatus.PREVIEWED,
+            RunStatus.REJECTED,
+            RunStatus.STOPPED,
+            RunStatus.CANCELLED,
+            RunStatus.SETTLED,
+        }
+
+
+def state_of(run: Run) -> RunState:
+    """The part of a run that a flow may see."""
+    planned = run.planned or 0
+    return RunState(
+        run_id=run.id,
+        name=f"{run.plan.campaign} ({run.plan.segment})",
+        status=run.status,
+        live=run.plan.live,
+        planned=planned,
+        needs_approval=run.plan.live and planned > settings.load().sending.approval_above,
+    )
+
+
+@task(task_run_name="open run", cache_policy=NO_CACHE)
+def open_run(request: CampaignRequest, flow_run_id: str) -> RunState:
+    """Make the run of this flow run, or find the one that it, or `resume_run`, is about."""
+    with database.write(wiring.engine()) as connection:
+        if request.resume_run is not None:
+            run = runs.get(connection, request.resume_run)
+            if run.status is RunStatus.PAUSED:
+                run = runs.advance(connection, run, RunStatus.DISPATCHING, stop_reason=None)
+        else:
+            plan = _plan(request, accounts.get(connection, request.account or settings.load().account))
+            window = timedelta(hours=settings.load().sending.window_hours)
+            run = runs.create(connection, plan, flow_run_id=flow_run_id, window=window, now=wiring.clock())
+    get_run_logger().info("Run %s of campaign %s is %s", run.id, run.plan.campaign, run.status)
+    return state_of(run)
+
+
+def _plan(request: CampaignRequest, account: Account) -> RunPlan:
+    domain = account.sender_email.rpartition("@")[2]
+    mailbox = request.sender_mailbox
+    return RunPlan(
+        account_id=account.id,
+        campaign=request.campaign,
+        segment=request.segment,
+        template=request.template,
+        provider=request.provider,
+        subject=request.subject,
+        sender=Sender(
+            email=f"{mailbox}@{domain}" if mailbox else account.sender_email,
+            name=request.sender_name or account.sender_name,
+        ),
+        live=request.mode is Mode.LIVE,
+        limit=request.limit,
+        holdout_percent=request.holdout_percent,
+        seed=request.seed,
+    )
+
+
+@task(task_run_name="freeze audience of {run_id}", cache_policy=NO_CACHE)
+def freeze_audience(run_id: str) -> RunState:
+    """Evaluate the segment over the customers' features and write who is planned and who is not, and why."""
+    engine = wiring.engine()
+    with database.read(engine) as connection:
+        run = runs.get(connection, run_id)
+        watermark = frame.watermark(connection, run.plan.account_id)
+        template, _ = wiring.content_of(connection, run)
+    if watermark is None:
+        raise CannotStart("There are no customer features yet: run the deployment 'refresh-features' once, then again.")
+    segment = registry.get(run.plan.segment)
+    customers = frame.read_frame(engine, account_id=run.plan.account_id, columns=segment.needs)
+    chosen = customers.loc[segment.evaluate(customers, watermark), "party_id"]
+    capabilities = wiring.mailer(run.plan.provider).capabilities
+    policy = settings.load().sending
+    with database.write(engine) as connection:
+        run = audience.freeze(
+            connection,
+            run,
+            chosen.to_list(),
+            definition_hash=segment.definition_hash,
+            template_hash=template.hash,
+            feature_watermark=watermark,
+            policy=policy,
+            batch_size=min(policy.batch_size, capabilities.batch_size),
+            now=wiring.clock(),
+        )
+    get_run_logger().info("%d members, %d planned, skipped: %s", run.members, run.planned, run.skipped)
+    return state_of(run)
+
+
+@task(task_run_name="await approval of {run_id}", cache_policy=NO_CACHE)
+def await_approval(run_id: str) -> str:
+    """Note that the run waits for a person, and return in words what the person decides about."""
+    with database.write(wiring.engine()) as connection:
+        run = runs.get(connection, run_id)
+        if run.status is RunStatus.FROZEN:
+            run = runs.advance(connection, run, RunStatus.AWAITING_APPROVAL)
+        _, rendered = wiring.content_of(connection, run)
+    subject = content.filled(rendered, wiring.sample_values(content.load(run.plan.template)))["subject"]
+    return (
+        f"## Send **{run.plan.campaign}** to **{run.planned:,} people**?\n\n"
+        f"| | |\n|---|---|\n"
+        f"| Segment | {run.plan.segment}, {run.members:,} members |\n"
+        f"| Left out | {sum((run.skipped or {}).values()):,} |\n"
+        f"| Template | {run.plan.template} |\n"
+        f"| Subject | {subject} |\n"
+        f"| From | {run.plan.sender.name} |\n"
+        f"| Through | {run.plan.provider} |\n\n"
+        f"Waterfall and preview are on this run's **Artifacts** tab. Run `{run.id}`."
+    )
+
+
+@task(task_run_name="record decision on {run_id}", cache_policy=NO_CACHE)
+def record_decision(run_id: str, *, approved: bool, by: str, note: str) -> RunState:
+    """Write who said yes or no, in the same transaction that opens or closes the run."""
+    now = wiring.clock()
+    with database.write(wiring.engine()) as connection:
+        run = runs.get(connection, run_id)
+        status = RunStatus.APPROVED if approved else RunStatus.REJECTED
+        if run.status not in {RunStatus.FROZEN, RunStatus.AWAITING_APPROVAL}:
+            return state_of(run)  # the decision was recorded before; the flow was started twice
+        run = runs.advance(connection, run, status, stop_reason=None if approved else f"not approved: {note}")
+        audit_log.write(
+            connection,
+            account_id=run.plan.account_id,
+            actor=by,
+            action="approve" if approved else "reject",
+            subject=f"run:{run.id}",
+            detail={"note": note, "planned": run.planned},
+            now=now,
+        )
+    return state_of(run)
+
+
+@task(task_run_name="finish dry run {run_id}", cache_policy=NO_CACHE)
+def finish_dry_run(run_id: str) -> RunState:
+    """A dry run ends here: everything is counted and shown, nothing was sent."""
+    with database.write(wiring.engine()) as connection:
+        run = runs.get(connection, run_id)
+        if run.status is RunStatus.FROZEN:
+            run = runs.advance(connection, run, RunStatus.PREVIEWED)
+    return state_of(run)
+
+
+def flow_run_key(flow_run_id: UUID | str | None) -> str:
+    """The name under which the ledger remembers a flow run."""
+    if flow_run_id is None:
+        raise CannotStart("A campaign runs as a Prefect flow run: start the deployment 'run-campaign'.")
+    return str(flow_run_id)

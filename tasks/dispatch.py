@@ -1,0 +1,109 @@
+"""Handing the batches over: one task for the whole wave, a few threads, no task per recipient."""
+
+import os
+import socket
+import time
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import cast
+from uuid import UUID
+
+from prefect import get_run_logger, task
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.cache_policies import NO_CACHE
+
+import settings
+from data import database, ledger_sweep, runs
+from domain import dispatch
+from domain.campaigns import RunStatus
+from tasks import wiring
+
+_PROGRESS_SECONDS = 1.0
+
+
+class ProviderRefuses(RuntimeError):
+    """The ESP does not take our requests at all. Nothing is lost; the run is paused until somebody mends it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatched:
+    """How far the dispatch came, in messages by batch state."""
+
+    states: dict[str, int]
+    open: int
+    seconds_until_next: float | None
+
+
+# No retries: the ledger owns attempts, and a second run of this task claims only what is still planned.
+@task(task_run_name="dispatch {run_id}", cache_policy=NO_CACHE, retries=0)
+def dispatch_wave(run_id: str) -> Dispatched:
+    """Send every batch that can be claimed now. Raises ProviderRefuses."""
+    _start(run_id)
+    book = wiring.book(run_id)
+    provider = book.run.plan.provider
+    mailer = wiring.mailer(provider)
+    threads = mailer.capabilities.concurrency
+    worker = f"{socket.gethostname()}:{os.getpid()}"
+    shown = create_progress_artifact(0.0, key=f"progress-{run_id}", description=f"Handing over run {run_id}")
+    with ThreadPoolExecutor(threads, thread_name_prefix="dispatch") as pool:
+        workers = [
+            pool.submit(
+                dispatch.drain, run_id, book=book, mailer=mailer, worker=f"{worker}:{number}", provider=provider
+            )
+            for number in range(threads)
+        ]
+        _show_progress(cast("UUID", shown), run_id, workers)
+    tallies = [future.result() for future in workers]
+    get_run_logger().info("Handed over %d messages", sum(tally.messages for tally in tallies))
+    if refusal := next((tally.stopped_by for tally in tallies if tally.stopped_by), None):
+        _pause(run_id, refusal)
+        raise ProviderRefuses(
+            f"{provider} refuses our requests ({refusal}). The run is paused and nothing is lost: mend the key or the"
+            f" sender, then continue with `campaigns resume {run_id}`."
+        )
+    return _state(run_id)
+
+
+def _start(run_id: str) -> None:
+    """Open the run for claims; the window counts from the approval, not from the request."""
+    now = wiring.clock()
+    with database.write(wiring.engine()) as connection:
+        run = runs.get(connection, run_id)
+        if run.status is RunStatus.APPROVED:
+            window = timedelta(hours=settings.load().sending.window_hours)
+            runs.advance(connection, run, RunStatus.DISPATCHING, dispatch_started_at=now, expires_at=now + window)
+
+
+def _pause(run_id: str, reason: str) -> None:
+    with database.write(wiring.engine()) as connection:
+        run = runs.get(connection, run_id)
+        if run.status is RunStatus.DISPATCHING:
+            runs.advance(connection, run, RunStatus.PAUSED, stop_reason=reason)
+
+
+def _show_progress(artifact: UUID, run_id: str, workers: list[Future[dispatch.Tally]]) -> None:
+    """Move the bar while the threads work."""
+    pending: set[Future[dispatch.Tally]] = set(workers)
+    while pending:
+        _, pending = wait(pending, timeout=_PROGRESS_SECONDS)
+        with database.read(wiring.engine()) as connection:
+            progress = ledger_sweep.progress(connection, run_id)
+        total = sum(progress.states.values())
+        update_progress_artifact(artifact, 100.0 * (total - progress.open) / total if total else 100.0)
+
+
+def _state(run_id: str) -> Dispatched:
+    now = wiring.clock()
+    with database.write(wiring.engine()) as connection:
+        ledger_sweep.sweep(connection, policy=settings.load().sending, now=now)
+        progress = ledger_sweep.progress(connection, run_id)
+    wait_for = None if progress.next_claim_at is None else (progress.next_claim_at - now).total_seconds()
+    return Dispatched(progress.states, progress.open, wait_for)
+
+
+@task(task_run_name="wait for the next attempt of {run_id}", cache_policy=NO_CACHE)
+def wait_until_due(run_id: str, seconds: float) -> None:
+    """Batches that were certainly not sent go again after their pause."""
+    get_run_logger().info("%s: next attempt in %.0f seconds", run_id, seconds)
+    time.sleep(max(0.0, seconds))

@@ -1,0 +1,99 @@
+"""Settling, auditing and reporting of runs."""
+
+from datetime import timedelta
+
+from prefect import get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+
+import settings
+from data import audit, database, kpis, ledger_sweep, reports, runs
+from domain.campaigns import RunStatus
+from domain.reports import Audit
+from tasks import artifacts, wiring
+
+_OBSERVED = (RunStatus.DISPATCHING, RunStatus.PAUSED, RunStatus.DISPATCHED, RunStatus.SETTLED)
+_OBSERVED_FOR = timedelta(days=30)
+
+
+class Unbalanced(RuntimeError):
+    """An audit found that the ledger does not add up: an alarm for an operator."""
+
+
+def audit_of(run_id: str) -> Audit:
+    """Audit one run, against the ESP's own record where it has one."""
+    with database.read(wiring.engine()) as connection:
+        provider = runs.get(connection, run_id).plan.provider
+    record = wiring.acceptance_record(provider)
+    accepted = record.accepted(run_id) if record is not None else None
+    with database.read(wiring.engine()) as connection:
+        return audit.audit(connection, run_id, record=accepted)
+
+
+@task(task_run_name="audit {run_id}", cache_policy=NO_CACHE)
+def audit_run(run_id: str) -> Audit:
+    """Does the run's ledger balance?"""
+    found = audit_of(run_id)
+    get_run_logger().info("%s", artifacts.audit_sentence(found))
+    return found
+
+
+@task(task_run_name="sweep the ledger", cache_policy=NO_CACHE)
+def sweep_ledger() -> dict[str, int]:
+    """Close what nobody works on, and settle the runs whose every message has a fate."""
+    now, policy = wiring.clock(), settings.load().sending
+    settled = 0
+    with database.write(wiring.engine()) as connection:
+        swept = ledger_sweep.sweep(connection, policy=policy, now=now)
+        for run in runs.with_status(connection, RunStatus.DISPATCHED):
+            if kpis.is_settled(connection, run.id, now=now, settle_after_hours=policy.settle_after_hours):
+                runs.advance(connection, run, RunStatus.SETTLED, settled_at=now)
+                settled += 1
+    counts = {"lost": swept.lost, "held": swept.held, "expired": swept.expired, "settled_runs": settled}
+    get_run_logger().info("Sweep: %s", counts)
+    return counts
+
+
+@task(task_run_name="list the runs to observe", cache_policy=NO_CACHE)
+def observed_runs() -> list[str]:
+    """Live runs of the last 30 days, newest first."""
+    since = wiring.clock() - _OBSERVED_FOR
+    with database.read(wiring.engine()) as connection:
+        found = runs.with_status(connection, *_OBSERVED)
+    return [run.id for run in found if run.plan.live and run.created_at >= since]
+
+
+@task(task_run_name="snapshot KPIs", cache_policy=NO_CACHE)
+def snapshot_kpis(run_ids: list[str]) -> None:
+    """Store each run's figures as of now and show them side by side."""
+    now = wiring.clock()
+    rows = []
+    for run_id in run_ids:
+        with database.write(wiring.engine()) as connection:
+            kpis.snapshot(connection, run_id, now=now)
+            report = reports.run_report(connection, run_id)
+        total = report.total
+        rows.append(
+            f"| [{report.run.plan.campaign}]({artifacts.page(run_id)}) | {report.run.status} | {total.accepted:,} |"
+            f" {artifacts.percent(total.deliverability)} | {artifacts.percent(total.bounce_rate)} |"
+            f" {artifacts.percent(total.complaint_rate)} | {artifacts.percent(total.human_open_rate)} |"
+            f" {artifacts.percent(total.click_rate)} |"
+        )
+    head = "| Campaign | State | Accepted | Deliverability | Bounced | Complaints | Opened by a person | Clicked |"
+    table = (
+        "\n".join([head, "|:--|:--|--:|--:|--:|--:|--:|--:|", *rows]) if rows else "No live run in the last 30 days."
+    )
+    create_markdown_artifact(f"# KPIs as of {now:%Y-%m-%d %H:%M} UTC\n\n{table}", key="kpis", description="All runs")
+
+
+@task(task_run_name="audit all runs", cache_policy=NO_CACHE)
+def audit_runs(run_ids: list[str]) -> None:
+    """Audit each run. Raises Unbalanced, naming the runs, so that the flow run fails and alarms fire."""
+    audits = {run_id: audit_of(run_id) for run_id in run_ids}
+    lines = [f"- `{run_id}`: {artifacts.audit_sentence(found)}" for run_id, found in audits.items()]
+    text = "\n".join(lines) or "Nothing to audit."
+    create_markdown_artifact(f"# Audit\n\n{text}", key="audit", description="Does every ledger balance?")
+    bad = {run_id: found for run_id, found in audits.items() if not found.balanced}
+    if bad:
+        told = "; ".join(f"{run_id}: {', '.join(found.complaints)}" for run_id, found in bad.items())
+        raise Unbalanced(f"{len(bad)} ledger(s) do not balance. Nothing was changed. {told}")

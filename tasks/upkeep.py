@@ -1,0 +1,74 @@
+"""What runs by itself: delivery events, the ESPs' own suppression lists, customer features."""
+
+from datetime import timedelta
+
+from prefect import get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+
+import settings
+from data import database, events, runs, suppressions
+from data.features import refresh
+from domain.campaigns import RunStatus
+from tasks import wiring
+
+_BODIES_AT_ONCE = 200
+# ESPs fill their lists late; an overlap read twice changes nothing, a gap loses a complaint.
+_OVERLAP = timedelta(hours=6)
+_FIRST_READ = timedelta(days=30)
+
+
+@task(task_run_name="process delivery events", cache_policy=NO_CACHE)
+def process_events() -> dict[str, int]:
+    """Apply all stored webhook bodies: what happened to which message, whom not to mail again."""
+    readers, pepper = wiring.event_readers(), wiring.pepper()
+    totals: dict[str, int] = {}
+    while True:
+        report = events.process(
+            wiring.engine(), readers=readers, pepper=pepper, now=wiring.clock(), limit=_BODIES_AT_ONCE
+        )
+        for name, count in report.counts().items():
+            totals[name] = totals.get(name, 0) + count
+        if report.bodies < _BODIES_AT_ONCE:
+            get_run_logger().info("Delivery events: %s", totals)
+            return totals
+
+
+@task(task_run_name="refresh customer features", cache_policy=NO_CACHE)
+def refresh_features(account_id: str | None) -> None:
+    """Make one row of facts per customer, as of now."""
+    now = wiring.clock()
+    report = refresh.refresh(wiring.engine(), account_id=account_id or settings.load().account, as_of=now, now=now)
+    create_markdown_artifact(
+        f"# Customer features\n\n{report.customers:,} customers out of {report.orders:,} orders,"
+        f" as of {report.as_of:%Y-%m-%d %H:%M} UTC.",
+        key="features",
+        description="Customer features",
+    )
+    get_run_logger().info("%d customers, %d orders", report.customers, report.orders)
+
+
+@task(task_run_name="list ESPs in use", cache_policy=NO_CACHE)
+def providers_in_use() -> list[tuple[str, str]]:
+    """(account, provider) pairs that live runs used."""
+    used = (RunStatus.DISPATCHING, RunStatus.PAUSED, RunStatus.DISPATCHED, RunStatus.SETTLED)
+    with database.read(wiring.engine()) as connection:
+        found = runs.with_status(connection, *used)
+    return sorted({(run.plan.account_id, run.plan.provider) for run in found if run.plan.live})
+
+
+@task(task_run_name="read suppressions of {provider}", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=30)
+def merge_suppressions(account_id: str, provider: str) -> int:
+    """Union the ESP's own lists into ours; what it no longer lists is never lifted. Safe to repeat."""
+    now = wiring.clock()
+    with database.read(wiring.engine()) as connection:
+        until = suppressions.read_until(connection, account_id=account_id, provider=provider)
+    since = until - _OVERLAP if until is not None else now - _FIRST_READ
+    listed = list(wiring.suppression_source(provider).suppressions(since, now))
+    with database.write(wiring.engine()) as connection:
+        merged = suppressions.merge_listed(
+            connection, account_id=account_id, provider=provider, listed=listed, pepper=wiring.pepper(), now=now
+        )
+        suppressions.advance(connection, account_id=account_id, provider=provider, until=now)
+    get_run_logger().info("%s lists %d suppressions since %s, %d new to us", provider, len(listed), since, merged.added)
+    return merged.added

@@ -1,0 +1,110 @@
+"""Whom an event suppresses, in which account, by which address."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from data import database, suppressions, tables
+from domain import addresses
+from domain.delivery import BounceClass, DeliveryEvent, EventKind, Fault
+from tests.data import ledger_rows
+from tests.data.ledger_rows import NOW, PEPPER, BatchRow
+from tests.data.plain_events import body_of, process, receive
+
+AT = NOW + timedelta(minutes=1)
+
+
+@pytest.fixture
+def run(engine: sa.Engine, account_id: str) -> str:
+    """Three messages of the shop; another account has the same three customers."""
+    with database.write(engine) as connection:
+        ids = ledger_rows.add_parties(connection, account_id, 3)
+        ledger_rows.add_account(connection, "other")
+        ledger_rows.add_parties(connection, "other", 3)
+        return ledger_rows.add_run(connection, account_id, ids, [BatchRow(0, 2, attempt="a0")])
+
+
+def complaint(message_id: str | None, address: str | None, **facts) -> DeliveryEvent:
+    values = {"kind": EventKind.COMPLAINED, "suppresses": "complaint", "occurred_at": AT, **facts}
+    return DeliveryEvent(provider="sendgrid", message_id=message_id, address=address, **values)
+
+
+def standing(engine: sa.Engine) -> set[tuple[str, str, str]]:
+    table = tables.suppressions
+    with database.read(engine) as connection:
+        found = connection.execute(sa.select(table).where(table.c.lifted_at.is_(None)))
+        return {(row.account_id, row.address_hash, row.reason) for row in found}
+
+
+def statements(engine: sa.Engine) -> Sequence[sa.Row]:
+    with database.read(engine) as connection:
+        return connection.execute(sa.select(tables.consents)).all()
+
+
+def test_the_events_own_address_is_suppressed_in_the_account_of_the_run(engine: sa.Engine, run: str) -> None:
+    receive(engine, body_of(complaint("run1.1", "Former.Address@Example.com")))
+    assert process(engine).suppressions == 1
+    own = addresses.address_hash("former.address@example.com", PEPPER)
+    assert standing(engine) == {("shop", own, "complaint")}
+
+
+@pytest.mark.parametrize("address", [None, "no address at all"])
+def test_without_an_address_that_on_record_is_suppressed(engine: sa.Engine, run: str, address: str | None) -> None:
+    receive(engine, body_of(complaint("run1.1", address)))
+    process(engine)
+    assert standing(engine) == {("shop", ledger_rows.hash_of(1), "complaint")}
+
+
+def test_a_late_bounce_without_our_id_concerns_everybody_with_the_address(engine: sa.Engine, run: str) -> None:
+    bounce = complaint(
+        None,
+        ledger_rows.address(2),
+        kind=EventKind.BOUNCED,
+        bounce_class=BounceClass.HARD,
+        fault=Fault.RECIPIENT,
+        suppresses="hard_bounce",
+    )
+    receive(engine, body_of(bounce, complaint(None, "stranger@example.com"), complaint(None, None)))
+    report = process(engine)
+    assert (report.uncorrelated, report.suppressions) == (3, 2)
+    assert standing(engine) == {(account, ledger_rows.hash_of(2), "hard_bounce") for account in ("shop", "other")}
+
+
+def test_an_unsubscribe_withdraws_the_consent_too(engine: sa.Engine, run: str) -> None:
+    event = complaint("run1.0", ledger_rows.address(0), kind=EventKind.UNSUBSCRIBED, suppresses="unsubscribe")
+    receive(engine, body_of(event), body_of(event, event))
+    assert process(engine).suppressions == 1
+    (row,) = statements(engine)
+    assert (row.account_id, row.status, row.source, row.occurred_at) == ("shop", "withdrawn", "esp:sendgrid", AT)
+
+
+def test_a_complaint_withdraws_no_consent(engine: sa.Engine, run: str) -> None:
+    receive(engine, body_of(complaint("run1.0", ledger_rows.address(0))))
+    process(engine)
+    assert statements(engine) == []
+
+
+def test_a_reason_that_we_do_not_know_is_a_dead_letter(engine: sa.Engine, run: str) -> None:
+    receive(engine, body_of(complaint("run1.0", None, suppresses="bad karma"), complaint("run1.1", None)))
+    report = process(engine)
+    assert (report.unreadable, report.suppressions) == (1, 1)
+
+
+def test_a_redelivered_event_does_not_undo_a_lift(engine: sa.Engine, run: str) -> None:
+    event = complaint("run1.0", ledger_rows.address(0))
+    receive(engine, body_of(event))
+    process(engine)
+    with database.write(engine) as connection:
+        suppressions.lift(
+            connection,
+            account_id="shop",
+            address_hash=ledger_rows.hash_of(0),
+            actor="support",
+            reason="pressed the wrong button",
+            now=AT + timedelta(hours=1),
+        )
+    receive(engine, body_of(event, event))
+    assert process(engine).duplicates == 2
+    assert standing(engine) == set()

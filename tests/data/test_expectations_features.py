@@ -1,0 +1,103 @@
+from datetime import UTC, datetime
+
+import pandas as pd
+import pytest
+
+from data.expectations import gate
+from data.features.frame import DTYPES
+from domain.features import FEATURES, FeatureType
+from domain.validation import Check
+
+AT = datetime(2026, 6, 1, tzinfo=UTC)
+SANE = {FeatureType.COUNT: 1, FeatureType.NUMBER: 0.5, FeatureType.MONEY: 9.99, FeatureType.INSTANT: AT}
+
+
+def sane(customers: int = 30) -> pd.DataFrame:
+    columns = {feature.name: [SANE.get(feature.type, "x")] * customers for feature in FEATURES}
+    frame = pd.DataFrame({"party_id": range(100, 100 + customers), **columns})
+    return frame.astype({feature.name: DTYPES[feature.type] for feature in FEATURES})
+
+
+def only_failure(frame: pd.DataFrame) -> Check:
+    (failure,) = gate.check_features(frame).failures()
+    return failure
+
+
+def test_a_sane_frame_passes_every_rule_of_the_contract() -> None:
+    validation = gate.check_features(sane())
+    assert validation.passed, validation.failures()
+    assert validation.gate == "features"
+    sentences = " ".join(check.sentence for check in validation.checks)
+    assert all(f"{feature.name} is held as" in sentences for feature in FEATURES)
+    assert "net_revenue (totals of counted orders less refunds) is 0 or more account currency" in sentences
+
+
+def test_what_the_contract_lets_be_unknown_may_be_unknown() -> None:
+    frame = sane()
+    for feature in FEATURES:
+        if feature.nullable:
+            frame.loc[3:9, feature.name] = None
+    assert gate.check_features(frame).passed
+
+
+@pytest.mark.parametrize("feature", [feature for feature in FEATURES if not feature.nullable], ids=lambda f: f.name)
+def test_what_must_be_known_is_missed(feature) -> None:
+    frame = sane()
+    frame[feature.name] = frame[feature.name].where(frame["party_id"] != 104)
+    failure = next(check for check in gate.check_features(frame).failures() if "is known" in check.sentence)
+    assert failure.sentence.startswith(f"{feature.name} (")
+    assert (failure.failing_ids, failure.failing_count) == (("104",), 1)
+    assert failure.observed == "1 of 30 customers fail"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [(feature.name, feature.minimum - 1) for feature in FEATURES if feature.minimum is not None]
+    + [(feature.name, feature.maximum + 1) for feature in FEATURES if feature.maximum is not None],
+)
+def test_a_value_out_of_bounds_is_found(name: str, value: float) -> None:
+    frame = sane()
+    frame.loc[[2, 5], name] = int(value) if DTYPES[FeatureType.COUNT] == str(frame[name].dtype) else value
+    failure = only_failure(frame)
+    assert failure.sentence.startswith(f"{name} (")
+    assert (failure.failing_ids, failure.failing_count) == (("102", "105"), 2)
+
+
+@pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.name)
+def test_a_column_of_the_wrong_type_is_found(feature) -> None:
+    frame = sane()
+    frame[feature.name] = pd.Series([object()] * len(frame), dtype=object)
+    failure = only_failure(frame)
+    assert failure.sentence == f"{feature.name} is held as {gate._GX_TYPES[feature.type]}"
+    assert failure.observed == "object"
+
+
+def test_a_naive_instant_is_the_wrong_type() -> None:
+    frame = sane()
+    frame["first_order_at"] = frame["first_order_at"].dt.tz_localize(None)
+    assert only_failure(frame).sentence.startswith("first_order_at is held as")
+
+
+def test_a_customer_with_two_rows_is_found() -> None:
+    frame = sane()
+    frame.loc[7, "party_id"] = 100
+    failure = only_failure(frame)
+    assert failure.sentence == "Every customer has one row"
+    assert failure.failing_ids == ("100", "100")
+
+
+def test_columns_missing_and_surplus_are_named() -> None:
+    failure = only_failure(sane().drop(columns="orders_30d").assign(shoe_size=42))
+    assert failure.observed == "missing: orders_30d; not in it: shoe_size"
+    assert not gate.check_features(sane().drop(columns="party_id")).passed
+
+
+def test_a_frame_of_nobody_fails() -> None:
+    failure = only_failure(sane().head(0))
+    assert (failure.sentence, failure.observed) == ("There are customers", "0 customers")
+
+
+def test_only_a_sample_of_the_failing_ids_is_kept() -> None:
+    failure = only_failure(sane(500).assign(net_revenue=-1.0))
+    assert failure.failing_count == 500
+    assert failure.failing_ids == tuple(str(number) for number in range(100, 120))

@@ -1,0 +1,166 @@
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+
+from data import bulk, database, tables
+from data.features import compute, frame, refresh
+from domain.features import BY_NAME, FEATURES
+
+AS_OF = datetime(2026, 6, 1, 12, tzinfo=UTC)
+NOW = AS_OF + timedelta(hours=1)
+NAMES = [feature.name for feature in FEATURES]
+
+
+def load_random_shop(engine: sa.Engine, account_id: str, *, orders: int = 400, first_id: int = 1) -> None:
+    """A shop of 60 customers whose ids start at `first_id`, the same in both databases."""
+    rng = np.random.default_rng(7)
+    parties = [
+        (first_id + number, account_id, f"c{number}", [None, "DE", "US"][number % 3], AS_OF, AS_OF)
+        for number in range(60)
+    ]
+    totals = rng.integers(0, 900_0000, orders)
+    rows, lines = [], []
+    for number, total in enumerate(totals.tolist()):
+        order_id = first_id + number
+        placed_at = AS_OF - timedelta(microseconds=int(rng.integers(-(10**11), 6 * 10**13)))
+        status = "cancelled" if number % 11 == 0 else "paid"
+        refunded = Decimal(total if number % 7 == 0 else total // 3 if number % 5 == 0 else 0).scaleb(-4)
+        cancelled_at = AS_OF if number % 13 == 0 else None
+        amounts = (Decimal(total).scaleb(-4), refunded)
+        party_id = first_id + int(rng.integers(0, 50))
+        rows.append((order_id, account_id, "csv", str(number), party_id, status, status, "USD", *amounts))
+        rows[-1] += (placed_at, placed_at, cancelled_at, number % 17 == 0, "hash")
+        for line_no in range(int(rng.integers(0, 3))):
+            category = ["books", "tea", "wine", None][int(rng.integers(0, 4))]
+            lines.append((order_id, line_no, "sku", category, int(rng.integers(1, 5)), Decimal(1)))
+    order_columns = "id account_id channel external_id party_id status channel_status currency total refunded"
+    order_columns += " placed_at updated_at cancelled_at is_test content_hash"
+    with database.write(engine) as connection:
+        party_columns = "id account_id external_id country created_at updated_at"
+        bulk.insert_rows(connection, tables.parties, party_columns.split(), parties)
+        bulk.insert_rows(connection, tables.orders, order_columns.split(), rows)
+        line_columns = "order_id line_no sku category quantity total"
+        bulk.insert_rows(connection, tables.order_lines, line_columns.split(), lines)
+
+
+def stored(engine: sa.Engine, account_id: str) -> list[Any]:
+    table = tables.customer_features
+    with database.read(engine) as connection:
+        select = sa.select(table).where(table.c.account_id == account_id).order_by(table.c.party_id)
+        return [tuple(row) for row in connection.execute(select)]
+
+
+def another_account(engine: sa.Engine) -> str:
+    with database.write(engine) as connection:
+        row = dict(connection.execute(sa.select(tables.accounts)).mappings().one())
+        connection.execute(tables.accounts.insert().values(row | {"id": "other"}))
+    return "other"
+
+
+def test_what_is_read_back_is_what_was_computed_to_the_last_digit(engine: sa.Engine, account_id: str) -> None:
+    load_random_shop(engine, account_id)
+    report = refresh.refresh(engine, account_id=account_id, as_of=AS_OF, now=NOW)
+    computed = compute.features(*refresh.read(engine, account_id), as_of=AS_OF)
+    back = frame.read_frame(engine, account_id=account_id, columns=NAMES)
+    pd.testing.assert_frame_equal(back, computed, check_exact=True)
+    assert (report.customers, report.orders) == (len(computed), computed["orders"].sum())
+    assert 0 < report.customers <= 50
+    assert set(back["country"].dropna()) == {"DE", "US"}
+    assert back["country"].isna().any()
+    assert back["favourite_category"].notna().any()
+
+
+def test_both_databases_agree_to_the_last_digit(tmp_path, engine: sa.Engine, account_id: str) -> None:
+    """Each engine against SQLite: for PostgreSQL this is the comparison, for SQLite a repetition."""
+    reference = database.engine_for(f"sqlite:///{tmp_path}/reference.db")
+    tables.metadata.create_all(reference)
+    with database.read(engine) as connection:
+        account = dict(connection.execute(sa.select(tables.accounts)).mappings().one())
+    with database.write(reference) as connection:
+        connection.execute(tables.accounts.insert().values(account))
+    results = []
+    for store in (engine, reference):
+        load_random_shop(store, account_id)
+        refresh.refresh(store, account_id=account_id, as_of=AS_OF, now=NOW)
+        results.append(frame.read_frame(store, account_id=account_id, columns=NAMES))
+    reference.dispose()
+    pd.testing.assert_frame_equal(*results, check_exact=True)
+
+
+def test_a_second_refresh_changes_nothing(engine: sa.Engine, account_id: str) -> None:
+    load_random_shop(engine, account_id)
+    first = refresh.refresh(engine, account_id=account_id, as_of=AS_OF, now=NOW)
+    rows = stored(engine, account_id)
+    assert refresh.refresh(engine, account_id=account_id, as_of=AS_OF, now=NOW) == first
+    assert stored(engine, account_id) == rows
+
+
+def test_customers_who_lost_their_orders_lose_their_row(engine: sa.Engine, account_id: str) -> None:
+    load_random_shop(engine, account_id)
+    refresh.refresh(engine, account_id=account_id, as_of=AS_OF, now=NOW)
+    with database.write(engine) as connection:
+        connection.execute(tables.orders.update().values(status="cancelled"))
+    report = refresh.refresh(engine, account_id=account_id, as_of=AS_OF, now=NOW)
+    assert (report.customers, report.orders, stored(engine, account_id)) == (0, 0, [])
+
+
+def test_a_refresh_leaves_other_accounts_alone(engine: sa.Engine, account_id: str) -> None:
+    other = another_account(engine)
+    load_random_shop(engine, account_id)
+    load_random_shop(engine, other, orders=30, first_id=10_000)
+    refresh.refresh(engine, account_id=other, as_of=AS_OF, now=NOW)
+    before = stored(engine, other)
+    assert before
+    refresh.refresh(engine, account_id=account_id, as_of=AS_OF, now=NOW)
+    assert stored(engine, other) == before
+    assert frame.read_frame(engine, account_id=other, columns=["orders"])["party_id"].min() >= 10_000
+
+
+def test_the_watermark_is_the_newest_refresh_of_the_account(engine: sa.Engine, account_id: str) -> None:
+    other = another_account(engine)
+    with database.read(engine) as connection:
+        assert frame.watermark(connection, account_id) is None
+    refresh.refresh(engine, account_id=account_id, as_of=AS_OF, now=NOW)
+    refresh.refresh(engine, account_id=account_id, as_of=AS_OF + timedelta(days=1), now=NOW)
+    refresh.refresh(engine, account_id=other, as_of=AS_OF + timedelta(days=9), now=NOW)
+    with database.read(engine) as connection:
+        assert frame.watermark(connection, account_id) == AS_OF + timedelta(days=1)
+
+
+def test_a_refresh_that_fails_keeps_the_old_rows(
+    engine: sa.Engine, account_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_random_shop(engine, account_id)
+    refresh.refresh(engine, account_id=account_id, as_of=AS_OF, now=NOW)
+    rows = stored(engine, account_id)
+
+    def break_off(*_arguments) -> None:
+        raise ConnectionError("the database went away")
+
+    monkeypatch.setattr(bulk, "insert_rows", break_off)
+    with pytest.raises(ConnectionError):
+        refresh.refresh(engine, account_id=account_id, as_of=AS_OF + timedelta(days=1), now=NOW)
+    assert stored(engine, account_id) == rows
+    with database.read(engine) as connection:
+        assert frame.watermark(connection, account_id) == AS_OF
+
+
+def test_a_frame_holds_the_asked_columns_and_no_other(engine: sa.Engine, account_id: str) -> None:
+    empty = frame.read_frame(engine, account_id=account_id, columns=NAMES)
+    assert {name: str(empty[name].dtype) for name in NAMES} == {
+        name: frame.DTYPES[BY_NAME[name].type] for name in NAMES
+    }
+    load_random_shop(engine, account_id)
+    refresh.refresh(engine, account_id=account_id, as_of=AS_OF, now=NOW)
+    few = frame.read_frame(engine, account_id=account_id, columns=("country", "net_revenue"))
+    assert list(few.columns) == ["party_id", "country", "net_revenue"]
+
+
+def test_an_unknown_feature_is_named_with_the_nearest(engine: sa.Engine, account_id: str) -> None:
+    with pytest.raises(frame.UnknownFeature, match="'net_revnue': did you mean 'net_revenue'"):
+        frame.read_frame(engine, account_id=account_id, columns=["net_revnue"])

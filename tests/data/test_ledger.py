@@ -1,0 +1,246 @@
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from data import audit, database, ledger, ledger_sweep, runs, tables
+from domain.campaigns import RunStatus
+from domain.ledger import BatchState, LeaseLost, Outcome, OutcomeKind
+from domain.ports import Batch
+from tests.data import frozen, ledger_rows
+from tests.data.frozen import Clock
+
+pytestmark = pytest.mark.usefixtures("account_id")
+ACCEPTED = Outcome(OutcomeKind.ACCEPTED, status=202, provider_reference="x")
+REJECTED = Outcome(OutcomeKind.REJECTED, status=400, detail="bad recipient")
+NOT_SENT = Outcome(OutcomeKind.NOT_SENT, status=429, detail="slow down")
+UNKNOWN = Outcome(OutcomeKind.UNKNOWN, detail="ReadTimeout")
+
+
+def _claim(book: ledger.SqlLedger, worker: str = "w1") -> Batch | None:
+    return book.claim(book.run.id, worker=worker, provider="sendgrid")
+
+
+def _states(engine: sa.Engine, run_id: str) -> dict[str, int]:
+    with database.read(engine) as connection:
+        return {state: count for state, count in audit.message_states(connection, run_id).items() if count}
+
+
+def test_a_claim_is_committed_before_it_is_handed_out(engine: sa.Engine) -> None:
+    run = frozen.dispatching(engine, 12)
+    batch = _claim(frozen.book(engine, run, Clock()))
+    assert batch is not None
+    with database.read(engine) as connection:  # another connection sees it
+        row = connection.execute(sa.select(tables.batches).where(tables.batches.c.id == batch.batch_id)).one()
+        attempt = connection.execute(sa.select(tables.batch_attempts)).one()
+    assert (row.state, row.worker, row.attempt_id) == (BatchState.INFLIGHT, "w1", batch.attempt_id)
+    assert row.lease_expires_at == frozen.NOW + timedelta(seconds=60)
+    assert (attempt.id, attempt.messages, attempt.outcome) == (batch.attempt_id, 10, None)
+    assert len(attempt.content_hash) == 64
+
+
+def test_a_batch_carries_what_its_messages_need(engine: sa.Engine) -> None:
+    run = frozen.dispatching(engine, 3)
+    batch = _claim(frozen.book(engine, run, Clock()))
+    assert batch is not None
+    assert list(batch.message_ids) == [f"{run.id}.{ordinal}" for ordinal in range(3)]
+    assert set(batch.addresses) == {ledger_rows.address(number) for number in range(3)}
+    assert batch.variables["first_name"] == ["there"] * 3  # the fallback
+    assert batch.variables["first_order_on"] == ["6 May 2026"] * 3
+    assert all(url.startswith("https://shop.example.com/unsubscribe/r") for url in batch.unsubscribe_urls)
+
+
+def test_accepted_batches_end_the_run(engine: sa.Engine) -> None:
+    run, clock = frozen.dispatching(engine, 25), Clock()
+    book = frozen.book(engine, run, clock)
+    sizes = []
+    while (batch := _claim(book)) is not None:
+        sizes.append(len(batch))
+        book.record(batch, ACCEPTED)
+    assert sizes == [10, 10, 5]
+    with database.write(engine) as connection:
+        assert ledger_sweep.sweep(connection, policy=frozen.POLICY, now=clock()).runs_dispatched == 1
+        assert runs.get(connection, run.id).status is RunStatus.DISPATCHED
+    assert _states(engine, run.id) == {"accepted": 25}
+
+
+def test_a_refused_batch_is_halved_down_to_the_culprit(engine: sa.Engine) -> None:
+    run = frozen.dispatching(engine, 10)
+    book = frozen.book(engine, run, Clock())
+    culprit = f"{run.id}.6"
+    while (batch := _claim(book)) is not None:
+        book.record(batch, REJECTED if culprit in batch.message_ids else ACCEPTED)
+    assert _states(engine, run.id) == {"accepted": 9, "rejected": 1}
+    with database.read(engine) as connection:
+        exception = connection.execute(sa.select(tables.message_exceptions)).one()
+        assert audit.audit(connection, run.id, record=None).balanced
+    assert (exception.ordinal, exception.reason) == (6, "bad recipient")
+
+
+def test_certainly_not_sent_goes_again_after_its_pause(engine: sa.Engine) -> None:
+    run, clock = frozen.dispatching(engine, 5), Clock()
+    book = frozen.book(engine, run, clock)
+    first = _claim(book)
+    assert first is not None
+    book.record(first, Outcome(OutcomeKind.NOT_SENT, retry_after=timedelta(seconds=30)))
+    assert _claim(book) is None
+    with database.read(engine) as connection:
+        assert ledger_sweep.progress(connection, run.id).next_claim_at == frozen.NOW + timedelta(seconds=30)
+    clock.forward(seconds=30)
+    again = _claim(book)
+    assert again is not None
+    assert again.attempt_id != first.attempt_id
+    assert list(again.message_ids) == list(first.message_ids)
+    assert ledger.content_hash(again) == ledger.content_hash(first)
+
+
+def test_an_unknown_batch_is_never_claimed_again_and_held_in_the_end(engine: sa.Engine) -> None:
+    run, clock = frozen.dispatching(engine, 5), Clock()
+    book = frozen.book(engine, run, clock)
+    batch = _claim(book)
+    assert batch is not None
+    book.record(batch, UNKNOWN)
+    clock.forward(minutes=29)
+    with database.write(engine) as connection:
+        assert ledger_sweep.sweep(connection, policy=frozen.POLICY, now=clock()).held == 0
+    assert _claim(book) is None
+    clock.forward(minutes=2)
+    with database.write(engine) as connection:
+        assert ledger_sweep.sweep(connection, policy=frozen.POLICY, now=clock()).held == 1
+    assert _claim(book) is None
+    assert _states(engine, run.id) == {"held": 5}
+
+
+def test_a_worker_past_its_lease_cannot_commit(engine: sa.Engine) -> None:
+    run, clock = frozen.dispatching(engine, 5), Clock()
+    book = frozen.book(engine, run, clock)
+    batch = _claim(book)
+    assert batch is not None
+    clock.forward(seconds=61)
+    with pytest.raises(LeaseLost):
+        book.record(batch, ACCEPTED)
+    with database.write(engine) as connection:
+        assert ledger_sweep.sweep(connection, policy=frozen.POLICY, now=clock()).lost == 1
+    with pytest.raises(LeaseLost):
+        book.record(batch, ACCEPTED)
+    assert _claim(book) is None  # unknown now: nobody sends it again
+    assert _states(engine, run.id) == {"open": 5}
+
+
+def test_suppression_and_withdrawal_after_the_freeze_hold_at_the_claim(engine: sa.Engine) -> None:
+    run = frozen.dispatching(engine, 12)
+    with database.write(engine) as connection:
+        connection.execute(
+            tables.suppressions.insert().values(
+                account_id="shop",
+                address_hash=ledger_rows.hash_of(3),
+                reason="complaint",
+                scope="all",
+                source="test",
+                evidence="",
+                created_at=frozen.NOW,
+            )
+        )
+        party = connection.scalar(sa.select(tables.parties.c.id).where(tables.parties.c.external_id == "c4"))
+        connection.execute(
+            tables.consents.insert().values(
+                account_id="shop",
+                party_id=party,
+                status="withdrawn",
+                basis="",
+                source="page",
+                wording="v1",
+                occurred_at=frozen.NOW,
+                recorded_at=frozen.NOW,
+            )
+        )
+    book = frozen.book(engine, run, Clock())
+    addresses: list[str] = []
+    while (batch := _claim(book)) is not None:
+        addresses += batch.addresses
+        book.record(batch, ACCEPTED)
+    assert len(addresses) == 10
+    assert not {ledger_rows.address(3), ledger_rows.address(4)} & set(addresses)
+    assert _states(engine, run.id) == {"accepted": 10, "suppressed": 2}
+    with database.read(engine) as connection:
+        assert audit.audit(connection, run.id, record=None).complaints == ()
+        reasons = set(connection.scalars(sa.select(tables.message_exceptions.c.reason)))
+    assert reasons == {"suppressed_complaint", "consent_withdrawn"}
+
+
+def test_a_batch_of_suppressed_people_only_is_passed_over(engine: sa.Engine) -> None:
+    run = frozen.dispatching(engine, 6, batch_size=2)
+    with database.write(engine) as connection:
+        connection.execute(tables.consents.delete())
+    assert _claim(frozen.book(engine, run, Clock())) is None
+    assert _states(engine, run.id) == {"suppressed": 6}
+
+
+@pytest.mark.parametrize("status", [RunStatus.PAUSED, RunStatus.CANCELLED])
+def test_a_run_that_does_not_dispatch_hands_out_nothing(engine: sa.Engine, status: RunStatus) -> None:
+    run = frozen.dispatching(engine, 6)
+    with database.write(engine) as connection:
+        runs.advance(connection, run, status)
+    assert _claim(frozen.book(engine, run, Clock())) is None
+
+
+def test_past_its_window_a_batch_expires(engine: sa.Engine) -> None:
+    run, clock = frozen.dispatching(engine, 6), Clock()
+    clock.forward(hours=24)
+    assert _claim(frozen.book(engine, run, clock)) is None
+    with database.write(engine) as connection:
+        assert ledger_sweep.sweep(connection, policy=frozen.POLICY, now=clock()).expired == 1
+    assert _states(engine, run.id) == {"expired": 6}
+
+
+def test_many_workers_never_claim_the_same_batch(engine: sa.Engine) -> None:
+    run = frozen.dispatching(engine, 120, batch_size=3)
+    book = frozen.book(engine, run, Clock())
+
+    def work(worker: int) -> list[str]:
+        taken: list[str] = []
+        while (batch := _claim(book, f"w{worker}")) is not None:
+            taken += batch.message_ids
+            book.record(batch, ACCEPTED)
+        return taken
+
+    with ThreadPoolExecutor(8) as pool:
+        taken = [one for part in pool.map(work, range(8)) for one in part]
+    assert sorted(taken) == sorted(f"{run.id}.{ordinal}" for ordinal in range(120))
+
+
+def test_the_audit_compares_with_the_esps_own_record(engine: sa.Engine) -> None:
+    run = frozen.dispatching(engine, 4)
+    book = frozen.book(engine, run, Clock())
+    batch = _claim(book)
+    assert batch is not None
+    book.record(batch, ACCEPTED)
+    record = dict.fromkeys(batch.message_ids, 1)
+    with database.read(engine) as connection:
+        good = audit.audit(connection, run.id, record=record)
+        twice = audit.audit(connection, run.id, record={**record, batch.message_ids[0]: 3})
+        less = audit.audit(connection, run.id, record={batch.message_ids[0]: 1})
+        foreign = audit.audit(connection, run.id, record={**record, f"{run.id}.99": 1})
+    assert (good.balanced, good.duplicates, good.missing) == (True, 0, 0)
+    assert (twice.balanced, twice.duplicates) == (False, 2)
+    assert (less.balanced, less.missing) == (False, 3)
+    assert not foreign.balanced
+    assert "does not hold for sent" in foreign.complaints[0]
+
+
+def test_the_audit_notices_a_batch_accepted_without_ground(engine: sa.Engine) -> None:
+    run = frozen.dispatching(engine, 4)
+    with database.write(engine) as connection:
+        connection.execute(tables.batches.update().values(state=BatchState.ACCEPTED))
+        found = audit.audit(connection, run.id, record=None)
+    assert not found.balanced
+    assert "without an answer" in found.complaints[0]
+
+
+def test_the_audit_notices_a_lost_batch(engine: sa.Engine) -> None:
+    run = frozen.dispatching(engine, 14)
+    with database.write(engine) as connection:
+        connection.execute(tables.batches.delete().where(tables.batches.c.first_ordinal == 10))
+        found = audit.audit(connection, run.id, record=None)
+    assert "the batches account for 10" in found.complaints[0]

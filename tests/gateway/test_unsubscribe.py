@@ -1,0 +1,181 @@
+"""Whoever wants out is out at once; whatever merely looks at a link changes nothing."""
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import sqlalchemy as sa
+
+from data import database, tables
+from domain import addresses, campaigns, tokens
+from tests.conftest import LINK_KEY, PEPPER
+
+ONE_CLICK = {"List-Unsubscribe": "One-Click"}
+
+
+def token_for(run_id: str, ordinal: int, *, purpose: str = "unsubscribe", key: str = LINK_KEY) -> str:
+    return tokens.sign(campaigns.message_id(run_id, ordinal), purpose=purpose, key=key)
+
+
+def rows(engine: sa.Engine, table: sa.Table, *where) -> list:
+    with database.read(engine) as connection:
+        return list(connection.execute(sa.select(table).where(*where)))
+
+
+@pytest.fixture
+def written(engine: sa.Engine):
+    """Statements that are more than looking, in the order in which the database got them."""
+    found: list[str] = []
+
+    def note(_connection, _cursor, statement, *_) -> None:
+        if not statement.startswith(("SELECT", "BEGIN")) or statement == "BEGIN IMMEDIATE":
+            found.append(statement)
+
+    sa.event.listen(engine, "before_cursor_execute", note)
+    yield found
+    sa.event.remove(engine, "before_cursor_execute", note)
+
+
+def test_a_thousand_looks_write_nothing(gateway, sent_run, everything, written):
+    path = f"/unsubscribe/{token_for(sent_run.id, 3)}"
+    before = everything()
+    for turn in range(1000):
+        answer = gateway.request("HEAD" if turn % 2 else "GET", path)
+        assert answer.status_code == 200
+    assert written == []
+    assert everything() == before
+
+
+def test_the_page_says_what_will_happen_and_nothing_about_the_person(gateway, sent_run):
+    page = gateway.get(f"/unsubscribe/{token_for(sent_run.id, 3)}")
+    assert "The Shop" in page.text
+    assert '<form method="post">' in page.text
+    assert page.text.count("<button") == 1
+    assert "@" not in page.text.replace("@media", "")
+    assert gateway.head(f"/unsubscribe/{token_for(sent_run.id, 3)}").content == b""
+
+
+def test_one_click_suppresses_withdraws_and_is_logged_once(gateway, engine, sent_run, everything):
+    path = f"/unsubscribe/{token_for(sent_run.id, 3)}"
+    first = gateway.post(path, data=ONE_CLICK)
+    assert first.status_code == 200
+    assert "location" not in first.headers
+    assert "set-cookie" not in first.headers
+    after_once = everything()
+    assert gateway.post(path, data=ONE_CLICK).status_code == 200
+    assert gateway.post(path, data={"confirm": "unsubscribe"}).status_code == 200
+    assert everything() == after_once
+
+    (suppression,) = rows(engine, tables.suppressions)
+    assert suppression.address_hash == addresses.address_hash("person3@gmail.com", PEPPER)
+    assert (suppression.reason, suppression.scope, suppression.source) == ("unsubscribe", "marketing", "one-click")
+    assert suppression.evidence == f"message {sent_run.id}.3"
+    (withdrawal,) = rows(engine, tables.consents, tables.consents.c.status == "withdrawn")
+    assert withdrawal.source == "one-click"
+    (line,) = rows(engine, tables.audit_log)
+    assert (line.action, line.subject, line.detail) == ("unsubscribe", f"{sent_run.id}.3", {"source": "one-click"})
+
+
+def test_the_button_on_the_page_does_the_same(gateway, engine, sent_run):
+    assert gateway.post(f"/unsubscribe/{token_for(sent_run.id, 2)}", data={"confirm": "unsubscribe"}).status_code == 200
+    (suppression,) = rows(engine, tables.suppressions)
+    assert suppression.source == "page"
+
+
+def test_one_click_may_come_as_a_multipart_form(gateway, engine, sent_run):
+    answer = gateway.post(f"/unsubscribe/{token_for(sent_run.id, 2)}", files={"List-Unsubscribe": (None, "One-Click")})
+    assert answer.status_code == 200
+    (suppression,) = rows(engine, tables.suppressions)
+    assert suppression.source == "one-click"
+
+
+def test_pressing_many_times_at_once_is_pressing_once(gateway, engine, sent_run):
+    path = f"/unsubscribe/{token_for(sent_run.id, 5)}"
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: gateway.post(path, data=ONE_CLICK).status_code, range(24)))
+    assert answers == [200] * 24
+    assert len(rows(engine, tables.suppressions)) == 1
+    assert len(rows(engine, tables.consents, tables.consents.c.status == "withdrawn")) == 1
+    assert len(rows(engine, tables.audit_log)) == 1
+
+
+def test_tampered_and_foreign_tokens_are_one_and_the_same_404(gateway, sent_run, everything):
+    good = token_for(sent_run.id, 3)
+    bad = {good[:place] + ("x" if good[place] != "x" else "y") + good[place + 1 :] for place in range(len(good))}
+    bad |= {
+        token_for(sent_run.id, 3, purpose="click"),
+        token_for(sent_run.id, 3, purpose="unsubscribe "),
+        token_for(sent_run.id, 3, key="another-key-another-key-another-key"),
+        token_for(sent_run.id, 999_999),  # ours, but of no message
+        token_for("rnobody234567", 3),
+        tokens.sign("no message id", purpose="unsubscribe", key=LINK_KEY),
+        good.replace(".1.", ".2."),
+        good[:-1],
+        good + "A",
+        "%00",
+        "%F0%9F%92%A3",
+    }
+    before = everything()
+    pages = set()
+    for token in bad:
+        for answer in (gateway.get(f"/unsubscribe/{token}"), gateway.post(f"/unsubscribe/{token}", data=ONE_CLICK)):
+            assert answer.status_code == 404, token
+            pages.add(answer.text)
+    assert len(pages) == 1
+    assert everything() == before
+
+
+@pytest.mark.parametrize("path", ["/unsubscribe", "/unsubscribe/"])
+def test_a_token_in_the_body_counts_for_nothing(gateway, sent_run, everything, path):
+    before = everything()
+    answer = gateway.post(path, data={**ONE_CLICK, "token": token_for(sent_run.id, 3)})
+    assert answer.status_code == 404
+    assert everything() == before
+
+
+def test_somebody_erased_since_gets_the_same_answer_and_leaves_no_trace(gateway, engine, sent_run, everything):
+    with database.write(engine) as connection:
+        connection.execute(tables.parties.update().values(email=None, address_hash=None))
+    before = everything()
+    assert gateway.post(f"/unsubscribe/{token_for(sent_run.id, 3)}", data=ONE_CLICK).status_code == 200
+    assert everything() == before
+
+
+def test_a_large_body_is_refused_and_changes_nothing(gateway, sent_run, everything):
+    before = everything()
+    answer = gateway.post(f"/unsubscribe/{token_for(sent_run.id, 3)}", content=b"One-Click" * 10_000)
+    assert answer.status_code == 413
+    assert everything() == before
+
+
+def test_without_a_store_nobody_is_told_that_it_worked(gateway, engine, sent_run):
+    path = f"/unsubscribe/{token_for(sent_run.id, 3)}"
+    with database.write(engine) as connection:
+        connection.exec_driver_sql("ALTER TABLE suppressions RENAME TO gone")
+    answer = gateway.post(path, data=ONE_CLICK)
+    assert answer.status_code == 503
+    assert "Retry-After" in answer.headers
+    assert rows(engine, tables.consents, tables.consents.c.status == "withdrawn") == []
+
+
+def test_answers_are_neither_kept_nor_indexed_nor_passed_on(gateway, sent_run):
+    for answer in (gateway.get(f"/unsubscribe/{token_for(sent_run.id, 3)}"), gateway.get("/unsubscribe/nonsense")):
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert "noindex" in answer.headers["x-robots-tag"]
+        assert "default-src 'self'" in answer.headers["content-security-policy"]
+        assert "script-src 'none'" in answer.headers["content-security-policy"]
+        assert answer.headers["x-frame-options"] == "DENY"
+
+
+def test_no_log_line_shows_a_token(gateway, sent_run, caplog):
+    token = token_for(sent_run.id, 3)
+    with caplog.at_level(logging.DEBUG):
+        gateway.get(f"/unsubscribe/{token}")
+        gateway.get(f"/Unsubscribe/{token}?from=mail")
+        gateway.post(f"/shop//unsubscribe/{token}", data=ONE_CLICK)
+    access = [record.getMessage() for record in caplog.records if record.name == "uvicorn.access"]
+    assert len(access) == 3
+    assert all("[token]" in line for line in access)
+    tag = token.rpartition(".")[2]
+    assert not any(tag in line for line in access)
