@@ -83,6 +83,7 @@ def _own_environment() -> None:
         OMS_SANDBOX_PORT=str(sandbox),
         OMS_SANDBOX_STORE=f"{HOME}/sandbox.db",
         OMS_SHOP_NAME="The Record Shop",
+        OMS_SHOP_SENDER_NAME="The Record Shop",
         OMS_SHOP_CURRENCY="USD",
         OMS_PREFECT_PORT=str(prefect),
     )

@@ -105,7 +105,7 @@ def _state(item: Placed) -> tuple[Any, ...]:
     return (
         item.party_id,
         order.status.value,
-        order.status.value,
+        order.channel_status,
         order.currency,
         order.total,
         order.refunded,

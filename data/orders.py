@@ -82,8 +82,9 @@ def load(
 ) -> IntakeReport:
     """Take all orders in, a chunk a transaction; after each, `progress` is told how many rows are done.
 
-    `content_hash` is the file's, where the orders came in one: the first load of a file is kept in intake_files. Row numbers of orders that are refused here are
-    reckoned from the stream: row 1 is the header, and an order takes as many rows as it has lines.
+    `content_hash` is the file's, where the orders came in one: the first load of a file is kept in intake_files.
+    Row numbers of orders that are refused here are reckoned from the stream: row 1 is the header, and an order
+    takes as many rows as it has lines.
     Raises UnknownAccount. What was committed before an error stays, and loading again repeats nothing.
     """
     source = _Source(account_id, channel, source_name, pepper, now)
@@ -189,8 +190,10 @@ def _note_file(connection: sa.Connection, report: IntakeReport, source: _Source,
         name=source.name,
         content_hash=content_hash,
         rows=report.rows,
-        loaded=report.loaded + report.updated,
-        unchanged=report.unchanged + report.stale,
+        loaded=report.loaded,
+        updated=report.updated,
+        unchanged=report.unchanged,
+        stale=report.stale,
         dead=report.dead,
         loaded_at=source.now,
     )

@@ -24,6 +24,8 @@ _MAILBOX_PROVIDERS = {
     "me.com": "icloud",
     "mac.com": "icloud",
 }
+# Reserved twins (RFC 6761), by which the sandbox ESP plays the large mailbox providers.
+_MAILBOX_PROVIDERS |= {f"{name}.test": name for name in ("gmail", "outlook", "yahoo", "icloud")}
 _GMAIL = {"gmail.com", "googlemail.com"}
 
 

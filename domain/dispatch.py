@@ -19,7 +19,7 @@ def drain(run_id: str, *, book: ports.Ledger, mailer: ports.Mailer, worker: str,
     batches: dict[str, int] = {}
     messages = 0
     while (batch := book.claim(run_id, worker=worker, provider=provider)) is not None:
-        outcome = mailer.send(batch)
+        outcome = _send(mailer, batch)
         kind: str = outcome.kind
         try:
             book.record(batch, outcome)
@@ -31,3 +31,11 @@ def drain(run_id: str, *, book: ports.Ledger, mailer: ports.Mailer, worker: str,
         if outcome.stop_provider:
             return Tally(batches, messages, stopped_by=outcome.detail)
     return Tally(batches, messages)
+
+
+def _send(mailer: ports.Mailer, batch: ports.Batch) -> ledger.Outcome:
+    """A batch that never became a request was certainly not sent, and the next one would fare no better."""
+    try:
+        return mailer.send(batch)
+    except ports.Unsendable as error:
+        return ledger.Outcome(ledger.OutcomeKind.NOT_SENT, detail=str(error), stop_provider=True)

@@ -21,7 +21,7 @@ class OrderStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """Who ordered, by the shop's own customer number."""
+    """Who ordered, by the shop's own customer number; an empty one means a guest, known by the address alone."""
 
     external_id: str
     email: str | None
@@ -50,6 +50,7 @@ class Order:
     external_id: str
     customer: Customer
     status: OrderStatus
+    channel_status: str  # the channel's own word
     currency: str
     total: Decimal
     refunded: Decimal

@@ -15,4 +15,5 @@ class SendingPolicy:
     settle_after_hours: int = 72  # ESPs retry deferrals for 72 hours; then a run is settled
     cap_mails: int = 4  # marketing mails to one person within cap_days
     cap_days: int = 7  # see cap_mails
+    newest_order_days: int = 14  # no order newer than this means that intake is broken: the gate stops the run
     shrink_percent: int = 50  # an audience this much smaller or larger than the last run's stops the run

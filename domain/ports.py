@@ -41,6 +41,10 @@ class Batch:
         return len(self.message_ids)
 
 
+class Unsendable(ValueError):
+    """The batch cannot become a request: a fault of the campaign or of our program. Nothing was sent."""
+
+
 class Mailer(Protocol):
     """An ESP that takes one content and up to N personalizations in one request."""
 
@@ -48,7 +52,11 @@ class Mailer(Protocol):
     def capabilities(self) -> Capabilities: ...
 
     def send(self, batch: Batch) -> Outcome:
-        """Hand over once; never raises for what the wire did, never tries again."""
+        """Hand over once; never raises for what the wire did, never tries again. Raises Unsendable beforehand."""
+        ...
+
+    def close(self) -> None:
+        """Give the connections back."""
         ...
 
 

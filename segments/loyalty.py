@@ -1,6 +1,6 @@
 """How often they come back: from the first order to a habit."""
 
-# ruff: noqa: ARG001, PLR2004 - each has the same arguments; thresholds stand in the code, which the hash covers
+
 from datetime import datetime
 
 import pandas as pd

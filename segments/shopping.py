@@ -1,6 +1,6 @@
 """What they buy, and what they send back."""
 
-# ruff: noqa: ARG001, PLR2004 - each has the same arguments; thresholds stand in the code, which the hash covers
+
 from datetime import datetime
 
 import pandas as pd

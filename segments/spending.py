@@ -1,6 +1,6 @@
 """How much they spend, in the currency of the account."""
 
-# ruff: noqa: ARG001, PLR2004 - each has the same arguments; thresholds stand in the code, which the hash covers
+
 from datetime import datetime
 
 import pandas as pd

@@ -1,5 +1,6 @@
 """The steps of a campaign run. Each can be repeated: the ledger's state decides what is still to be done."""
 
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -107,7 +108,8 @@ def freeze_audience(run_id: str) -> RunState:
     segment = registry.get(run.plan.segment)
     customers = frame.read_frame(engine, account_id=run.plan.account_id, columns=segment.needs)
     chosen = customers.loc[segment.evaluate(customers, watermark), "party_id"]
-    capabilities = wiring.mailer(run.plan.provider).capabilities
+    with closing(wiring.mailer(run.plan.provider)) as mailer:
+        most = mailer.capabilities.batch_size
     policy = settings.load().sending
     with database.write(engine) as connection:
         run = audience.freeze(
@@ -118,7 +120,7 @@ def freeze_audience(run_id: str) -> RunState:
             template_hash=template.hash,
             feature_watermark=watermark,
             policy=policy,
-            batch_size=min(policy.batch_size, capabilities.batch_size),
+            batch_size=min(policy.batch_size, most),
             now=wiring.clock(),
         )
     get_run_logger().info("%d members, %d planned, skipped: %s", run.members, run.planned, run.skipped)

@@ -4,6 +4,7 @@ import os
 import socket
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import cast
@@ -46,7 +47,7 @@ def dispatch_wave(run_id: str) -> Dispatched:
     threads = mailer.capabilities.concurrency
     worker = f"{socket.gethostname()}:{os.getpid()}"
     shown = create_progress_artifact(0.0, key=f"progress-{run_id}", description=f"Handing over run {run_id}")
-    with ThreadPoolExecutor(threads, thread_name_prefix="dispatch") as pool:
+    with closing(mailer), ThreadPoolExecutor(threads, thread_name_prefix="dispatch") as pool:
         workers = [
             pool.submit(
                 dispatch.drain, run_id, book=book, mailer=mailer, worker=f"{worker}:{number}", provider=provider

@@ -24,10 +24,10 @@ def check_data(run_id: str) -> None:
     engine = wiring.engine()
     with database.read(engine) as connection:
         account_id = runs.get(connection, run_id).plan.account_id
-    now = wiring.clock()
+    now, days = wiring.clock(), settings.load().sending.newest_order_days
     _conclude(
         run_id,
-        gate.check_orders(engine, account_id=account_id, now=now),
+        gate.check_orders(engine, account_id=account_id, now=now, newest_within_days=days),
         gate.check_features(frame.read_frame(engine, account_id=account_id, columns=list(BY_NAME))),
     )
 

@@ -234,6 +234,7 @@ def _order(row: cells.Row, lines: tuple[OrderLine, ...]) -> Order:
         external_id=cells.identifier(row, "order_id"),
         customer=_customer(row),
         status=status,
+        channel_status=row["status"],
         currency=code,
         total=total,
         refunded=refunded,

@@ -34,6 +34,13 @@ with warnings.catch_warnings():
 
 # No values in results: they would carry data into whatever keeps the result.
 _RESULT_FORMAT = {"result_format": "BASIC", "partial_unexpected_count": 0}
+_WORDS = {
+    FeatureType.COUNT: "a whole number",
+    FeatureType.NUMBER: "a number",
+    FeatureType.MONEY: "an amount of money",
+    FeatureType.INSTANT: "a point in time",
+    FeatureType.TEXT: "a text",
+}
 # How GX names the types that the contract asks for.
 _GX_TYPES = {
     FeatureType.COUNT: "int64",
@@ -59,7 +66,7 @@ class _Rule:
     failing: Callable[[], _Failing] = _nothing
 
 
-def check_orders(engine: sa.Engine, *, account_id: str, now: datetime, newest_within_days: int = 14) -> Validation:
+def check_orders(engine: sa.Engine, *, account_id: str, now: datetime, newest_within_days: int) -> Validation:
     """Judge the orders of an account. Failing ids are those of the orders table."""
     with database.read(engine) as connection:
         facts = orders.facts(connection, account_id=account_id, now=now)
@@ -142,25 +149,23 @@ def check_features(frame: pd.DataFrame) -> Validation:
 def _of_feature(frame: pd.DataFrame, feature: Feature) -> Iterator[_Rule]:
     """Type, null rule and bounds, as the contract says them."""
     name, minimum, maximum = feature.name, feature.minimum, feature.maximum
-    expected = _GX_TYPES[feature.type]
     yield _Rule(
-        f"{name} is held as {expected}",
-        gxe.ExpectColumnValuesToBeOfType(column=name, type_=expected),
-        str(frame[name].dtype),
+        f"{name} ({feature.meaning}) is {_WORDS[feature.type]}",
+        gxe.ExpectColumnValuesToBeOfType(column=name, type_=_GX_TYPES[feature.type]),
+        f"held as {frame[name].dtype}",
     )
     if not feature.nullable:
         yield _Rule(
-            f"{name} ({feature.meaning}) is known for every customer",
+            f"{name} is known for every customer",
             gxe.ExpectColumnValuesToNotBeNull(column=name),
             failing=_rows_where(frame, pd.Series.isna, name),
         )
     # Bounds of a column of the wrong type mean nothing; the rule of the type fails already.
     if (minimum is not None or maximum is not None) and pd.api.types.is_numeric_dtype(frame[name]):
-        words = f"between {minimum:g} and {maximum:g}" if maximum is not None else f"{minimum:g} or more"
         low = float("-inf") if minimum is None else minimum
         high = float("inf") if maximum is None else maximum
         yield _Rule(
-            f"{name} ({feature.meaning}) is {words} {feature.unit}",
+            f"{name} is never below {low:g}" + (f" and never above {high:g}" if maximum is not None else ""),
             _between(name, minimum=minimum, maximum=maximum),
             failing=_rows_where(frame, lambda column: (column < low) | (column > high), name),
         )

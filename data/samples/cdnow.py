@@ -5,7 +5,8 @@ bought how many CDs for how many dollars on which day. All else follows these ru
 
 - Dates move by whole weeks, so that the last purchase lies within the 7 days before `as_of`; the time is noon UTC.
 - A purchase is a completed order named `cdnow-<its row in the master file>` with one line of sku CD.
-- Customer <id> has the address c<id>@example.com, .net or .org (id modulo 3), except for those in the rules below.
+- Customer <id> has the address c<id>@ one of ten domains by id modulo 10: gmail.test four times, outlook.test twice,
+  yahoo.test, icloud.test, example.com and example.net once, except for those in the rules below.
 - id mod 2000: 22, 23 → hard.test; 24, 25 → soft.test; 26, 27 → block.test; 28 → complaint.test; 29 to 32 →
   unsubscribe.test; 33 to 36 → deferred.test; id mod 100 = 42 → machine.test. The sandbox ESP acts on these domains;
   those that fail are 0.3 % of all.
@@ -37,7 +38,10 @@ _SPECIAL = {
     **dict.fromkeys(range(29, 33), "unsubscribe.test"),
     **dict.fromkeys(range(33, 37), "deferred.test"),
 }
-_ORDINARY = ("example.com", "example.net", "example.org")
+_ORDINARY = (
+    *("gmail.test", "gmail.test", "gmail.test", "gmail.test", "outlook.test", "outlook.test"),
+    *("yahoo.test", "icloud.test", "example.com", "example.net"),
+)
 _NO_CONSENT = ("", "", "", "", "")
 
 
@@ -108,7 +112,7 @@ def address(customer: int) -> str:
         return f"c{customer}.example.com"
     if customer % 400 == 9:  # noqa: PLR2004
         return address(customer - 1)
-    domain = _SPECIAL.get(customer % 2000, _ORDINARY[customer % 3])
+    domain = _SPECIAL.get(customer % 2000, _ORDINARY[customer % 10])
     return f"c{customer}@{'machine.test' if customer % 100 == 42 else domain}"  # noqa: PLR2004
 
 

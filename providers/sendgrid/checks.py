@@ -20,7 +20,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _NOT_IN_URL = re.compile("[^!-;=?-~]")
 
 
-class PayloadError(ValueError):
+class PayloadError(ports.Unsendable):
     """The batch cannot become a request; nothing was sent. The message holds no address and no value."""
 
 

@@ -228,9 +228,13 @@ def test_one_body_may_prove_several_batches(engine: sa.Engine, account_id: str) 
     assert batch_states(engine) == ["accepted", "unknown", "accepted"]
 
 
-@pytest.mark.parametrize("attempt_id", ["an earlier attempt", None])
+@pytest.mark.parametrize("attempt_id", ["an earlier attempt", "never heard of", None])
 def test_no_other_attempt_proves_it(engine: sa.Engine, account_id: str, attempt_id: str | None) -> None:
     with_batch(engine, account_id, BatchState.UNKNOWN)
+    with database.write(engine) as connection:
+        attempts = tables.batch_attempts
+        (current,) = connection.execute(sa.select(attempts)).mappings()
+        connection.execute(attempts.insert().values({**current, "id": "an earlier attempt", "number": 0}))
     receive(engine, body_of(event(EventKind.DELIVERED, attempt_id=attempt_id)))
     assert process(engine).confirmed_batches == 0
     assert batch_states(engine) == ["unknown"]

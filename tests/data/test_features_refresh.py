@@ -100,6 +100,15 @@ def test_a_second_refresh_changes_nothing(engine: sa.Engine, account_id: str) ->
     assert stored(engine, account_id) == rows
 
 
+@pytest.mark.parametrize("values", [{"status": "cancelled"}, {"cancelled_at": AS_OF}, {"is_test": True}])
+def test_an_order_is_left_out_however_the_channel_says_so(engine: sa.Engine, account_id: str, values: dict) -> None:
+    load_random_shop(engine, account_id)
+    with database.write(engine) as connection:
+        connection.execute(tables.orders.update().values(status="paid", cancelled_at=None, is_test=False))
+        connection.execute(tables.orders.update().values(values).where(tables.orders.c.id > 1))
+    assert refresh.refresh(engine, account_id=account_id, as_of=AS_OF, now=NOW).orders == 1
+
+
 def test_customers_who_lost_their_orders_lose_their_row(engine: sa.Engine, account_id: str) -> None:
     load_random_shop(engine, account_id)
     refresh.refresh(engine, account_id=account_id, as_of=AS_OF, now=NOW)

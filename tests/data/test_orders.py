@@ -25,6 +25,7 @@ ORDER = Order(
     external_id="1001",
     customer=Customer("42", "Anna@Example.com", "Anna", "Ling", "DE"),
     status=OrderStatus.PAID,
+    channel_status="paid",
     currency="USD",
     total=Decimal("30.00"),
     refunded=Decimal(0),

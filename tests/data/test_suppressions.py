@@ -121,7 +121,7 @@ def test_blocking_leaves_out_what_expired_was_lifted_or_is_anothers(engine: sa.E
 
 
 def test_blocking_agrees_with_what_freeze_and_claim_read(engine: sa.Engine, account_id: str) -> None:
-    for place, reason in enumerate(STRENGTH):
+    for place in range(len(STRENGTH)):
         keep(engine, *(new(weaker, f"h{place}") for weaker in STRENGTH[place:]))
     for stream in Stream:
         each = {}

@@ -1,0 +1,95 @@
+"""The order of claim, send and record, over an ESP whose wire is scripted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from domain import dispatch, ledger, ports
+from domain.campaigns import Sender
+from domain.ledger import Outcome, OutcomeKind
+from domain.templates import Content
+
+CONTENT = Content("news", "Hello", "<p>Hello</p>", "Hello", (), "hash")
+
+
+def _batch(number: int) -> ports.Batch:
+    ids = [f"r.{number}"]
+    return ports.Batch(
+        "r", number, f"a{number}", "news", CONTENT, Sender("n@x.test", "N"), ids, ["a@x.test"], {}, ["u"]
+    )
+
+
+@dataclass
+class Book:
+    """A ledger that notes in which order it is asked."""
+
+    batches: list[ports.Batch]
+    log: list[str] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    lost: Sequence[int] = ()
+
+    def claim(self, run_id: str, *, worker: str, provider: str) -> ports.Batch | None:
+        self.log.append("claim")
+        return self.batches.pop(0) if self.batches else None
+
+    def record(self, batch: ports.Batch, outcome: Outcome) -> None:
+        self.log.append("record")
+        if batch.batch_id in self.lost:
+            raise ledger.LeaseLost("too late")
+        self.outcomes.append(outcome)
+
+
+@dataclass
+class Esp:
+    answers: list[Outcome | Exception]
+    log: list[str]
+    capabilities: ports.Capabilities = field(default_factory=lambda: ports.Capabilities(1, 1, True, True))
+
+    def send(self, batch: ports.Batch) -> Outcome:
+        self.log.append("send")
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def close(self) -> None:
+        self.log.append("close")
+
+
+def _drain(book: Book, *answers: Outcome | Exception) -> dispatch.Tally:
+    return dispatch.drain("r", book=book, mailer=Esp(list(answers), book.log), worker="w", provider="p")
+
+
+def test_claims_then_sends_then_records_each_batch_once() -> None:
+    book = Book([_batch(1), _batch(2)])
+    tally = _drain(book, Outcome(OutcomeKind.ACCEPTED), Outcome(OutcomeKind.UNKNOWN))
+    assert book.log == ["claim", "send", "record", "claim", "send", "record", "claim"]
+    assert tally == dispatch.Tally({"accepted": 1, "unknown": 1}, 2)
+
+
+def test_a_refusal_of_all_we_send_stops_the_worker() -> None:
+    book = Book([_batch(1), _batch(2)])
+    tally = _drain(book, Outcome(OutcomeKind.NOT_SENT, detail="401", stop_provider=True))
+    assert tally.stopped_by == "401"
+    assert len(book.batches) == 1
+
+
+def test_a_batch_that_cannot_be_built_was_certainly_not_sent() -> None:
+    book = Book([_batch(1)])
+    tally = _drain(book, ports.Unsendable("no subject"))
+    assert [one.kind for one in book.outcomes] == [OutcomeKind.NOT_SENT]
+    assert tally.stopped_by == "no subject"
+
+
+def test_a_fault_of_ours_leaves_the_batch_to_the_sweep() -> None:
+    book = Book([_batch(1)])
+    with pytest.raises(ZeroDivisionError):
+        _drain(book, ZeroDivisionError())
+    assert book.outcomes == []
+
+
+def test_a_lost_lease_is_noted_and_the_worker_goes_on() -> None:
+    book = Book([_batch(1), _batch(2)], lost=[1])
+    tally = _drain(book, Outcome(OutcomeKind.ACCEPTED), Outcome(OutcomeKind.ACCEPTED))
+    assert tally.batches == {"lease_lost": 1, "accepted": 1}

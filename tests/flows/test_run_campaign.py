@@ -1,0 +1,137 @@
+"""The campaign flow from gate to report, as a Prefect flow run."""
+
+import asyncio
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from prefect import flow
+
+from data import database, runs, tables
+from domain.campaigns import Run, RunStatus
+from flows.run_campaign import run_campaign
+from tasks import reporting
+from tasks.dispatch import ProviderRefuses
+from tasks.gates import GateFailed
+from tasks.request import CampaignRequest, Mode
+from tests.data import ledger_rows
+from tests.flows.conftest import Esp
+
+pytestmark = pytest.mark.slow
+
+
+def _request(**facts: Any) -> CampaignRequest:
+    values = {"campaign": "news", "segment": "all-customers", "template": "new-arrivals", "mode": Mode.LIVE}
+    return CampaignRequest(**{**values, **facts})
+
+
+def _only_run(engine: sa.Engine) -> Run:
+    with database.read(engine) as connection:
+        (run_id,) = connection.scalars(sa.select(tables.campaign_runs.c.id))
+        return runs.get(connection, run_id)
+
+
+def _artifacts() -> dict[str, str]:
+    from prefect.client.orchestration import get_client
+
+    async def read() -> dict[str, str]:
+        async with get_client() as client:
+            return {str(one.key): str(one.data) for one in await client.read_artifacts()}
+
+    return asyncio.run(read())
+
+
+def test_a_live_run_sends_to_everybody_once_and_leaves_readable_artifacts(engine: sa.Engine, installation: Esp) -> None:
+    run_campaign(_request())
+    run = _only_run(engine)
+    assert run.status is RunStatus.DISPATCHED
+    assert installation.accepted(run.id) == {f"{run.id}.{ordinal}": 1 for ordinal in range(40)}
+    audit = reporting.audit_of(run.id)
+    assert (audit.balanced, audit.duplicates, audit.missing) == (True, 0, 0)
+    assert set(run.validation or {}) == {"orders", "features", "audience"}
+    shown = _artifacts()
+    names = ("waterfall", "preview", "report", "progress", "validation-audience")
+    assert {f"{name}-{run.id}" for name in names} <= shown.keys()
+    assert "in the segment | 40" in shown[f"waterfall-{run.id}"]
+    assert "The ledger balances" in shown[f"report-{run.id}"]
+    for text in shown.values():  # everybody can open the UI
+        assert not any(ledger_rows.address(number) in text for number in range(40))
+
+
+def test_a_dry_run_sends_nothing(engine: sa.Engine, installation: Esp) -> None:
+    run_campaign(_request(mode=Mode.DRY_RUN))
+    run = _only_run(engine)
+    assert run.status is RunStatus.PREVIEWED
+    assert run.planned == 40
+    assert installation.accepted(run.id) == {}
+
+
+def test_a_failing_gate_stops_before_anything_is_sent(engine: sa.Engine, installation: Esp) -> None:
+    with database.write(engine) as connection:
+        connection.execute(tables.orders.update().values(currency="EUR"))
+    with pytest.raises(GateFailed, match="Stopped before anything was sent"):
+        run_campaign(_request())
+    run = _only_run(engine)
+    assert run.status is RunStatus.STOPPED
+    assert "validation gate" in (run.stop_reason or "")
+    assert installation.accepted(run.id) == {}
+    assert "❌" in _artifacts()[f"validation-orders-{run.id}"]
+
+
+def test_an_audience_of_nobody_is_stopped(engine: sa.Engine, installation: Esp) -> None:
+    with database.write(engine) as connection:
+        connection.execute(tables.consents.delete())
+    with pytest.raises(GateFailed, match="somebody to mail"):
+        run_campaign(_request())
+    assert installation.accepted(_only_run(engine).id) == {}
+
+
+def test_the_same_flow_run_again_changes_nothing(engine: sa.Engine, installation: Esp) -> None:
+    from tasks import campaign, dispatch
+
+    @flow
+    def twice() -> str:
+        first = campaign.open_run(_request(), "flow-1")
+        assert campaign.open_run(_request(), "flow-1").run_id == first.run_id
+        campaign.freeze_audience(first.run_id)
+        campaign.record_decision(first.run_id, approved=True, by="Ann", note="")
+        again = campaign.record_decision(first.run_id, approved=False, by="Bob", note="too late")
+        assert again.status is RunStatus.APPROVED
+        dispatch.dispatch_wave(first.run_id)
+        dispatch.dispatch_wave(first.run_id)
+        return first.run_id
+
+    assert set(installation.accepted(twice()).values()) == {1}
+    with database.read(engine) as connection:
+        log = connection.execute(sa.select(tables.audit_log)).all()
+    assert [(row.actor, row.action) for row in log] == [("Ann", "approve")]
+
+
+def test_a_refused_key_pauses_the_run_and_resuming_finishes_it(
+    engine: sa.Engine, installation: Esp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import settings
+
+    monkeypatch.setenv("OMS_SANDBOX_API_KEY", "SG.wrong")
+    settings.load.cache_clear()
+    with pytest.raises(ProviderRefuses, match="nothing is lost"):
+        run_campaign(_request())
+    run = _only_run(engine)
+    assert run.status is RunStatus.PAUSED
+    monkeypatch.setenv("OMS_SANDBOX_API_KEY", "SG.sandbox")
+    settings.load.cache_clear()
+    run_campaign(_request(resume_run=run.id))
+    assert _only_run(engine).status is RunStatus.DISPATCHED
+    assert set(installation.accepted(run.id).values()) == {1}
+    assert len(installation.accepted(run.id)) == 40
+
+
+def test_a_cut_answer_is_never_sent_again(engine: sa.Engine, installation: Esp) -> None:
+    installation.fault(drop_after_accept=1.0, next_n=1)
+    run_campaign(_request())
+    run = _only_run(engine)
+    assert run.status is RunStatus.DISPATCHING  # one batch is unknown: events or the deadline will decide
+    assert set(installation.accepted(run.id).values()) == {1}
+    audit = reporting.audit_of(run.id)
+    assert audit.balanced
+    assert audit.states["open"] in {10, 15}
