@@ -1,85 +1,149 @@
-"""Commands about the data: migrate, import-orders, features refresh."""
+"""Commands about the data: migrate, import-orders, dead-letters, features refresh."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-import settings
-from cli.output import AsJson, Mistake, answer, console
+from cli import store
+from cli.output import AsJson, Mistake, answer, json_text, moment, table
 
 features = typer.Typer(no_args_is_help=True)
-Account = Annotated[str | None, typer.Option(help="Which account; this installation's own unless given.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
     app.command("migrate")(migrate)
     app.command("import-orders")(import_orders)
+    app.command("dead-letters")(list_dead_letters)
     app.add_typer(features, name="features", help="Facts per customer, from which segments are made.")
 
 
 def migrate(as_json: AsJson = False) -> None:
     """Bring the database to the newest schema. What is there is kept."""
-    from data import migrate as schema
-    from tasks import wiring
+    from alembic.util import CommandError
 
-    before = schema.current(wiring.engine())
-    schema.upgrade(wiring.engine())
-    after = schema.current(wiring.engine())
-    text = (
-        f"The schema is at {after}." if before == after else f"The schema went from {before or 'nothing'} to {after}."
-    )
-    answer({"before": before, "after": after}, as_json=as_json, text=text)
+    from data import migrate as schema
+
+    engine = store.connectable()
+    before = schema.current(engine)
+    try:
+        schema.upgrade(engine)
+    except CommandError as error:
+        raise Mistake(f"the database {store.place()} cannot be migrated by this program: {error}") from error
+    after = schema.current(engine)
+    went = f"went from {before or 'nothing'} to {after}" if before != after else f"is at {after} already"
+    answer({"before": before, "after": after}, as_json=as_json, text=f"The schema of {store.place()} {went}.")
 
 
 def import_orders(
-    file: Annotated[Path, typer.Argument(help="CSV file of order lines (docs/orders-csv.md), also .csv.gz.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV file of order lines (docs/orders-csv.md), or .csv.gz.")],
     channel: Annotated[str, typer.Option(help="Which channel the orders come from.")] = "csv",
-    account: Account = None,
+    account: store.Account = None,
     as_json: AsJson = False,
 ) -> None:
     """Load orders. A bad row goes to the dead letters; loading a file twice changes nothing."""
-    from data import orders
+    from data import database, orders
     from data.channels import csv_orders
     from tasks import wiring
 
     if not file.is_file():
         raise Mistake(f"there is no file {file}")
-    size = csv_orders.count_rows(file)
+    engine = store.engine()
+    with database.read(engine) as connection:
+        account_id = store.account_id(connection, account)
+    rows = csv_orders.count_rows(file)
     with _bar(quiet=as_json) as bar:
-        task = bar.add_task(f"Loading {file.name}", total=size)
+        task = bar.add_task(f"Loading {file.name}", total=rows)
         report = orders.load(
-            wiring.engine(),
+            engine,
             csv_orders.read(file),
-            account_id=account or settings.load().account,
+            account_id=account_id,
             channel=channel,
             source_name=file.name,
             pepper=wiring.pepper(),
             now=wiring.clock(),
             content_hash=csv_orders.fingerprint(file),
-            progress=lambda rows: bar.update(task, completed=rows),
+            progress=lambda done: bar.update(task, completed=done),
         )
+    answer(report, as_json=as_json, text=_told(report))
+
+
+def _told(report: "IntakeReport") -> str:
     text = (
-        f"{report.rows:,} rows: {report.loaded:,} orders loaded, {report.updated:,} updated,"
-        f" {report.unchanged:,} unchanged, {report.stale:,} older than what we have, {report.dead:,} dead letters."
+        f"{report.rows:,} rows. Orders: {report.loaded:,} loaded, {report.updated:,} updated,"
+        f" {report.unchanged:,} unchanged, {report.stale:,} older than what we have."
     )
-    answer(report, as_json=as_json, text=text)
+    return f"{text}\n{report.dead:,} rows went to the dead letters: `campaigns dead-letters`." if report.dead else text
 
 
 def _bar(*, quiet: bool) -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=console, disable=quiet, transient=True)
+    return Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True)
+
+
+def list_dead_letters(
+    source: Annotated[str | None, typer.Option(help="Only those of one source, such as csv.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, the dearest first.")] = 50,
+    payload: Annotated[
+        bool, typer.Option("--payload", help="Show the records themselves. They may hold addresses: it is logged.")
+    ] = False,
+    account: store.Account = None,
+    as_json: AsJson = False,
+) -> None:
+    """Records that were refused and kept: from where, which row, why, and how much money is at stake."""
+    from data import audit_log, database, dead_letters
+    from tasks import wiring
+
+    with database.write(store.engine()) as connection:
+        account_id = store.account_id(connection, account)
+        found = dead_letters.listing(connection, account_id, source=source, limit=limit)
+        if payload and found:
+            audit_log.write(
+                connection,
+                account_id=account_id,
+                actor=store.reader(),
+                action="read",
+                subject="dead letters",
+                detail={"ids": [one.id for one in found]},
+                now=wiring.clock(),
+            )
+    facts = [
+        {
+            "id": one.id,
+            "source": one.source,
+            "file": one.location,
+            "row": one.row.row_number,
+            "priority": one.row.priority,
+            "since": one.created_at,
+            "reason": one.row.reason,
+            **({"payload": one.row.payload} if payload else {}),
+        }
+        for one in found
+    ]
+    answer(facts, as_json=as_json, text=_letters_text(facts))
+
+
+def _letters_text(facts: list[dict[str, object]]) -> str:
+    if not facts:
+        return "No open dead letters."
+    names = [name for name in facts[0] if name != "payload"]
+    lines = table("", names, [[one[name] for name in names] for one in facts]).splitlines()
+    return "\n".join(lines)
 
 
 @features.command("refresh")
-def refresh_features(account: Account = None, as_json: AsJson = False) -> None:
+def refresh_features(account: store.Account = None, as_json: AsJson = False) -> None:
     """Make the features of all customers anew, as of now."""
+    from data import database
     from data.features import refresh
     from tasks import wiring
 
-    now = wiring.clock()
-    account_id = account or settings.load().account
-    report = refresh.refresh(wiring.engine(), account_id=account_id, as_of=now, now=now)
-    answer(report, as_json=as_json, text=f"{report.customers:,} customers out of {report.orders:,} orders.")
+    engine, now = store.engine(), wiring.clock()
+    with database.read(engine) as connection:
+        account_id = store.account_id(connection, account)
+    report = refresh.refresh(engine, account_id=account_id, as_of=now, now=now)
+    text = f"{report.customers:,} customers out of {report.orders:,} orders, as of {moment(report.as_of)} UTC."
+    answer(report, as_json=as_json, text=text)

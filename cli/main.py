@@ -1,13 +1,27 @@
-"""The `campaigns` command."""
+"""The `campaigns` command.
+
+Exit status: 0 done; 1 the answer is bad news (an audit that does not balance, a finding of doctor, a failed run);
+2 wrong input, or something that is needed is missing; 130 Ctrl-C.
+"""
 
 import signal
 import sys
+from collections.abc import Sequence
 from types import FrameType
 
 import typer
+from typer.exceptions import TyperException
 
-from cli import data_commands, operate, run_commands, segment_commands, suppression_commands
-from cli.output import Mistake
+from cli import (
+    data_commands,
+    explain_command,
+    mistakes,
+    operate,
+    report_commands,
+    run_commands,
+    segment_commands,
+    suppression_commands,
+)
 
 app = typer.Typer(
     name="campaigns",
@@ -19,6 +33,8 @@ app = typer.Typer(
 operate.register(app)
 data_commands.register(app)
 run_commands.register(app)
+report_commands.register(app)
+explain_command.register(app)
 app.add_typer(segment_commands.app, name="segments", help="Who: list, explain and preview segments.")
 app.add_typer(suppression_commands.app, name="suppressions", help="Whom not to mail: list, add, remove, export.")
 
@@ -26,32 +42,29 @@ _WRONG_INPUT = 2
 
 
 def main() -> None:
-    """Run a command; a mistake is one line on standard error and exit status 2."""
+    """Run the command that the process was started with."""
     signal.signal(signal.SIGTERM, _end)  # so that services which we started are ended with us
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit status. A mistake is one line on standard error; a fault of ours raises."""
     try:
-        status = app(standalone_mode=False)
-    except typer.Abort:
-        _fail("aborted")
-    except (Mistake, LookupError, ValueError) as error:
-        _fail(_sentence(error))
+        status = app(arguments, prog_name="campaigns", standalone_mode=False)
+    except TyperException as error:
+        return _told(error.format_message() or "which command? The help above lists them")
     except Exception as error:
-        if not hasattr(error, "format_message"):  # Typer's usage errors; it does not export their base class
+        if (line := mistakes.line(error)) is None:
             raise
-        _fail(error.format_message())
-    else:
-        sys.exit(status if isinstance(status, int) else 0)
+        return _told(line)
+    return status if isinstance(status, int) else 0
 
 
 def _end(number: int, _frame: FrameType | None) -> None:
     sys.exit(128 + number)
 
 
-def _sentence(error: Exception) -> str:
-    if isinstance(error, LookupError) and type(error) in {KeyError, IndexError}:
-        raise error  # a fault of ours, not the user's
-    return " ".join(str(error).split())
-
-
-def _fail(message: str) -> None:
-    sys.stderr.write(f"campaigns: {message}\n")
-    sys.exit(_WRONG_INPUT)
+def _told(message: str) -> int:
+    text = " ".join(message.replace("Value error, ", "").split())
+    sys.stderr.write(f"campaigns: {text}\n")
+    return _WRONG_INPUT

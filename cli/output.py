@@ -1,21 +1,22 @@
 """How commands answer: text for people, JSON for programs, one clear line for a mistake."""
 
-import dataclasses
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
 import typer
+from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
 
 AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
 console = Console(highlight=False, soft_wrap=True)
+_GAP = "  "
+_NARROWEST = 30
 
 
 class Mistake(ValueError):
@@ -27,36 +28,52 @@ def json_text(payload: Any) -> str:
     return orjson.dumps(payload, default=_plain, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode()
 
 
-def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
-    if isinstance(value, (Decimal, Path, StrEnum)):
+def _plain(value: Any) -> str:
+    if isinstance(value, (Decimal, Path)):
         return str(value)
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, (frozenset, set, tuple)):
-        return list(value)
     raise TypeError(f"no JSON for {type(value).__name__}")
 
 
-def answer(payload: Any, *, as_json: bool, text: str | Table) -> None:
+def answer(payload: Any, *, as_json: bool, text: str) -> None:
     """Print the one or the other."""
     if as_json:
         sys.stdout.write(json_text(payload) + "\n")
+        sys.stdout.flush()  # here, where a reader that went away is met by Typer
     else:
-        console.print(text, markup=False) if isinstance(text, str) else console.print(text)
+        console.print(text, markup=False)
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
-    """A table whose numbers stand to the right."""
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Lines whose columns stand below each other, numbers to the right.
+
+    Only the last column is folded, and only on a terminal: ids can be copied and lines can be searched.
+    """
     rows = list(rows)
-    made = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    for place, name in enumerate(columns):
-        numbers = bool(rows) and all(isinstance(row[place], (int, float)) or row[place] is None for row in rows)
-        made.add_column(name, justify="right" if numbers else "left", overflow="fold")
-    for row in rows:
-        made.add_row(*(_cell(value) for value in row))
-    return made
+    cells = [[name.upper() for name in columns], *([_cell(value) for value in row] for row in rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    right = [bool(rows) and all(_is_number(row[place]) for row in rows) for place in range(len(columns))]
+    indent = sum(widths[:-1]) + len(_GAP) * (len(widths) - 1)
+    lines = [title] if title else []
+    for row in cells:
+        *others, last = map(_padded, row, widths, right)
+        lines.append((_GAP.join([*others, ""]) + _folded(last, indent)).rstrip())
+    return "\n".join(lines)
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
+
+
+def _padded(text: str, width: int, right: bool) -> str:
+    space = " " * (width - cell_len(text))
+    return space + text if right else text + space
+
+
+def _folded(text: str, indent: int) -> str:
+    room = console.width - indent
+    if not console.is_terminal or room < _NARROWEST or cell_len(text.rstrip()) <= room:
+        return text
+    return f"\n{' ' * indent}".join(textwrap.wrap(text, room))
 
 
 def _cell(value: Any) -> str:
@@ -67,5 +84,10 @@ def _cell(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M:%S}"
-    return str(value)
+        return moment(value)
+    return " ".join(str(value).split())
+
+
+def moment(at: datetime) -> str:
+    """An instant for people. All times of this command are UTC; the zone is said once, where there is room."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M}"

@@ -1,6 +1,5 @@
 """Talking to the Prefect server as its UI does: start a deployment, wait, answer an approval."""
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,11 +25,13 @@ DEPLOYMENTS = {
 @contextmanager
 def client() -> Iterator["SyncPrefectClient"]:
     """A client of the installation's server. Raises Mistake when it does not answer."""
-    os.environ.setdefault("PREFECT_API_URL", settings.load().prefect.api_url)
-    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_ENABLED", "false")
     from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_ALLOW_EPHEMERAL_MODE, temporary_settings
 
-    with get_client(sync_client=True) as connected:
+    # Said here and not by the environment, which Prefect reads when it is first imported. Never an ephemeral server:
+    # it would answer in the place of the one that does not run.
+    ours = {PREFECT_API_URL: settings.load().prefect.api_url, PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: False}
+    with temporary_settings(ours), get_client(sync_client=True) as connected:
         if (trouble := connected.api_healthcheck()) is not None:
             where = settings.load().prefect.url
             raise Mistake(

@@ -29,9 +29,9 @@ def run(
     template: Annotated[str, typer.Option(help="What they read.")],
     provider: Annotated[str, typer.Option(help="Who delivers it.")] = "sandbox",
     live: Annotated[bool, typer.Option("--live", help="Send. Without it: count and preview only.")] = False,
-    limit: Annotated[int | None, typer.Option(help="At most so many people.")] = None,
+    limit: Annotated[int, typer.Option(min=0, help="At most so many people; 0: everyone.")] = 0,
     holdout_percent: Annotated[int, typer.Option(help="So many percent get no mail.")] = 0,
-    subject: Annotated[str | None, typer.Option(help="Replaces the template's subject.")] = None,
+    subject: Annotated[str, typer.Option(help="Replaces the template's subject.")] = "",
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it is over or asks for approval.")] = False,
     as_json: AsJson = False,
 ) -> None:

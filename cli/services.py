@@ -63,7 +63,7 @@ def worker() -> Service:
 def environment(config: settings.Settings, home: Path) -> dict[str, str]:
     """What every child gets beside the present environment."""
     return {
-        "OMS_HOME": str(ROOT),
+        "OMS_HOME": str(Path.cwd()),
         "PREFECT_HOME": str(home.resolve() / "prefect"),
         "PREFECT_API_URL": config.prefect.api_url,
         "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
@@ -112,7 +112,6 @@ def child(service: Service, env: Mapping[str, str], logs: Path) -> Iterator[subp
         process = subprocess.Popen(
             service.command,
             env={**os.environ, **env},
-            cwd=ROOT,
             stdout=target,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
@@ -187,14 +186,13 @@ def deploy(env: Mapping[str, str], logs: Path) -> None:
     prefect = (sys.executable, "-m", "prefect", "--no-prompt")
     commands = (
         (*prefect, "work-pool", "create", POOL, "--type", "process", "--overwrite"),
-        (*prefect, "deploy", "--all"),
+        (*prefect, "deploy", "--all", "--prefect-file", str(ROOT / "prefect.yaml")),
     )
     with log.open("ab") as target:
         for command in commands:
             done = subprocess.run(
                 command,
                 env={**os.environ, **env},
-                cwd=ROOT,
                 stdout=target,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,

@@ -8,7 +8,7 @@ from tasks import upkeep
 
 @flow(name="refresh-features")
 def refresh_features(
-    account: str | None = Field(None, title="Account", description="Leave empty for this installation's own."),
+    account: str = Field("", title="Account", description="Which shop or brand. Empty: this installation's own."),
 ) -> None:
     """Make the features anew from all orders, as of now."""
     upkeep.refresh_features(account)

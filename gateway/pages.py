@@ -4,10 +4,11 @@ import re
 
 import sqlalchemy as sa
 from fastapi import APIRouter, HTTPException
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from data import database, reports, runs
-from gateway import rendering
+from domain.reports import RunReport
+from gateway import plots, rendering
 
 # Also keeps out what a database refuses to compare with, such as a NUL.
 _RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -31,13 +32,23 @@ def router(engine: sa.Engine) -> APIRouter:
 
     @routes.api_route("/campaigns/{run_id}", methods=_READ)
     def one(run_id: str) -> HTMLResponse:
-        if not _RUN_ID.fullmatch(run_id):
+        return HTMLResponse(rendering.render_run(_report(engine, run_id), standalone=False))
+
+    @routes.api_route("/campaigns/{run_id}/timeline.svg", methods=_READ)
+    def timeline(run_id: str) -> Response:
+        moments = _report(engine, run_id).timeline
+        if not moments:
             raise HTTPException(404)
-        try:
-            with database.read(engine) as connection:
-                report = reports.run_report(connection, run_id)
-        except runs.UnknownRun:
-            raise HTTPException(404) from None
-        return HTMLResponse(rendering.render_run(report, standalone=False))
+        return Response(plots.image(plots.timeline(moments)), media_type="image/svg+xml")
 
     return routes
+
+
+def _report(engine: sa.Engine, run_id: str) -> RunReport:
+    if not _RUN_ID.fullmatch(run_id):
+        raise HTTPException(404)
+    try:
+        with database.read(engine) as connection:
+            return reports.run_report(connection, run_id)
+    except runs.UnknownRun:
+        raise HTTPException(404) from None

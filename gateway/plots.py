@@ -31,6 +31,7 @@ _PAINT = {
     _TEXT: "currentColor",
     _LINE: "var(--line)",
 }
+_IMAGE_COLOURS = "--delivered: #2a7a64; --opened: #2d6cb5; --clicked: #8250a6; --bounced: #c2532f; --line: #ddd"
 # All ids but those of clip paths and markers, which are hashes; and a style sheet that would apply to the whole page.
 _SURPLUS = re.compile(r' id="(?![pm][0-9a-f]{10}")[^"]*"|<style.*?</style>', re.DOTALL)
 _LOCK = threading.Lock()  # matplotlib's settings and font cache belong to the whole process
@@ -52,6 +53,12 @@ def timeline(moments: Sequence[Moment]) -> str:
         axes.grid(axis="y", color=_LINE, linewidth=0.8)
         _legend(axes)
         return _svg(figure)
+
+
+def image(svg: str) -> str:
+    """A plot as a file of its own, for pages that are not ours (Prefect's): it brings its colours along."""
+    look = f"<style>svg {{background: #fff; color: #333; {_IMAGE_COLOURS}}}</style>"
+    return re.sub(r"(<svg[^>]*>)", lambda tag: tag[1] + look, svg, count=1)
 
 
 def mailbox_providers(figures: Mapping[str, Figures]) -> str:
@@ -105,7 +112,7 @@ def _time_axis(axes: "Axes") -> None:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
     from matplotlib.ticker import MaxNLocator
 
-    locator = AutoDateLocator(minticks=3, maxticks=7)  # type: ignore[no-untyped-call]  # matplotlib's gap
+    locator = AutoDateLocator(minticks=3, maxticks=12)  # type: ignore[no-untyped-call]  # matplotlib's gap
     axes.xaxis.set_major_locator(locator)
     dates = ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]  # matplotlib's gap
     dates.offset_formats = ["", "%Y", "%b %Y", "%d %b %Y", "%d %b %Y", "%d %b %Y, %H:%M"]

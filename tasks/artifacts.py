@@ -8,6 +8,7 @@ from prefect.cache_policies import NO_CACHE
 
 import settings
 from data import audience_sample, content, database, reports
+from domain.campaigns import RunStatus
 from domain.reports import Audit, Figures, RunReport, Step
 from domain.validation import Validation
 from tasks import wiring
@@ -30,6 +31,12 @@ def waterfall_table(steps: Iterable[Step], whole: int) -> str:
     lines = ["| | People | |", "|:--|--:|:--|"]
     lines += [f"| {step.label} | {step.count:,} | {bar(step.count, whole)} |" for step in steps]
     return "\n".join(lines)
+
+
+def _until_planned(report: RunReport) -> list[Step]:
+    """The steps that are decided before anything is sent."""
+    codes = [step.code for step in report.waterfall]
+    return list(report.waterfall[: codes.index("planned") + 1])
 
 
 def publish_validation(run_id: str, validation: Validation) -> None:
@@ -56,7 +63,7 @@ def publish_preview(run_id: str) -> None:
     create_markdown_artifact(
         f"# Who gets it: {report.run.plan.campaign}\n\n"
         f"Segment **{report.run.plan.segment}**, as of {report.run.feature_watermark:%Y-%m-%d %H:%M} UTC.\n\n"
-        f"{waterfall_table(report.waterfall, whole)}\n\n[Campaign page]({page(run_id)})",
+        f"{waterfall_table(_until_planned(report), whole)}\n\n[Campaign page]({page(run_id)})",
         key=f"waterfall-{run_id}",
         description="Who gets it, who does not, and why",
     )
@@ -75,13 +82,22 @@ def publish_report(run_id: str, audit: Audit) -> None:
     """The report: waterfall, funnel, deliverability by mailbox provider, audit, plot and link."""
     with database.read(wiring.engine()) as connection:
         report = reports.run_report(connection, run_id)
+    report_artifact(report, audit)
+
+
+def report_artifact(report: RunReport, audit: Audit) -> None:
+    """Write the report as of now; the artifact of a run keeps its history."""
+    run_id = report.run.id
+    plot = f"![Over time]({page(run_id)}/timeline.svg)\n\n" if report.timeline else ""
+    open_still = report.run.plan.live and report.run.status is not RunStatus.SETTLED
+    note = "*Events are still coming in: the campaign page is live, this report is renewed every hour.*\n\n"
     create_markdown_artifact(
-        f"# {report.run.plan.campaign}: {report.run.status}\n\n"
+        f"# {report.run.plan.campaign}: {report.run.status}\n\n{note if open_still else ''}"
         f"{waterfall_table(report.waterfall, report.run.members or 0)}\n\n"
         f"## What happened to it\n\n{funnel_table(report.total)}\n\n"
         f"## By mailbox provider\n\n{provider_table(report)}\n\n"
         f"## Audit\n\n{audit_sentence(audit)}\n\n"
-        f"![Over time]({page(run_id)}/timeline.svg)\n\n[Campaign page]({page(run_id)})",
+        f"{plot}[Campaign page]({page(run_id)})",
         key=f"report-{run_id}",
         description="What happened to it",
     )

@@ -62,7 +62,7 @@ def state_of(run: Run) -> RunState:
 def open_run(request: CampaignRequest, flow_run_id: str) -> RunState:
     """Make the run of this flow run, or find the one that it, or `resume_run`, is about."""
     with database.write(wiring.engine()) as connection:
-        if request.resume_run is not None:
+        if request.resume_run:
             run = runs.get(connection, request.resume_run)
             if run.status is RunStatus.PAUSED:
                 run = runs.advance(connection, run, RunStatus.DISPATCHING, stop_reason=None)
@@ -83,13 +83,13 @@ def _plan(request: CampaignRequest, account: Account) -> RunPlan:
         segment=request.segment,
         template=request.template,
         provider=request.provider,
-        subject=request.subject,
+        subject=request.subject or None,
         sender=Sender(
             email=f"{mailbox}@{domain}" if mailbox else account.sender_email,
             name=request.sender_name or account.sender_name,
         ),
         live=request.mode is Mode.LIVE,
-        limit=request.limit,
+        limit=request.limit or None,
         holdout_percent=request.holdout_percent,
         seed=request.seed,
     )

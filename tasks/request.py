@@ -54,11 +54,12 @@ class CampaignRequest(BaseModel):
         description="Who delivers it. The sandbox takes everything and delivers to nobody.",
         json_schema_extra={"enum": list(wiring.PROVIDERS)},
     )
-    subject: Annotated[str, Field(max_length=150)] | None = Field(
-        None, title="Subject", description="Replaces the template's own subject. Leave empty to keep that."
+    # Empty text and 0 mean "not given": an optional field would be a switch between types in the form.
+    subject: str = Field(
+        "", max_length=150, title="Subject", description="Replaces the template's own subject. Empty: that one."
     )
-    limit: Annotated[int, Field(ge=1)] | None = Field(
-        None, title="At most so many people", description="A fair sample of the segment. Leave empty for everyone."
+    limit: int = Field(
+        0, ge=0, title="At most so many people", description="A fair sample of the segment. 0: everyone in it."
     )
     holdout_percent: int = Field(
         0,
@@ -67,16 +68,18 @@ class CampaignRequest(BaseModel):
         title="Hold out (percent)",
         description="So many percent get no mail, so that the effect can be measured against them.",
     )
-    sender_name: Annotated[str, Field(max_length=60)] | None = Field(
-        None, title="Sender's name", description="Shown as the sender. Leave empty for the shop's own."
+    sender_name: str = Field(
+        "", max_length=60, title="Sender's name", description="Shown as the sender. Empty: the shop's own."
     )
-    sender_mailbox: Annotated[str, Field(max_length=60, pattern=r"^[a-z0-9][a-z0-9._-]*$")] | None = Field(
-        None,
+    sender_mailbox: str = Field(
+        "",
+        max_length=60,
+        pattern=r"^([a-z0-9][a-z0-9._-]*)?$",
         title="Sender's mailbox",
         description="What stands before the @ of the shop's sending domain, such as news. Empty: the shop's own.",
     )
-    account: str | None = Field(
-        None, title="Account", description="Which shop or brand. Leave empty for this installation's own."
+    account: str = Field(
+        "", max_length=60, title="Account", description="Which shop or brand. Empty: this installation's own."
     )
     seed: int = Field(
         1,
@@ -84,10 +87,11 @@ class CampaignRequest(BaseModel):
         title="Seed",
         description="Draws sample and holdout: the same seed draws the same people, another one other people.",
     )
-    resume_run: Annotated[str, Field(pattern=r"^r[a-z0-9]{12}$")] | None = Field(
-        None,
+    resume_run: str = Field(
+        "",
+        pattern=r"^(r[a-z0-9]{12})?$",
         title="Continue a run",
-        description="The id of a run that was paused or broke off; every other field is then ignored.",
+        description="The id of a run that was paused or broke off; every other field is then ignored. Empty: a new run.",
     )
 
     @field_validator("segment", "template", "provider")
@@ -100,7 +104,7 @@ class CampaignRequest(BaseModel):
 
     @field_validator("subject", "sender_name")
     @classmethod
-    def _one_line(cls, value: str | None) -> str | None:
-        if value is not None and not value.isprintable():
+    def _one_line(cls, value: str) -> str:
+        if not value.isprintable():
             raise ValueError("this must be one line without control characters")
-        return value or None
+        return value

@@ -35,7 +35,7 @@ def process_events() -> dict[str, int]:
 
 
 @task(task_run_name="refresh customer features", cache_policy=NO_CACHE)
-def refresh_features(account_id: str | None) -> None:
+def refresh_features(account_id: str) -> None:
     """Make one row of facts per customer, as of now."""
     now = wiring.clock()
     report = refresh.refresh(wiring.engine(), account_id=account_id or settings.load().account, as_of=now, now=now)

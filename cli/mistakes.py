@@ -1,0 +1,114 @@
+"""The one table from what was raised to the line that the user reads. What is not in it is a fault of ours.
+
+By name, not by class: a start of the command must not import the rooms that a command does not need.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Line = Callable[[Any], str | None]
+
+# SQLite's primary result codes that speak of the file and its surroundings: perm, busy, locked, readonly, ioerr,
+# corrupt, full, cantopen, notadb. Code 1 (a wrong statement) and 19 (a constraint) would be faults of ours.
+_FILE_TROUBLE = frozenset({3, 5, 6, 8, 10, 11, 13, 14, 26})
+_PRIMARY = 0xFF
+
+
+def line(error: BaseException) -> str | None:
+    """What to tell the user in one line; None for a fault of ours, whose traceback is wanted."""
+    for kind in type(error).__mro__:
+        if (tell := LINES.get(f"{kind.__module__}.{kind.__qualname__}")) is not None:
+            told = tell(error)
+            return None if told is None else " ".join(told.split())
+    return None
+
+
+def settings_line(error: Any) -> str | None:
+    """Which variables are missing or wrong; never a value, it may be a secret."""
+    if error.title != "Settings":
+        return None
+    missing: list[str] = []
+    wrong: list[str] = []
+    for one in error.errors():
+        if one["type"] == "missing":
+            missing += _variables(one["loc"])
+        else:
+            (name,) = _variables(one["loc"])
+            short = one["type"] == "too_short"
+            wrong.append(f"{name} needs {one['ctx']['min_length']} characters" if short else f"{name}: {one['msg']}")
+    if missing:
+        wrong.insert(0, f"{' and '.join(missing)} must be set: `campaigns up` writes a .env with both secrets")
+    return f"{'; '.join(wrong)}. .env.example explains every setting"
+
+
+def _variables(place: tuple[Any, ...]) -> list[str]:
+    """The environment's names of a setting; of a whole group those that it cannot do without."""
+    import settings
+
+    group = getattr(settings.Settings.model_fields[str(place[0])].annotation, "model_fields", {})
+    names = [place] if len(place) > 1 or not group else [(*place, name) for name in group if group[name].is_required()]
+    return ["OMS_" + "_".join(map(str, name[:2])).upper() for name in names]
+
+
+def _database(error: Any) -> str | None:
+    from sqlalchemy.exc import OperationalError
+
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    ours = code & _PRIMARY not in _FILE_TROUBLE if code is not None else not isinstance(error, OperationalError)
+    if ours:
+        return None
+    from cli import store
+
+    reason = _without_password(str(error.orig)).strip().partition("\n")[0]
+    return f"the database {store.place()} cannot be used: {reason}. OMS_DATABASE_URL says where it is"
+
+
+def _without_password(text: str) -> str:
+    import sqlalchemy as sa
+
+    import settings
+
+    url = sa.make_url(settings.load().database.url)
+    for secret in (url.password, url.query.get("password")):
+        text = text.replace(str(secret), "***") if secret else text
+    return text
+
+
+def _silent_service(error: Any) -> str:
+    try:
+        url = error.request.url.copy_with(path="/", query=None)
+    except RuntimeError:  # httpx: no request is known
+        url = "a service"
+    return f"{url} does not answer ({type(error).__name__}): `campaigns doctor` says what is wrong"
+
+
+def _prefect(error: Any) -> str:
+    answered = error.response
+    try:
+        detail = answered.json()["detail"]
+    except (ValueError, LookupError, TypeError):
+        detail = answered.reason_phrase
+    return f"Prefect refuses this ({answered.status_code}: {detail}): `campaigns doctor` says what is wrong"
+
+
+LINES: Mapping[str, Line] = {
+    "cli.output.Mistake": str,
+    "data.accounts.UnknownAccount": str,
+    "data.channels.csv_orders.UnreadableFile": str,
+    "data.content.TemplateError": str,
+    "data.runs.UnknownRun": str,
+    "data.samples.cdnow.MissingDataSet": str,
+    "domain.accounts.InvalidAccount": str,
+    "domain.addresses.InvalidAddress": str,
+    "httpx.TransportError": _silent_service,
+    "prefect.exceptions.PrefectHTTPStatusError": _prefect,
+    "providers.sandbox.record.RecordUnavailable": str,
+    "providers.sendgrid.management.ManagementError": str,
+    "pydantic_core._pydantic_core.ValidationError": settings_line,
+    "pydantic_settings.exceptions.SettingsError": lambda error: f"an OMS_ variable cannot be read: {error}",
+    "segments.definition.DefinitionError": str,
+    "segments.definition.EvaluationError": str,
+    "segments.registry.UnknownSegment": str,
+    "sqlalchemy.exc.DatabaseError": _database,
+    "tasks.wiring.UnknownProvider": str,
+}

@@ -1,0 +1,75 @@
+"""The one store as commands see it: does it answer, has it this program's schema, which account is meant."""
+
+import getpass
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import settings
+from cli.output import Mistake
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+Account = Annotated[str | None, typer.Option(help="Which account; this installation's own unless given.")]
+
+
+def connectable() -> "sa.Engine":
+    """The engine, whatever schema is behind it. Raises Mistake when OMS_DATABASE_URL names nothing usable."""
+    from sqlalchemy.exc import ArgumentError
+
+    from tasks import wiring
+
+    settings.load()  # what is wrong with the settings is told elsewhere
+    try:
+        return wiring.engine()
+    except ArgumentError as error:
+        raise Mistake("OMS_DATABASE_URL is no database URL: sqlite:///FILE or postgresql://USER@HOST/NAME") from error
+    except ValueError as error:
+        raise Mistake(str(error)) from error
+    except OSError as error:
+        raise Mistake(f"the folder of the database cannot be made: {error.strerror} ({place()})") from error
+
+
+def engine() -> "sa.Engine":
+    """The engine of a store that has this program's schema. Raises Mistake."""
+    from data import migrate
+
+    found = connectable()
+    current, newest = migrate.current(found), migrate.newest()
+    if current != newest:
+        told = f"has schema {current}, and this program needs {newest}" if current else "is empty"
+        raise Mistake(f"the database {place()} {told}: run `campaigns migrate`")
+    return found
+
+
+def place() -> str:
+    """Where the store is, for people: without user and password."""
+    import sqlalchemy as sa
+
+    url = sa.make_url(settings.load().database.url)
+    host = url.host or url.query.get("host") or ""
+    port = f":{url.port}" if url.port else ""
+    return f"{url.database}" if url.get_backend_name() == "sqlite" else f"{host}{port}/{url.database}"
+
+
+def account_id(connection: "sa.Connection", given: str | None) -> str:
+    """The account that is meant. Raises Mistake when there is no such account."""
+    from data import accounts
+
+    wanted = given or settings.load().account
+    try:
+        return accounts.get(connection, wanted).id
+    except accounts.UnknownAccount as error:
+        hint = "" if given else "; `campaigns up` makes the one that OMS_ACCOUNT names"
+        raise Mistake(f"{error}{hint}") from error
+
+
+def reader() -> str:
+    """Who sits at the keyboard, for the audit log: every read of personal data leaves a row there."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a container may run under a number without a name
+        name = f"uid {os.getuid()}"
+    return f"{name} (command line)"
