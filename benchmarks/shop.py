@@ -131,14 +131,18 @@ def suppress(engine: sa.Engine, numbers: Sequence[int], now: datetime) -> None:
         _insert(connection, tables.suppressions, same, ("address_hash",), ((address_hash(one),) for one in numbers))
 
 
+def new_run(connection: sa.Connection, now: datetime) -> Run:
+    """A run of which nothing is decided yet."""
+    plan = RunPlan(ACCOUNT, "news", "everybody", "new-arrivals", "sandbox", None, _SENDER, True, None, 0, 1)
+    return runs.create(connection, plan, flow_run_id=None, window=DAY, now=now)
+
+
 def freeze(engine: sa.Engine, party_ids: Sequence[int], now: datetime) -> Run:
     """A run frozen by the real code."""
-    plan = RunPlan(ACCOUNT, "news", "everybody", "new-arrivals", "sandbox", None, _SENDER, True, None, 0, 1)
     with database.write(engine) as connection:
-        run = runs.create(connection, plan, flow_run_id=None, window=DAY, now=now)
         return audience.freeze(
             connection,
-            run,
+            new_run(connection, now),
             party_ids,
             definition_hash="",
             template_hash="",

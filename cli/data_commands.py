@@ -1,7 +1,7 @@
 """Commands about the data: migrate, import-orders, dead-letters, features refresh."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -9,6 +9,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cli import store
 from cli.output import AsJson, Mistake, answer, json_text, moment, table
+
+if TYPE_CHECKING:
+    from data.orders import IntakeReport
 
 features = typer.Typer(no_args_is_help=True)
 
@@ -22,7 +25,10 @@ def register(app: typer.Typer) -> None:
 
 
 def migrate(as_json: AsJson = False) -> None:
-    """Bring the database to the newest schema. What is there is kept."""
+    """Bring the database to the newest schema.
+
+    What is there is kept.
+    """
     from alembic.util import CommandError
 
     from data import migrate as schema
@@ -39,12 +45,17 @@ def migrate(as_json: AsJson = False) -> None:
 
 
 def import_orders(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV file of order lines (docs/orders-csv.md), or .csv.gz.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="CSV file of order lines (docs/orders-csv.md), or .csv.gz.")
+    ],
     channel: Annotated[str, typer.Option(help="Which channel the orders come from.")] = "csv",
     account: store.Account = None,
     as_json: AsJson = False,
 ) -> None:
-    """Load orders. A bad row goes to the dead letters; loading a file twice changes nothing."""
+    """Load a file of orders.
+
+    A bad row goes to the dead letters, the rest is loaded. Loading a file twice changes nothing.
+    """
     from data import database, orders
     from data.channels import csv_orders
     from tasks import wiring
@@ -81,7 +92,8 @@ def _told(report: "IntakeReport") -> str:
 
 def _bar(*, quiet: bool) -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True)
+    errors = Console(stderr=True)
+    return Progress(*columns, console=errors, disable=quiet or not errors.is_terminal, transient=True)
 
 
 def list_dead_letters(
@@ -93,23 +105,18 @@ def list_dead_letters(
     account: store.Account = None,
     as_json: AsJson = False,
 ) -> None:
-    """Records that were refused and kept: from where, which row, why, and how much money is at stake."""
-    from data import audit_log, database, dead_letters
-    from tasks import wiring
+    """Records that were refused and kept: which row, and why.
 
-    with database.write(store.engine()) as connection:
+    The dearest first: the priority is the money at stake, in whole units.
+    """
+    from data import database, dead_letters
+
+    engine = store.engine()
+    with database.read(engine) as connection:
         account_id = store.account_id(connection, account)
         found = dead_letters.listing(connection, account_id, source=source, limit=limit)
-        if payload and found:
-            audit_log.write(
-                connection,
-                account_id=account_id,
-                actor=store.reader(),
-                action="read",
-                subject="dead letters",
-                detail={"ids": [one.id for one in found]},
-                now=wiring.clock(),
-            )
+    if payload and found:
+        store.note_reading(engine, account_id, "dead letters", {"ids": [one.id for one in found]})
     facts = [
         {
             "id": one.id,
@@ -123,15 +130,26 @@ def list_dead_letters(
         }
         for one in found
     ]
-    answer(facts, as_json=as_json, text=_letters_text(facts))
+    text = _letters_text(facts) if facts else "No open dead letters."
+    answer(facts, as_json=as_json, text=text)
 
 
-def _letters_text(facts: list[dict[str, object]]) -> str:
-    if not facts:
-        return "No open dead letters."
+def _letters_text(facts: list[dict[str, Any]]) -> str:
     names = [name for name in facts[0] if name != "payload"]
-    lines = table("", names, [[one[name] for name in names] for one in facts]).splitlines()
-    return "\n".join(lines)
+    if "payload" not in facts[0]:
+        return table("", names, [[one[name] for name in names] for one in facts])
+    return "\n".join(f"{_line(one)}\n{_indented(one['payload'])}" for one in facts)
+
+
+def _line(one: dict[str, Any]) -> str:
+    since = moment(one["since"])
+    return (
+        f"{one['id']}  {one['source']} {one['file']} row {one['row']} ({one['priority']:,}), {since}: {one['reason']}"
+    )
+
+
+def _indented(payload: dict[str, Any]) -> str:
+    return "\n".join(f"    {line}" for line in json_text(payload).split("\n")[1:-1])
 
 
 @features.command("refresh")

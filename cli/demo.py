@@ -205,13 +205,13 @@ def _sandbox_summary(run_id: str) -> dict[str, Any]:
 
 def _result(run_id: str, orders: int, customers: int, clicked: datetime) -> Result:
     from data import reports, suppressions
-    from tasks import reporting
+    from tasks import audits
 
     return Result(
         orders=orders,
         customers=customers,
         report=_read(lambda c, _: reports.run_report(c, run_id)),
-        audit=reporting.audit_of(run_id),
+        audit=audits.audit_of(run_id),
         clicked_run_at=clicked,
         sandbox=_sandbox_summary(run_id),
         suppressions=len(
@@ -234,7 +234,7 @@ def summary_of(result: Result) -> dict[str, Any]:
         "skipped": result.audit.skipped,
         "accepted": total.accepted,
         "delivered": total.delivered,
-        "bounced": total.bounced,
+        "bounced": _bounced(total),
         "dropped": total.dropped,
         "complained": total.complained,
         "unsubscribed": total.unsubscribed,
@@ -257,11 +257,16 @@ def summary_of(result: Result) -> dict[str, Any]:
     }
 
 
+def _bounced(total: Figures) -> dict[str, int]:
+    """By class, the empty classes too."""
+    return {**dict.fromkeys(("hard", "soft", "block"), 0), **total.bounced}
+
+
 def _comparable(total: Figures) -> dict[str, Any]:
     """The figures of which the sandbox keeps its own count."""
     first = ("accepted", "delivered", "dropped", "complained", "unsubscribed")
     names = (*first, "opened_unique", "opened_human", "clicked_unique")
-    return {**{name: getattr(total, name) for name in names}, "bounced": total.bounced}
+    return {**{name: getattr(total, name) for name in names}, "bounced": _bounced(total)}
 
 
 def _write_page(result: Result) -> None:

@@ -3,20 +3,18 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
-
-import httpx
-from pydantic import ValidationError
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 
 import settings
-from cli import prefect_api, services
-from cli.output import Mistake
-from providers.sendgrid.management import Management, ManagementError
+from cli import mistakes, prefect_api, services, store
+from cli.output import Mistake, moment
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
 
 _FRESH = timedelta(days=2)
+_CHOICES = ("segment", "template", "provider")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,105 +30,141 @@ def examine() -> list[Check]:
     """Look at everything; a check that breaks is itself a finding."""
     try:
         config = settings.load()
-    except ValidationError as error:
-        names = ", ".join("OMS_" + "_".join(str(part) for part in one["loc"]).upper() for one in error.errors())
-        return [Check("settings", ok=False, found=f"set {names} (.env.example explains them), or run `campaigns up`")]
+    except ValueError as error:
+        if (line := mistakes.line(error)) is None:
+            raise
+        return [Check("settings", ok=False, found=line)]
     checks = [Check("settings", ok=True, found="complete")]
-    for look in (_database, _features, _sandbox, _sendgrid, _gateway, _prefect):
-        checks += _guarded(look, config)
+    looks = {
+        "database": _database,
+        "sandbox ESP": _sandbox,
+        "SendGrid": _sendgrid,
+        "gateway": _gateway,
+        "Prefect": _prefect,
+    }
+    for what, look in looks.items():
+        checks += _guarded(what, look, config)
     return checks
 
 
-def _guarded(look: Callable[[settings.Settings], Iterator[Check]], config: settings.Settings) -> list[Check]:
-    name = look.__name__.strip("_")
+def _guarded(
+    what: str, look: Callable[[settings.Settings], Iterator[Check]], config: settings.Settings
+) -> Iterator[Check]:
     try:
-        return list(look(config))
-    except (Mistake, ManagementError, httpx.HTTPError, OSError, LookupError, ValueError) as error:
-        return [Check(name, ok=False, found=str(error) or type(error).__name__)]
+        yield from look(config)
+    except Exception as error:
+        if (line := mistakes.line(error)) is None:
+            raise
+        yield Check(what, ok=False, found=line)
 
 
 def _database(config: settings.Settings) -> Iterator[Check]:
-    import sqlalchemy as sa
-
-    from data import migrate
-    from tasks import wiring
-
-    try:
-        current = migrate.current(wiring.engine())
-    except sa.exc.SQLAlchemyError as error:
-        yield Check("database", ok=False, found=f"does not answer ({type(error).__name__}): check OMS_DATABASE_URL")
-        return
-    backend = sa.make_url(config.database.url).get_backend_name()
-    fresh = current == migrate.newest()
-    told = f"{backend}, schema {current}" if fresh else f"schema is {current or 'empty'}: run `campaigns migrate`"
-    yield Check("database", ok=fresh, found=told)
-
-
-def _features(config: settings.Settings) -> Iterator[Check]:
     from data import database
     from data.features import frame
     from tasks import wiring
 
-    with database.read(wiring.engine()) as connection:
-        as_of = frame.watermark(connection, config.account)
+    engine = store.engine()
+    yield Check("database", ok=True, found=f"{engine.dialect.name}, {store.place()}, newest schema")
+    with database.read(engine) as connection:
+        try:
+            account_id = store.account_id(connection, None)
+        except Mistake as error:
+            yield Check("account", ok=False, found=str(error))
+            return
+        as_of = frame.watermark(connection, account_id)
+    yield Check("account", ok=True, found=config.account)
     if as_of is None:
         yield Check("customer features", ok=False, found="none yet: `campaigns features refresh` makes them")
         return
     fresh = wiring.clock() - as_of < _FRESH
-    yield Check("customer features", ok=fresh, found=f"as of {as_of:%Y-%m-%d %H:%M} UTC")
+    hint = "" if fresh else ", older than two days: does the deployment refresh-features run every night?"
+    yield Check("customer features", ok=fresh, found=f"as of {moment(as_of)} UTC{hint}")
 
 
 def _sandbox(config: settings.Settings) -> Iterator[Check]:
-    up = services.answers(f"{config.sandbox.url}/health")
-    yield Check("sandbox ESP", ok=up, found=config.sandbox.url if up else "does not answer: `campaigns up` starts it")
+    """Needed only where nothing else can send."""
+    if services.answers(f"{config.sandbox.url}/health"):
+        yield Check("sandbox ESP", ok=True, found=config.sandbox.url)
+    elif config.sendgrid.api_key is not None:
+        yield Check("sandbox ESP", ok=True, found="not running; SendGrid does not need it")
+    else:
+        yield Check("sandbox ESP", ok=False, found="does not answer: `campaigns up` starts it")
 
 
 def _sendgrid(config: settings.Settings) -> Iterator[Check]:
+    from providers.sendgrid.management import Management
+
     if config.sendgrid.api_key is None:
         yield Check("SendGrid", ok=True, found="no key (OMS_SENDGRID_API_KEY): only the sandbox can send")
         return
     granted = Management(config.sendgrid).get("scopes", {})["scopes"]
-    lacking = sorted({"mail.send"} - set(granted))
+    lacking = sorted({"mail.send", "suppression.read"} - set(granted))
+    told = f"lacks the scopes {', '.join(lacking)}" if lacking else "may send and read suppressions"
+    yield Check("SendGrid", ok=not lacking, found=f"the key {told}")
     keys = len(config.sendgrid.webhook_public_keys)
-    yield Check("SendGrid key", ok=not lacking, found=f"lacks {', '.join(lacking)}" if lacking else "may send")
-    told = f"{keys} key(s)" if keys else "OMS_SENDGRID_WEBHOOK_PUBLIC_KEYS is empty: no event would be believed"
+    told = f"{keys} public key(s)" if keys else "OMS_SENDGRID_WEBHOOK_PUBLIC_KEYS is empty: no event would be believed"
     yield Check("SendGrid webhook", ok=keys > 0, found=told)
 
 
 def _gateway(config: settings.Settings) -> Iterator[Check]:
     up = services.answers(f"http://{config.gateway.host}:{config.gateway.port}/health")
-    yield Check(
-        "gateway", ok=up, found=config.gateway.public_url if up else "does not answer: `campaigns up` starts it"
-    )
+    told = config.gateway.public_url if up else "does not answer: `campaigns up` starts it"
+    yield Check("gateway", ok=up, found=told)
 
 
 def _prefect(config: settings.Settings) -> Iterator[Check]:
-    from prefect.exceptions import ObjectNotFound
-
     with prefect_api.client() as connected:
         yield Check("Prefect", ok=True, found=config.prefect.url)
-        missing = []
-        for name, full_name in prefect_api.DEPLOYMENTS.items():
-            try:
-                connected.read_deployment_by_name(full_name)
-            except ObjectNotFound:
-                missing.append(name)
-        fresh = _offers_all_choices(connected) if not missing else False
-    told = "complete and fresh"
+        yield _worker(connected)
+        yield _deployments(connected)
+
+
+def _worker(connected: "SyncPrefectClient") -> Check:
+    """Without one, what is started waits for ever."""
+    from prefect.client.schemas.objects import WorkerStatus
+    from prefect.exceptions import PrefectHTTPStatusError
+
+    try:
+        workers = connected.read_workers_for_work_pool(services.POOL)
+    except PrefectHTTPStatusError as error:
+        if error.response.status_code != HTTPStatus.NOT_FOUND:
+            raise
+        workers = []  # not even the pool is there
+    online = sum(one.status is WorkerStatus.ONLINE for one in workers)
+    told = f"{online} at work" if online else "none, so nothing that is started would run: `campaigns up` starts one"
+    return Check("worker", ok=online > 0, found=told)
+
+
+def _deployments(connected: "SyncPrefectClient") -> Check:
+    """All of them, and the run form as this program would make it now: a form is fixed when it is deployed."""
+    from prefect.exceptions import ObjectNotFound
+
+    missing, forms = [], {}
+    for name, full_name in prefect_api.DEPLOYMENTS.items():
+        try:
+            forms[name] = connected.read_deployment_by_name(full_name).parameter_openapi_schema
+        except ObjectNotFound:
+            missing.append(name)
     if missing:
-        told = f"missing: {', '.join(missing)}: `campaigns up` deploys them"
-    elif not fresh:
-        told = "the run form lacks a segment or template that exists now: end `campaigns up` and start it again"
-    yield Check("deployments", ok=not missing and fresh, found=told)
+        return Check("deployments", ok=False, found=f"missing: {', '.join(missing)}; `campaigns up` makes them")
+    stale = list(_stale(forms["run-campaign"] or {}))
+    if stale:
+        told = f"the run form is out of date ({'; '.join(stale)}): end `campaigns up` and start it again"
+        return Check("deployments", ok=False, found=told)
+    return Check("deployments", ok=True, found="complete, and the run form is up to date")
 
 
-def _offers_all_choices(connected: "SyncPrefectClient") -> bool:
-    """Choices of the form are fixed when the deployment is made."""
-    import orjson
+def _stale(form: dict[str, Any]) -> Iterator[str]:
+    """How the deployed form differs from the present one."""
+    from tasks.request import CampaignRequest
 
-    from data import content
-    from segments import registry
-
-    deployment = connected.read_deployment_by_name(prefect_api.DEPLOYMENTS["run-campaign"])
-    form = orjson.dumps(deployment.parameter_openapi_schema, default=str).decode()
-    return all(f'"{name}"' in form for name in [*registry.load(), *content.names()])
+    present = CampaignRequest.model_json_schema()["properties"]
+    deployed = form.get("definitions", {}).get(CampaignRequest.__name__, {}).get("properties", {})
+    for name in _CHOICES:
+        now, then = set(present[name]["enum"]), set(deployed.get(name, {}).get("enum", ()))
+        if new := sorted(now - then):
+            yield f"it lacks {name} {', '.join(new)}"
+        if gone := sorted(then - now):
+            yield f"it offers {name} {', '.join(gone)}, which is gone"
+    if changed := sorted(deployed.keys() ^ present.keys()):
+        yield f"its fields differ: {', '.join(changed)}"

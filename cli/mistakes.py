@@ -3,6 +3,7 @@
 By name, not by class: a start of the command must not import the rooms that a command does not need.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -37,8 +38,17 @@ def settings_line(error: Any) -> str | None:
             short = one["type"] == "too_short"
             wrong.append(f"{name} needs {one['ctx']['min_length']} characters" if short else f"{name}: {one['msg']}")
     if missing:
-        wrong.insert(0, f"{' and '.join(missing)} must be set: `campaigns up` writes a .env with both secrets")
+        wrong.insert(
+            0, f"{' and '.join(missing)} must be set: `campaigns up` writes both into a .env where there is none"
+        )
     return f"{'; '.join(wrong)}. .env.example explains every setting"
+
+
+def _unreadable_setting(error: Any) -> str:
+    """pydantic-settings says which group of variables, and no more."""
+    found = re.search(r'field "(\w+)"', str(error))
+    group = f"OMS_{found[1].upper()}" if found else "OMS"
+    return f'a variable {group}_… cannot be read: lists are written as JSON, such as ["one"]; .env.example has all'
 
 
 def _variables(place: tuple[Any, ...]) -> list[str]:
@@ -105,7 +115,7 @@ LINES: Mapping[str, Line] = {
     "providers.sandbox.record.RecordUnavailable": str,
     "providers.sendgrid.management.ManagementError": str,
     "pydantic_core._pydantic_core.ValidationError": settings_line,
-    "pydantic_settings.exceptions.SettingsError": lambda error: f"an OMS_ variable cannot be read: {error}",
+    "pydantic_settings.exceptions.SettingsError": _unreadable_setting,
     "segments.definition.DefinitionError": str,
     "segments.definition.EvaluationError": str,
     "segments.registry.UnknownSegment": str,

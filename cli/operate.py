@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ import orjson
 import typer
 
 import settings
-from cli import services
-from cli.output import AsJson, answer, console, table
+from cli import services, store
+from cli.output import AsJson, Mistake, answer, console, table
 
 HOME = Path("var")
+_UNFIT = 1
 
 
 def register(app: typer.Typer) -> None:
@@ -24,7 +26,10 @@ def register(app: typer.Typer) -> None:
 
 
 def up() -> None:
-    """Start everything on this machine and keep it running until Ctrl-C."""
+    """Start everything on this machine and keep it running until Ctrl-C.
+
+    It answers nothing, so it has no --json; what runs stands in var/up.json.
+    """
     _first_start()
     config = settings.load()
     if (already := _running()) is not None:
@@ -52,7 +57,10 @@ def _first_start() -> None:
     target = Path(".env")
     if target.exists() or {"OMS_PRIVACY_PEPPER", "OMS_PRIVACY_LINK_KEY"} <= os.environ.keys():
         return
-    target.touch(mode=0o600)
+    try:
+        target.touch(mode=0o600)
+    except OSError as error:
+        raise Mistake(f".env cannot be written in this folder: {error.strerror}") from error
     target.write_text(
         "# Written by `campaigns up`; .env.example explains every setting. Keep the pepper: suppressions hang on it.\n"
         f"OMS_PRIVACY_PEPPER={services.new_secret()}\nOMS_PRIVACY_LINK_KEY={services.new_secret()}\n"
@@ -76,9 +84,10 @@ def prepare(config: settings.Settings) -> None:
     from domain.accounts import Account
     from tasks import wiring
 
-    migrate.upgrade(wiring.engine())
+    engine = store.connectable()
+    migrate.upgrade(engine)
     account = config.shop
-    with database.write(wiring.engine()) as connection:
+    with database.write(engine) as connection:
         accounts.ensure(
             connection,
             Account(
@@ -96,23 +105,35 @@ def prepare(config: settings.Settings) -> None:
 
 def _show(config: settings.Settings, title: str, state: dict[str, Any]) -> None:
     pids = state["services"]
-    rows = [(one.name, one.page or "", str(pids.get(one.name, ""))) for one in services.catalogue(config)]
-    rows.append(("worker", "", str(pids.get("worker", ""))))
-    console.print(table(title, ["service", "address", "process"], rows))
+    rows = [(one.name, str(pids.get(one.name, "")), one.page or "") for one in services.catalogue(config)]
+    rows.append(("worker", str(pids.get("worker", "")), ""))
+    console.print(table(title, ["service", "process", "address"], rows), markup=False)
 
 
-def demo() -> int:
-    """One campaign on real orders, end to end, in a store of its own. Ends by itself."""
-    from cli.demo import run
+def demo(as_json: AsJson = False) -> int:
+    """One campaign on real orders, end to end, in a store of its own. Ends by itself.
 
-    return run()
+    Exit status 1 when the audit does not balance or disagrees with the ESP's own record. With --json the figures come
+    to standard output, and the story to standard error.
+    """
+    from cli import demo as story
+
+    console.stderr = as_json
+    status = story.run()
+    if as_json:
+        sys.stdout.write((story.HOME / "summary.json").read_text("utf-8"))
+    return status
 
 
 def doctor(as_json: AsJson = False) -> int:
-    """Check settings, database, Prefect, ESP keys and deployments. Exit status 1 when something is wrong."""
+    """Is this installation fit to send? Settings, database, ESPs, gateway, Prefect, deployments.
+
+    Exit status 1 when something is wrong.
+    """
     from cli.doctor import examine
 
     checks = examine()
+    fit = all(one.ok for one in checks)
     rows = [("ok" if one.ok else "WRONG", one.what, one.found) for one in checks]
-    answer(checks, as_json=as_json, text=table("Doctor", ["", "what", "found"], rows))
-    return 0 if all(one.ok for one in checks) else 1
+    answer({"ok": fit, "checks": checks}, as_json=as_json, text=table("", ["", "what", "found"], rows))
+    return 0 if fit else _UNFIT

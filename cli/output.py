@@ -61,6 +61,8 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
 
 
 def _is_number(value: Any) -> bool:
+    if isinstance(value, str):
+        return value in {"", "–"} or value.endswith("%")
     return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
 
 
@@ -85,7 +87,7 @@ def _cell(value: Any) -> str:
         return f"{value:,}"
     if isinstance(value, datetime):
         return moment(value)
-    return " ".join(str(value).split())
+    return "".join(character if character.isprintable() else " " for character in str(value))
 
 
 def moment(at: datetime) -> str:

@@ -1,168 +1,132 @@
-"""Commands about campaign runs: run, resume, status, audit, report."""
+"""Commands that start a campaign run, or continue one: run, resume. Both go through Prefect, as its UI does."""
 
-from pathlib import Path
-from typing import Annotated, Any
+import math
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
 
 import typer
 from pydantic import ValidationError
 
-import settings
-from cli import prefect_api
-from cli.output import AsJson, Mistake, answer, table
+from cli import prefect_api, store
+from cli.output import AsJson, Mistake, answer
+from domain.campaigns import NEXT, Run, RunStatus
 
-RunId = Annotated[str, typer.Argument(help="The id of a run, such as `campaigns status` lists.")]
-_UNBALANCED = 1
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="The id of a run; `campaigns status` lists them.")]
+_FAILED = 1
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
     app.command("run")(run)
     app.command("resume")(resume)
-    app.command("status")(status)
-    app.command("audit")(audit)
-    app.command("report")(report)
 
 
 def run(
-    campaign: Annotated[str, typer.Argument(help="The campaign's name.")],
+    *,
+    campaign: Annotated[str, typer.Argument(metavar="CAMPAIGN", help="Its name; runs of one name are compared.")],
     segment: Annotated[str, typer.Option(help="Who.")],
     template: Annotated[str, typer.Option(help="What they read.")],
-    provider: Annotated[str, typer.Option(help="Who delivers it.")] = "sandbox",
+    provider: Annotated[str, typer.Option(help="Who delivers it: sandbox or sendgrid.")] = "sandbox",
     live: Annotated[bool, typer.Option("--live", help="Send. Without it: count and preview only.")] = False,
-    limit: Annotated[int, typer.Option(min=0, help="At most so many people; 0: everyone.")] = 0,
-    holdout_percent: Annotated[int, typer.Option(help="So many percent get no mail.")] = 0,
-    subject: Annotated[str, typer.Option(help="Replaces the template's subject.")] = "",
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many people, a fair sample.")] = None,
+    holdout_percent: Annotated[int | None, typer.Option(min=0, max=50, help="So many percent get no mail.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Another seed draws another sample and holdout.")] = None,
+    subject: Annotated[str | None, typer.Option(help="Replaces the template's subject.")] = None,
+    sender_name: Annotated[str | None, typer.Option(help="Replaces the shop's own as sender.")] = None,
+    sender_mailbox: Annotated[str | None, typer.Option(help="Before the @ of the shop's domain, such as news.")] = None,
+    account: store.Account = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it is over or asks for approval.")] = False,
     as_json: AsJson = False,
-) -> None:
-    """Start a run of a campaign, as the Run button of the Prefect UI does."""
-    request = _request(
-        campaign=campaign,
-        segment=segment,
-        template=template,
-        provider=provider,
-        live=live,
-        limit=limit,
-        holdout_percent=holdout_percent,
-        subject=subject,
-    )
-    _start(request, wait=wait, as_json=as_json)
+) -> int:
+    """Start a run of a campaign, as the Run button of the Prefect UI does.
+
+    Exit status 1 when --wait sees it fail.
+    """
+    fields: dict[str, Any] = {
+        "campaign": campaign,
+        "segment": segment,
+        "template": template,
+        "provider": provider,
+        "limit": limit,
+        "holdout_percent": holdout_percent,
+        "seed": seed,
+        "subject": subject,
+        "sender_name": sender_name,
+        "sender_mailbox": sender_mailbox,
+        "account": account,
+    }
+    request = _request(live=live, **{name: value for name, value in fields.items() if value is not None})
+    _check_account(account)
+    with prefect_api.client() as connected:
+        return _start(connected, request, wait=wait, as_json=as_json)
 
 
 def _request(*, live: bool, **fields: Any) -> dict[str, Any]:
-    """Check the fields with the very model of the form."""
+    """Check the fields with the very model of the form. Raises Mistake."""
     from tasks.request import CampaignRequest, Mode
 
     try:
         checked = CampaignRequest(mode=Mode.LIVE if live else Mode.DRY_RUN, **fields)
     except ValidationError as error:
         first = error.errors()[0]
-        raise Mistake(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from error
+        name = str(first["loc"][0])
+        says = CampaignRequest.model_fields[name].description if "pattern" in first["type"] else first["msg"]
+        where = name.upper() if name == "campaign" else f"--{name.replace('_', '-')}"
+        raise Mistake(f"{where}: {says}") from error
     return checked.model_dump(mode="json")
 
 
-def _start(request: dict[str, Any], *, wait: bool, as_json: bool) -> None:
-    with prefect_api.client() as connected:
-        flow_run = prefect_api.start(connected, "run-campaign", {"request": request})
-        if wait:
-            flow_run = prefect_api.wait(connected, flow_run.id)
-    state = flow_run.state.name if flow_run.state is not None else "unknown"
+def _check_account(account: str | None) -> None:
+    from data import database
+
+    with database.read(store.engine()) as connection:
+        store.account_id(connection, account)
+
+
+def _start(connected: "SyncPrefectClient", request: dict[str, Any], *, wait: bool, as_json: bool) -> int:
+    flow_run = prefect_api.start(connected, "run-campaign", {"request": request})
+    if wait:
+        flow_run = prefect_api.wait(connected, flow_run.id, seconds=math.inf)
+    state = flow_run.state
+    name = state.name if state is not None else "unknown"
+    message = (state.message or "") if state is not None and state.is_final() else ""
     page = prefect_api.page(flow_run.id)
-    payload = {"flow_run": str(flow_run.id), "name": flow_run.name, "state": state, "page": page}
-    answer(payload, as_json=as_json, text=f"{flow_run.name}: {state}\n{page}")
+    payload = {"flow_run": str(flow_run.id), "name": flow_run.name, "state": name, "message": message, "page": page}
+    lines = [f"{flow_run.name}: {name}", *([message] if message else []), page]
+    answer(payload, as_json=as_json, text="\n".join(lines))
+    return _FAILED if state is not None and state.is_final() and not state.is_completed() else 0
 
 
-def resume(run_id: RunId, as_json: AsJson = False) -> None:
-    """Continue a run that was paused or broke off. Nothing that may have gone out is sent again."""
+def resume(run_id: RunId, as_json: AsJson = False) -> int:
+    """Continue a run that was paused or broke off.
+
+    Nothing that may have gone out is sent again.
+    """
     from data import database, runs
-    from tasks import wiring
 
-    with database.read(wiring.engine()) as connection:
+    with database.read(store.engine()) as connection:
         known = runs.get(connection, run_id)
-    _start(_request(live=known.plan.live, resume_run=run_id), wait=False, as_json=as_json)
+    if not NEXT[known.status] or known.status is RunStatus.DISPATCHED:
+        raise Mistake(f"run {run_id} is {known.status}: nothing is left to be continued")
+    with prefect_api.client() as connected:
+        _refuse_while_waiting(connected, known)
+        request = _request(live=known.plan.live, campaign=known.plan.campaign, resume_run=run_id)
+        return _start(connected, request, wait=False, as_json=as_json)
 
 
-def status(
-    run_id: Annotated[str | None, typer.Argument(help="One run; all recent ones unless given.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Recent runs, or one run's ledger."""
-    from data import database, ledger_sweep, reports, runs
-    from tasks import wiring
+def _refuse_while_waiting(connected: "SyncPrefectClient", known: Run) -> None:
+    """A second flow run would ask the same question a second time."""
+    from prefect.exceptions import ObjectNotFound
 
-    with database.read(wiring.engine()) as connection:
-        if run_id is None:
-            found = reports.recent_runs(connection, None, 20)
-            rows = [
-                (
-                    one.run.id,
-                    one.run.plan.campaign,
-                    one.run.status,
-                    one.run.plan.live,
-                    one.run.created_at,
-                    one.run.planned,
-                    one.total.accepted,
-                    one.total.delivered,
-                )
-                for one in found
-            ]
-            names = ["run", "campaign", "state", "live", "started", "planned", "accepted", "delivered"]
-            answer(found, as_json=as_json, text=table("Runs", names, rows))
-            return
-        one = runs.get(connection, run_id)
-        progress = ledger_sweep.progress(connection, run_id)
-    payload = {"run": one, "messages": progress.states, "open": progress.open}
-    lines = [f"{state:>10}: {count:,}" for state, count in sorted(progress.states.items())]
-    reason = f"\n{one.stop_reason}" if one.stop_reason else ""
-    answer(
-        payload, as_json=as_json, text="\n".join([f"{one.id} ({one.plan.campaign}) is {one.status}{reason}", *lines])
-    )
-
-
-def audit(run_id: RunId, as_json: AsJson = False) -> int:
-    """Prove that the run's ledger balances, also against the ESP's own record. Exit status 1 when it does not."""
-    from tasks import reporting
-
-    found = reporting.audit_of(run_id)
-    rows: list[tuple[str, int]] = [("segment", found.members), ("planned", found.planned)]
-    rows += [(f"skipped: {reason}", count) for reason, count in found.skipped.items()]
-    rows += [(f"messages: {state}", count) for state, count in found.states.items() if count]
-    if found.duplicates is not None and found.missing is not None:
-        rows += [("sent twice, by the ESP's record", found.duplicates), ("missing there", found.missing)]
-    title = "The ledger balances" if found.balanced else "DOES NOT BALANCE: " + "; ".join(found.complaints)
-    payload = {"run": run_id, "balanced": found.balanced, **_plain_audit(found)}
-    answer(payload, as_json=as_json, text=table(title, ["", "people"], rows))
-    return 0 if found.balanced else _UNBALANCED
-
-
-def _plain_audit(found: Any) -> dict[str, Any]:
-    names = ("members", "planned", "skipped", "states", "duplicates", "missing", "complaints")
-    return {name: getattr(found, name) for name in names}
-
-
-def report(
-    run_id: RunId,
-    html: Annotated[Path | None, typer.Option(help="Also write the campaign page, whole in one file.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """The figures of a run."""
-    from data import database, reports
-    from gateway import rendering
-    from tasks import artifacts, wiring
-
-    with database.read(wiring.engine()) as connection:
-        found = reports.run_report(connection, run_id)
-    if html is not None:
-        html.write_text(rendering.render_run(found, standalone=True), encoding="utf-8")
-    total = found.total
-    rows: list[tuple[str, int, str | None]] = [(step.label, step.count, None) for step in found.waterfall]
-    rows += [
-        ("delivered", total.delivered, artifacts.percent(total.deliverability)),
-        *((f"bounced: {name}", count, None) for name, count in sorted(total.bounced.items())),
-        ("complained", total.complained, artifacts.percent(total.complaint_rate)),
-        ("opened by a person", total.opened_human, artifacts.percent(total.human_open_rate)),
-        ("clicked", total.clicked_unique, artifacts.percent(total.click_rate)),
-    ]
-    payload = {"run": found.run, "figures": total, "deliverability": total.deliverability, "waterfall": found.waterfall}
-    title = f"{found.run.plan.campaign}: {found.run.status} ({settings.load().gateway.public_url}/campaigns/{run_id})"
-    answer(payload, as_json=as_json, text=table(title, ["", "people", "rate"], rows))
+    if known.status is not RunStatus.AWAITING_APPROVAL or known.flow_run_id is None:
+        return
+    try:
+        state = connected.read_flow_run(UUID(known.flow_run_id)).state
+    except ObjectNotFound:
+        return
+    if state is not None and state.is_paused():
+        where = prefect_api.page(UUID(known.flow_run_id))
+        raise Mistake(f"run {known.id} waits for a person's yes or no: say it by the Resume button at {where}")

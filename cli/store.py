@@ -2,7 +2,7 @@
 
 import getpass
 import os
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -66,10 +66,25 @@ def account_id(connection: "sa.Connection", given: str | None) -> str:
         raise Mistake(f"{error}{hint}") from error
 
 
-def reader() -> str:
-    """Who sits at the keyboard, for the audit log: every read of personal data leaves a row there."""
+def note_reading(engine: "sa.Engine", account_id: str, subject: str, detail: dict[str, Any]) -> None:
+    """Write to the audit log that somebody at the keyboard reads personal data: before it is shown."""
+    from data import audit_log, database
+    from tasks import wiring
+
+    with database.write(engine) as connection:
+        audit_log.write(
+            connection,
+            account_id=account_id,
+            actor=_reader(),
+            action="read",
+            subject=subject,
+            detail=detail,
+            now=wiring.clock(),
+        )
+
+
+def _reader() -> str:
     try:
-        name = getpass.getuser()
+        return f"{getpass.getuser()} (command line)"
     except (KeyError, OSError):  # a container may run under a number without a name
-        name = f"uid {os.getuid()}"
-    return f"{name} (command line)"
+        return f"uid {os.getuid()} (command line)"

@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-import settings
+from cli import store
 from cli.output import AsJson, Mistake, answer, table
 from domain import addresses
 from domain.suppression import Reason
 
 app = typer.Typer(no_args_is_help=True)
-Account = Annotated[str | None, typer.Option(help="Which account.")]
-Address = Annotated[str, typer.Argument(help="The e-mail address; only its keyed hash is kept.")]
+_SHOWN = 16
+Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="The e-mail address; only its keyed hash is kept.")]
 
 
 def _hash(address: str) -> str:
@@ -27,17 +27,25 @@ def _hash(address: str) -> str:
 @app.command("list")
 def list_suppressions(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")] = 50,
-    account: Account = None,
+    account: store.Account = None,
     as_json: AsJson = False,
 ) -> None:
-    """Suppressions in force. Addresses are not kept, so hashes are shown."""
-    from data import database, suppressions
-    from tasks import wiring
+    """Suppressions that nobody lifted, newest first.
 
-    with database.read(wiring.engine()) as connection:
-        found = suppressions.listing(connection, account or settings.load().account, limit=limit, offset=0)
-    rows = [(one.address_hash[:12], one.reason, one.scope, one.source, one.created_at) for one in found]
-    answer(found, as_json=as_json, text=table("Suppressions", ["address", "reason", "scope", "source", "since"], rows))
+    Addresses are not kept, only their keyed hashes.
+    """
+    from data import database, suppressions
+
+    with database.read(store.engine()) as connection:
+        found = suppressions.listing(connection, store.account_id(connection, account), limit=limit)
+    names = ["address_hash", "reason", "scope", "source", "created_at", "expires_at", "evidence"]
+    facts = [{name: getattr(one, name) for name in names} for one in found]
+    rows = [
+        (one.address_hash[:_SHOWN], one.reason, one.scope, one.source, one.created_at, one.expires_at, one.evidence)
+        for one in found
+    ]
+    heads = ["address hash", "reason", "stops", "source", "since", "until", "evidence"]
+    answer(facts, as_json=as_json, text=table("", heads, rows) if rows else "No suppressions.")
 
 
 @app.command("add")
@@ -45,16 +53,16 @@ def add(
     address: Address,
     reason: Annotated[Reason, typer.Option(help="Why.")] = Reason.MANUAL,
     note: Annotated[str, typer.Option(help="Kept as evidence.")] = "added by hand",
-    account: Account = None,
+    account: store.Account = None,
     as_json: AsJson = False,
 ) -> None:
-    """Mail this address no more."""
+    """Send no marketing mail to this address any more."""
     from data import database, suppressions
     from tasks import wiring
 
-    account_id = account or settings.load().account
-    with database.write(wiring.engine()) as connection:
-        suppressions.add(
+    with database.write(store.engine()) as connection:
+        account_id = store.account_id(connection, account)
+        added = suppressions.add(
             connection,
             account_id=account_id,
             address_hash=_hash(address),
@@ -63,42 +71,50 @@ def add(
             evidence=note,
             now=wiring.clock(),
         )
-    text = f"Suppressed ({reason}). It holds from the next batch on, also in a running campaign."
-    answer({"account": account_id, "reason": reason}, as_json=as_json, text=text)
+    told = "It holds from the next batch on, also in a running campaign." if added else "It was suppressed already."
+    payload = {"account": account_id, "reason": reason, "added": added}
+    answer(payload, as_json=as_json, text=f"Suppressed ({reason}). {told}")
 
 
 @app.command("remove")
 def remove(
     address: Address,
     reason: Annotated[str, typer.Option(help="Why the address may be mailed again; kept in the audit log.")],
-    by: Annotated[str, typer.Option(help="Who decides this.")],
-    account: Account = None,
+    by: Annotated[str, typer.Option(help="Who decides this; kept in the audit log.")],
+    account: store.Account = None,
     as_json: AsJson = False,
 ) -> None:
     """Lift all suppressions of an address."""
     from data import database, suppressions
     from tasks import wiring
 
-    account_id = account or settings.load().account
-    with database.write(wiring.engine()) as connection:
+    if not reason.strip() or not by.strip():
+        raise Mistake("--reason and --by must say something: the audit log keeps them")
+    with database.write(store.engine()) as connection:
+        account_id = store.account_id(connection, account)
         lifted = suppressions.lift(
             connection, account_id=account_id, address_hash=_hash(address), actor=by, reason=reason, now=wiring.clock()
         )
     if not lifted:
         raise Mistake("that address is not suppressed; nothing was changed")
-    answer({"account": account_id, "lifted": lifted}, as_json=as_json, text=f"Lifted {lifted} suppression(s).")
+    text = f"Lifted {lifted} suppression{'s' if lifted > 1 else ''}: the address may be mailed again."
+    answer({"account": account_id, "lifted": lifted}, as_json=as_json, text=text)
 
 
 @app.command("export")
 def export(
-    file: Annotated[Path, typer.Argument(help="Where to write the CSV file.")],
-    account: Account = None,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write the CSV file.")],
+    account: store.Account = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write all suppressions in force as CSV, safe to open in a spreadsheet."""
+    """Write all suppressions that nobody lifted as CSV, safe to open in a spreadsheet."""
     from data import database, suppressions
-    from tasks import wiring
 
-    with file.open("w", newline="", encoding="utf-8") as target, database.read(wiring.engine()) as connection:
-        rows = suppressions.export_csv(connection, account or settings.load().account, target)
-    answer({"file": str(file), "rows": rows}, as_json=as_json, text=f"Wrote {rows:,} suppressions to {file}.")
+    with database.read(store.engine()) as connection:
+        account_id = store.account_id(connection, account)
+        try:
+            with file.open("w", newline="", encoding="utf-8") as target:
+                rows = suppressions.export_csv(connection, account_id, target)
+        except OSError as error:
+            raise Mistake(f"{file} cannot be written: {error.strerror}") from error
+    answer({"file": file, "rows": rows}, as_json=as_json, text=f"Wrote {rows:,} suppressions to {file}.")

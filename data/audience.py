@@ -82,14 +82,9 @@ def _insert_audience(
     connection: sa.Connection, run: Run, members: sa.Table, policy: SendingPolicy, now: datetime
 ) -> None:
     """INSERT … SELECT in three steps: own reasons, then one mailbox once, then holdout and limit, then ordinals."""
-    judged = eligibility.select(run.plan.account_id, run_id=run.id, among=members, policy=policy, now=now).subquery(
-        "judged"
-    )
-    first = (
-        sa.select(judged, members.c.place, members.c.holdout)
-        .join_from(judged, members, members.c.party_id == judged.c.party_id)
-        .cte("drawn")
-    )
+    first = eligibility.select(
+        connection, run.plan.account_id, run_id=run.id, among=members, policy=policy, now=now
+    ).cte("judged")
     same_mailbox = sa.func.row_number().over(
         partition_by=[first.c.address_hash, first.c.reason], order_by=first.c.place
     )
@@ -111,7 +106,7 @@ def _insert_audience(
         third.c.party_id,
         sa.case((planned, third.c.number), else_=None),
         sa.case((third.c.verdict.is_not(None), third.c.verdict), (over, SkipReason.OVER_LIMIT), else_=None),
-    )
+    ).order_by(third.c.party_id)  # the order of two of the three indexes: half the cost of inserting by ordinal
     connection.execute(tables.audience.insert().from_select(["run_id", "party_id", "ordinal", "skip_reason"], chosen))
 
 

@@ -1,9 +1,8 @@
-"""Consents: an append-only history of what customers said about marketing mail; the present is folded from it."""
+"""Consents: an append-only history of what customers said about marketing mail. `eligibility` reads the last word."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -49,18 +48,3 @@ def withdraw_many(connection: sa.Connection, rows: Sequence[Withdrawal], *, now:
         for row in sorted(rows, key=lambda row: (row.party_id, row.occurred_at, row.source))
     ]
     connection.execute(database.insert(connection, tables.consents).on_conflict_do_nothing(), values)
-
-
-def current(account_id: str) -> sa.Select[Any]:
-    """Rows (party_id, status): each customer's newest word; of two at one instant the withdrawal (domain.consent)."""
-    table = tables.consents
-    newest = sa.func.row_number().over(
-        partition_by=table.c.party_id,
-        order_by=[table.c.occurred_at.desc(), (table.c.status == ConsentStatus.WITHDRAWN).desc()],
-    )
-    ranked = (
-        sa.select(table.c.party_id, table.c.status, newest.label("place"))
-        .where(table.c.account_id == account_id)
-        .subquery("ranked")
-    )
-    return sa.select(ranked.c.party_id, ranked.c.status).where(ranked.c.place == 1)

@@ -87,11 +87,13 @@ def _hash(account_id: str | None, payload: dict[str, Any]) -> str:
 
 
 def listing(
-    connection: sa.Connection, account_id: str, *, source: str | None = None, limit: int = 100
+    connection: sa.Connection, account_id: str | None, *, source: str | None = None, limit: int = 100
 ) -> list[DeadLetter]:
-    """The open letters of an account, the dearest first and of equals the oldest."""
+    """The open letters of an account and those of nobody, the dearest first and of equals the oldest."""
     letters = tables.dead_letters.c
-    query = sa.select(tables.dead_letters).where(letters.account_id == account_id, letters.state == OPEN)
+    # A webhook's element may name nobody: kept from every account, its letter would never be seen.
+    theirs = (letters.account_id == account_id) | letters.account_id.is_(None)
+    query = sa.select(tables.dead_letters).where(theirs, letters.state == OPEN)
     if source is not None:
         query = query.where(letters.source == source)
     query = query.order_by(letters.priority.desc(), letters.id).limit(limit)

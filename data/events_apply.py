@@ -7,16 +7,13 @@ does not grow with the events. Rows are written in one order everywhere, so that
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 
-from data import correlation, events_effects, proofs, staging, tables
+from data import correlation, deliveries, events_effects, proofs, staging, tables
 from data.correlation import Placed
 from domain import delivery
 from domain.delivery import DeliveryEvent, DeliveryState
-
-_TIMES = tuple(field.name for field in fields(DeliveryState) if field.name.endswith("_at"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +43,15 @@ def apply(
         unique.setdefault(event.dedupe_key, (position, event))
     placed = dict(zip(unique, correlation.place(connection, unique.values()), strict=True))
     new = [placed[key] for key in _insert(connection, inbox_id, placed)]
-    _upsert(connection, _folded(new))
+    suppressions = events_effects.suppress(connection, new, inbox_id=inbox_id, pepper=pepper, now=now)
+    deliveries.join(connection, _folded(new))
     attempts = {one.event.attempt_id for one in new if one.event.attempt_id}
     proofs.record(connection, attempts, inbox_id=inbox_id, now=now)
     return Applied(
         events=len(new),
         duplicates=len(numbered) - len(new),
         uncorrelated=sum(one.run_id is None for one in new),
-        suppressions=events_effects.suppress(connection, new, inbox_id=inbox_id, pepper=pepper, now=now),
+        suppressions=suppressions,
     )
 
 
@@ -96,31 +94,3 @@ def _folded(new: Iterable[Placed]) -> dict[tuple[str, int], DeliveryState]:
         state = delivery.state_of(one.event)
         states[message] = delivery.join(states[message], state) if message in states else state
     return states
-
-
-def _upsert(connection: sa.Connection, states: dict[tuple[str, int], DeliveryState]) -> None:
-    """Join each state with the one on record: `delivery.join`, said in SQL."""
-    if not states:
-        return
-    table = tables.message_delivery
-    columns = [column.name for column in table.c]
-    rows = (
-        (run_id, ordinal, int(state.seen), int(state.severity), state.fault, *(getattr(state, name) for name in _TIMES))
-        for (run_id, ordinal), state in states.items()
-    )
-    with staging.staged(connection, table, columns, rows, order_by=["run_id", "ordinal"]) as insert:
-        old, new = table.c, insert.excluded
-        worse = (new.severity > old.severity) | (
-            (new.severity == old.severity) & (sa.func.coalesce(new.fault, "") > sa.func.coalesce(old.fault, ""))
-        )
-        joined = {
-            "seen": old.seen.bitwise_or(new.seen),
-            "severity": sa.case((worse, new.severity), else_=old.severity),
-            "fault": sa.case((worse, new.fault), else_=old.fault),
-            **{name: _first(old[name], new[name]) for name in _TIMES},
-        }
-        connection.execute(insert.on_conflict_do_update(index_elements=["run_id", "ordinal"], set_=joined))
-
-
-def _first(old: sa.ColumnElement[Any], new: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    return sa.case((old.is_(None), new), (new < old, new), else_=old)

@@ -8,7 +8,7 @@ attempt that holds the lease.
 import hashlib
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -58,14 +58,15 @@ class SqlLedger:
                 row = _take(connection, run_id, worker, now, timedelta(seconds=self.policy.lease_seconds))
                 if row is None:
                     return None
-                self._leave_out(connection, row, now)
-                messages = self._messages(connection, row)
+                messages = self._messages(connection, row, now)
                 if not messages:
                     _close(connection, row.id, BatchState.SUPPRESSED, now)
                     continue
                 batch = self._batch(row, messages)
                 _write_attempt(connection, row, batch, worker, provider, now)
-                return batch
+            # Signing a thousand links takes as long as a tenth of the claim: not while others wait for SQLite's one
+            # write lock.
+            return replace(batch, unsubscribe_urls=[self.links.unsubscribe(one) for one in batch.message_ids])
 
     def record(self, batch: Batch, outcome: Outcome) -> None:
         """Write the result. Raises LeaseLost where the lease ran out or another attempt owns the batch."""
@@ -84,46 +85,46 @@ class SqlLedger:
             elif state is BatchState.REJECTED:
                 _reject(connection, batch, outcome, now)
 
-    def _leave_out(self, connection: sa.Connection, row: Any, now: datetime) -> None:
+    def _messages(self, connection: sa.Connection, row: Any, now: datetime) -> list[sa.Row[Any]]:
         """The second reading: whoever may not be mailed any more becomes an exception, in the claim's transaction."""
         judged = eligibility.select(
-            self.run.plan.account_id, run_id=row.run_id, among=_range(row), policy=self.policy, now=now
+            connection,
+            self.run.plan.account_id,
+            run_id=row.run_id,
+            among=self._unsent(row),
+            policy=self.policy,
+            now=now,
         ).subquery("judged")
-        member = tables.audience
-        chosen = (
-            sa.select(
-                member.c.run_id,
-                member.c.ordinal,
-                sa.literal(MessageState.SUPPRESSED.value),
-                judged.c.reason,
-                sa.literal(now, tables.message_exceptions.c.created_at.type),
-            )
-            .join_from(member, judged, judged.c.party_id == member.c.party_id)
-            .where(_in_range(row), judged.c.reason.is_not(None), ~_excepted())
-        )
-        connection.execute(
-            tables.message_exceptions.insert().from_select(
-                ["run_id", "ordinal", "state", "reason", "created_at"], chosen
-            )
-        )
+        values = (judged.c[name] for name in variables.columns(self.content.variables))
+        query = sa.select(judged.c.ordinal, judged.c.address, judged.c.reason, *values).order_by(judged.c.ordinal)
+        found = connection.execute(query).all()
+        _leave_out(connection, row, [message for message in found if message.reason is not None], now)
+        return [message for message in found if message.reason is None]
 
-    def _messages(self, connection: sa.Connection, row: Any) -> Sequence[sa.Row[Any]]:
-        member, party, features = tables.audience, tables.parties, tables.customer_features
-        query = (
-            sa.select(member.c.ordinal, party.c.email, *variables.columns(self.content.variables).values())
+    def _unsent(self, row: Any) -> sa.FromClause:
+        """The batch's people with all that a mail needs of them, less those suppressed or rejected before."""
+        member, exception = tables.audience, tables.message_exceptions
+        party, features = tables.parties, tables.customer_features
+        excepted = sa.exists().where(exception.c.run_id == member.c.run_id, exception.c.ordinal == member.c.ordinal)
+        values = (column.label(name) for name, column in variables.columns(self.content.variables).items())
+        return (
+            sa.select(member.c.party_id, member.c.ordinal, party.c.email.label("address"), *values)
             .select_from(
                 member.join(party, party.c.id == member.c.party_id).outerjoin(
                     features, features.c.party_id == member.c.party_id
                 )
             )
-            .where(_in_range(row), ~_excepted())
-            .order_by(member.c.ordinal)
+            .where(
+                member.c.run_id == row.run_id,
+                member.c.ordinal.between(row.first_ordinal, row.last_ordinal),
+                ~excepted,
+            )
+            .subquery("unsent")
         )
-        return connection.execute(query).all()
 
     def _batch(self, row: Any, messages: Sequence[sa.Row[Any]]) -> Batch:
-        ordinals, addresses, *values = zip(*messages, strict=True)
-        ids = [campaigns.message_id(row.run_id, ordinal) for ordinal in ordinals]
+        """All of the batch but its links."""
+        ordinals, addresses, _, *values = zip(*messages, strict=True)
         return Batch(
             run_id=row.run_id,
             batch_id=row.id,
@@ -131,29 +132,24 @@ class SqlLedger:
             campaign=self.run.plan.campaign,
             content=self.content,
             sender=self.run.plan.sender,
-            message_ids=ids,
+            message_ids=[campaigns.message_id(row.run_id, ordinal) for ordinal in ordinals],
             addresses=addresses,
             variables={
                 name: variables.written(name, list(column), self.fallbacks.get(name))
                 for name, column in zip(self.content.variables, values, strict=True)
             },
-            unsubscribe_urls=[self.links.unsubscribe(message_id) for message_id in ids],
+            unsubscribe_urls=(),
         )
 
 
-def _in_range(row: Any) -> sa.ColumnElement[bool]:
-    member = tables.audience
-    return sa.and_(member.c.run_id == row.run_id, member.c.ordinal.between(row.first_ordinal, row.last_ordinal))
-
-
-def _range(row: Any) -> sa.FromClause:
-    return sa.select(tables.audience.c.party_id).where(_in_range(row)).subquery("claimed")
-
-
-def _excepted() -> sa.Exists:
-    """The message of `audience` at hand is already suppressed or rejected."""
-    exception, member = tables.message_exceptions, tables.audience
-    return sa.exists().where(exception.c.run_id == member.c.run_id, exception.c.ordinal == member.c.ordinal)
+def _leave_out(connection: sa.Connection, row: Any, refused: Sequence[sa.Row[Any]], now: datetime) -> None:
+    if not refused:
+        return
+    exception = {"run_id": row.run_id, "state": MessageState.SUPPRESSED, "created_at": now}
+    connection.execute(
+        tables.message_exceptions.insert(),
+        [{**exception, "ordinal": message.ordinal, "reason": message.reason} for message in refused],
+    )
 
 
 def _take(connection: sa.Connection, run_id: str, worker: str, now: datetime, lease: timedelta) -> Any | None:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from data import tables
+from data import proofs, tables
 from domain import ledger
 from domain.campaigns import RunStatus
 from domain.ledger import BatchState, OutcomeKind
@@ -17,6 +17,7 @@ class Sweep:
     """What a sweep changed, in batches."""
 
     lost: int  # inflight with an expired lease: unknown now
+    confirmed: int  # unknown until now, and an event proves them: accepted
     held: int
     expired: int
     runs_dispatched: int
@@ -32,6 +33,8 @@ def sweep(connection: sa.Connection, *, policy: SendingPolicy, now: datetime) ->
         .values(outcome=OutcomeKind.UNKNOWN, detail="the worker's lease ran out", finished_at=now)
     )
     lost = _moved(connection, dead, BatchState.UNKNOWN, now)
+    # Before anything is held: the event may have come before the worker died, and no second one need ever come.
+    confirmed = proofs.confirm(connection, now=now)
     deadline = now - timedelta(minutes=policy.hold_after_minutes)
     unproved = (batch.c.state == BatchState.UNKNOWN) & (batch.c.finished_at <= deadline)
     held = _moved(connection, unproved, BatchState.HELD, now)
@@ -40,7 +43,7 @@ def sweep(connection: sa.Connection, *, policy: SendingPolicy, now: datetime) ->
     expired = _moved(
         connection, (batch.c.state == BatchState.PLANNED) & batch.c.run_id.in_(late), BatchState.EXPIRED, now
     )
-    return Sweep(lost, held, expired, _finish_runs(connection, now))
+    return Sweep(lost, confirmed, held, expired, _finish_runs(connection, now))
 
 
 def _moved(connection: sa.Connection, where: sa.ColumnElement[bool], state: BatchState, now: datetime) -> int:

@@ -103,8 +103,10 @@ def _timeline(connection: sa.Connection, run_id: str, start: datetime) -> tuple[
     if not ends:
         return ()
     # Rounded up to whole seconds, so that there are never more than _SLICES.
-    width = (max(ends) - start) // _SECOND // _SLICES * _SECOND + _SECOND
-    count = max(0, (max(ends) - start) // width) + 1
+    # ESPs tell whole seconds: all that happened in the second of the acceptance seems to lie before it.
+    span = max(max(ends) - start, timedelta(0))
+    width = span // _SECOND // _SLICES * _SECOND + _SECOND
+    count = span // width + 1
     slices: list[dict[str, int]] = [dict.fromkeys(times, 0) for _ in range(count)]
     for name, column in times.items():
         number = _slice_of(connection, column, start, width).label("number")

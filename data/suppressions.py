@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from data import audit_log, database, tables
 from domain import addresses, suppression
 from domain.ports import ListedSuppression
-from domain.suppression import Reason, Stream
+from domain.suppression import Reason
 
 # Rows of an ESP's list that are hashed and written at once.
 _AT_ONCE = 1000
@@ -154,25 +154,6 @@ def _not_lifted(account_id: str, *columns: str) -> sa.Select[Any]:
     table = tables.suppressions
     return sa.select(*(table.c[name] for name in columns)).where(
         table.c.account_id == account_id, table.c.lifted_at.is_(None)
-    )
-
-
-def blocking(account_id: str, stream: Stream, now: datetime) -> sa.Select[Any]:
-    """Rows (address_hash, reason): every address that mail of this stream must not go to, with its strongest reason."""
-    table = tables.suppressions
-    place = sa.case({reason.value: place for place, reason in enumerate(suppression.STRENGTH)}, value=table.c.reason)
-    strongest = sa.case(
-        {place: reason.value for place, reason in enumerate(suppression.STRENGTH)}, value=sa.func.min(place)
-    )
-    return (
-        sa.select(table.c.address_hash, strongest.label("reason"))
-        .where(
-            table.c.account_id == account_id,
-            table.c.scope.in_(suppression.scopes_blocking(stream)),
-            table.c.lifted_at.is_(None),
-            table.c.expires_at.is_(None) | (table.c.expires_at > now),
-        )
-        .group_by(table.c.address_hash)
     )
 
 

@@ -345,7 +345,7 @@ delivery_events = sa.Table(
     "delivery_events",
     metadata,
     sa.Column("id", Id, primary_key=True),
-    sa.Column("inbox_id", sa.ForeignKey("webhook_inbox.id"), nullable=False),
+    sa.Column("inbox_id", sa.ForeignKey("webhook_inbox.id"), nullable=False, index=True),
     sa.Column("position", sa.Integer, nullable=False),
     _text("provider"),
     _text("dedupe_key"),

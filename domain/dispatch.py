@@ -1,5 +1,8 @@
 """Dispatch: claim, commit, send, record. The order of these lines is the exactly-once promise."""
 
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from domain import ledger, ports
@@ -12,6 +15,19 @@ class Tally:
     batches: dict[str, int]
     messages: int
     stopped_by: str | None = None
+
+
+@contextmanager
+def wave(
+    run_id: str, *, book: ports.Ledger, mailer: ports.Mailer, worker: str, provider: str
+) -> Iterator[list[Future[Tally]]]:
+    """Drain with as many threads as the ESP takes requests at once; leaving the block waits for all of them."""
+    threads = mailer.capabilities.concurrency
+    with ThreadPoolExecutor(threads, thread_name_prefix="dispatch") as pool:
+        yield [
+            pool.submit(drain, run_id, book=book, mailer=mailer, worker=f"{worker}:{number}", provider=provider)
+            for number in range(threads)
+        ]
 
 
 def drain(run_id: str, *, book: ports.Ledger, mailer: ports.Mailer, worker: str, provider: str) -> Tally:

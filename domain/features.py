@@ -9,13 +9,27 @@ from enum import StrEnum
 
 
 class FeatureType(StrEnum):
-    """How a feature is held in a frame: int64, float64, float64 money, datetime64[us, UTC] or string."""
+    """What kind of value a feature is."""
 
     COUNT = "count"
     NUMBER = "number"
     MONEY = "money"
     INSTANT = "instant"
     TEXT = "text"
+
+    @property
+    def dtype(self) -> str:
+        """How a frame of pandas holds it."""
+        return _DTYPES[self]
+
+
+_DTYPES = {
+    FeatureType.COUNT: "int64",
+    FeatureType.NUMBER: "float64",
+    FeatureType.MONEY: "float64",
+    FeatureType.INSTANT: "datetime64[us, UTC]",
+    FeatureType.TEXT: "str",
+}
 
 
 @dataclass(frozen=True, slots=True)

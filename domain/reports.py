@@ -47,6 +47,11 @@ def _ratio(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
+def percent(ratio: float | None) -> str:
+    """A ratio for people; a dash where there was nothing to divide by."""
+    return "–" if ratio is None else f"{ratio:.2%}"
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One line of the waterfall from segment to accepted. `code` is a SkipReason, a message state or a total."""

@@ -23,6 +23,10 @@ class NotApproved(RuntimeError):
     """A person said no. Nothing was sent."""
 
 
+class PutOff(RuntimeError):
+    """The ESP takes no mail for now. What it did not take is kept."""
+
+
 class Approval(RunInput):
     """A person's yes or no, with a name."""
 
@@ -76,10 +80,13 @@ def _approve(run: RunState) -> RunState:
 
 
 def _dispatch(run_id: str) -> None:
-    """Hand over until no batch is open, or the ESP puts us off for longer than one flow run should wait."""
+    """Hand over until there is nothing left to claim. Raises PutOff when the ESP puts us off again and again."""
     for _ in range(_DISPATCH_ROUNDS):
         state = dispatch.dispatch_wave(run_id)
         if state.seconds_until_next is None:
-            break
+            return
         dispatch.wait_until_due(run_id, state.seconds_until_next)
-    reporting.sweep_ledger()
+    raise PutOff(
+        f"The ESP put us off {_DISPATCH_ROUNDS} times. {state.open:,} messages are not sent yet and nothing is lost:"
+        f" continue with `campaigns resume {run_id}`."
+    )

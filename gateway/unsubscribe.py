@@ -17,10 +17,11 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse
 from pydantic import SecretStr
 
-from data import accounts, audit_log, consents, correlation, database, eligibility, ledger, suppressions
+from data import accounts, audit_log, consents, correlation, database, deliveries, eligibility, ledger, suppressions
 from data.correlation import Customer
 from domain import campaigns, tokens
 from domain.consent import ConsentStatus
+from domain.delivery import DeliveryState, Seen
 from domain.suppression import Reason
 from gateway import bodies, rendering
 from gateway.config import GatewayConfig
@@ -39,6 +40,19 @@ class Source(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class _Message:
+    """The mail that a token was in, and whose it was."""
+
+    run_id: str
+    ordinal: int
+    customer: Customer
+
+    @property
+    def id(self) -> str:
+        return campaigns.message_id(self.run_id, self.ordinal)
+
+
+@dataclass(frozen=True, slots=True)
 class WayOut:
     """From a token to a customer, and from there to a standing refusal."""
 
@@ -49,32 +63,32 @@ class WayOut:
     def shop_of(self, token: str) -> str | None:
         """The shop that the token's owner gets mail from; None for a token that we did not make. Writes nothing."""
         with database.read(self.engine) as connection:
-            found = self._customer(connection, token)
-            return None if found is None else accounts.get(connection, found[1].account_id).name
+            message = self._message(connection, token)
+            return None if message is None else accounts.get(connection, message.customer.account_id).name
 
     def unsubscribe(self, token: str, source: Source) -> str | None:
         """Refuse marketing mail from now on and return the shop's name; None as above. Repeating it changes nothing."""
         with database.write(self.engine) as connection:
-            found = self._customer(connection, token)
-            if found is None:
+            message = self._message(connection, token)
+            if message is None:
                 return None
-            message_id, customer = found
-            _record(connection, message_id, customer, source=source, now=self.clock())
-            return accounts.get(connection, customer.account_id).name
+            _record(connection, message, source=source, now=self.clock())
+            return accounts.get(connection, message.customer.account_id).name
 
-    def _customer(self, connection: sa.Connection, token: str) -> tuple[str, Customer] | None:
+    def _message(self, connection: sa.Connection, token: str) -> _Message | None:
         keys = {"1": self.link_key.get_secret_value()}
         message_id = tokens.verify(token, purpose=ledger.UNSUBSCRIBE_PURPOSE, keys=keys)
         named = None if message_id is None else campaigns.parse_message_id(message_id)
-        if message_id is None or named is None:
+        if named is None:
             return None
         run_id, ordinal = named
         customer = correlation.customers_of(connection, run_id, [ordinal]).get(ordinal)
-        return None if customer is None else (message_id, customer)
+        return None if customer is None else _Message(run_id, ordinal, customer)
 
 
-def _record(connection: sa.Connection, message_id: str, customer: Customer, *, source: Source, now: datetime) -> None:
-    """Suppression, withdrawal and a line in the audit log, each only where it is news."""
+def _record(connection: sa.Connection, message: _Message, *, source: Source, now: datetime) -> None:
+    """Suppression, withdrawal, the run's figures and a line in the audit log, each only where it is news."""
+    customer = message.customer
     if customer.address_hash is None:
         return  # erased since: that is suppressed already, and there is nobody left to withdraw
     news = suppressions.add(
@@ -83,31 +97,39 @@ def _record(connection: sa.Connection, message_id: str, customer: Customer, *, s
         address_hash=customer.address_hash,
         reason=Reason.UNSUBSCRIBE,
         source=source,
-        evidence=f"message {message_id}",
+        evidence=f"message {message.id}",
         now=now,
     )
     # The suppression's row is locked by now, so of two requests at once the second sees what the first withdrew.
+    if not _withdraw(connection, customer, source=source, now=now) and not news:
+        return
+    state = DeliveryState(seen=Seen.UNSUBSCRIBED, unsubscribed_at=now)
+    deliveries.join(connection, {(message.run_id, message.ordinal): state})
+    audit_log.write(
+        connection,
+        account_id=customer.account_id,
+        actor="recipient",
+        action="unsubscribe",
+        subject=message.id,
+        detail={"source": source.value},
+        now=now,
+    )
+
+
+def _withdraw(connection: sa.Connection, customer: Customer, *, source: Source, now: datetime) -> bool:
+    """Withdraw the consent; False when that was the customer's last word already."""
     status = connection.scalar(sa.select(eligibility.consent_status(sa.literal(customer.party_id))))
-    if status != ConsentStatus.WITHDRAWN:
-        news = True
-        consents.withdraw(
-            connection,
-            account_id=customer.account_id,
-            party_id=customer.party_id,
-            source=source,
-            wording="pressed unsubscribe in the mail" if source is Source.ONE_CLICK else "unsubscribe page",
-            now=now,
-        )
-    if news:
-        audit_log.write(
-            connection,
-            account_id=customer.account_id,
-            actor="recipient",
-            action="unsubscribe",
-            subject=message_id,
-            detail={"source": source.value},
-            now=now,
-        )
+    if status == ConsentStatus.WITHDRAWN:
+        return False
+    consents.withdraw(
+        connection,
+        account_id=customer.account_id,
+        party_id=customer.party_id,
+        source=source,
+        wording="pressed unsubscribe in the mail" if source is Source.ONE_CLICK else "unsubscribe page",
+        now=now,
+    )
+    return True
 
 
 def router(way_out: WayOut, *, config: GatewayConfig, metrics: Metrics) -> APIRouter:

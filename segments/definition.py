@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
-from domain.features import BY_NAME, FeatureType
+from domain.features import BY_NAME
 
 Members: TypeAlias = "pd.Series[bool]"
 Predicate: TypeAlias = Callable[[pd.DataFrame, datetime], Members]
@@ -24,14 +24,6 @@ Example: TypeAlias = Mapping[str, Any]
 
 _ROOM = Path(__file__).parent.parent
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-# How an example's human value is held in the frame; the same as a real customer's.
-_DTYPES = {
-    FeatureType.COUNT: "int64",
-    FeatureType.NUMBER: "float64",
-    FeatureType.MONEY: "float64",
-    FeatureType.INSTANT: "datetime64[us, UTC]",
-    FeatureType.TEXT: "str",
-}
 
 
 class DefinitionError(ValueError):
@@ -81,7 +73,7 @@ class Segment:
 
     def frame(self, examples: Iterable[Example]) -> pd.DataFrame:
         """The examples as the frame that the function is given."""
-        types = {name: _DTYPES[BY_NAME[name].type] for name in self.needs}
+        types = {name: BY_NAME[name].type.dtype for name in self.needs}
         return pd.DataFrame(list(examples), columns=list(self.needs)).astype(types)
 
     def _place(self) -> str:

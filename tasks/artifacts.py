@@ -9,7 +9,7 @@ from prefect.cache_policies import NO_CACHE
 import settings
 from data import audience_sample, content, database, reports
 from domain.campaigns import RunStatus
-from domain.reports import Audit, Figures, RunReport, Step
+from domain.reports import Audit, Figures, RunReport, Step, percent
 from domain.validation import Validation
 from tasks import wiring
 
@@ -19,11 +19,6 @@ _BAR = 24
 def bar(count: int, whole: int) -> str:
     """A bar of text, as markdown tables know no other."""
     return "█" * round(_BAR * count / whole) if whole else ""
-
-
-def percent(ratio: float | None) -> str:
-    """A ratio for people; a dash where there is nothing to divide."""
-    return "–" if ratio is None else f"{ratio:.2%}"
 
 
 def waterfall_table(steps: Iterable[Step], whole: int) -> str:

@@ -3,7 +3,7 @@
 import os
 import socket
 import time
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -29,11 +29,10 @@ class ProviderRefuses(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Dispatched:
-    """How far the dispatch came, in messages by batch state."""
+    """How far the dispatch came."""
 
-    states: dict[str, int]
-    open: int
-    seconds_until_next: float | None
+    open: int  # messages whose batch is planned, inflight or unknown
+    seconds_until_next: float | None  # None: nothing is left to claim, or nobody may claim it
 
 
 # No retries: the ledger owns attempts, and a second run of this task claims only what is still planned.
@@ -44,16 +43,12 @@ def dispatch_wave(run_id: str) -> Dispatched:
     book = wiring.book(run_id)
     provider = book.run.plan.provider
     mailer = wiring.mailer(provider)
-    threads = mailer.capabilities.concurrency
     worker = f"{socket.gethostname()}:{os.getpid()}"
     shown = create_progress_artifact(0.0, key=f"progress-{run_id}", description=f"Handing over run {run_id}")
-    with closing(mailer), ThreadPoolExecutor(threads, thread_name_prefix="dispatch") as pool:
-        workers = [
-            pool.submit(
-                dispatch.drain, run_id, book=book, mailer=mailer, worker=f"{worker}:{number}", provider=provider
-            )
-            for number in range(threads)
-        ]
+    with (
+        closing(mailer),
+        dispatch.wave(run_id, book=book, mailer=mailer, worker=worker, provider=provider) as workers,
+    ):
         _show_progress(cast("UUID", shown), run_id, workers)
     tallies = [future.result() for future in workers]
     get_run_logger().info("Handed over %d messages", sum(tally.messages for tally in tallies))
@@ -99,8 +94,10 @@ def _state(run_id: str) -> Dispatched:
     with database.write(wiring.engine()) as connection:
         ledger_sweep.sweep(connection, policy=settings.load().sending, now=now)
         progress = ledger_sweep.progress(connection, run_id)
-    wait_for = None if progress.next_claim_at is None else (progress.next_claim_at - now).total_seconds()
-    return Dispatched(progress.states, progress.open, wait_for)
+        dispatching = runs.get(connection, run_id).status is RunStatus.DISPATCHING
+    if not dispatching or progress.next_claim_at is None:
+        return Dispatched(progress.open, None)
+    return Dispatched(progress.open, (progress.next_claim_at - now).total_seconds())
 
 
 @task(task_run_name="wait for the next attempt of {run_id}", cache_policy=NO_CACHE)

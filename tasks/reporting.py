@@ -7,27 +7,19 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 import settings
-from data import audit, database, kpis, ledger_sweep, reports, runs
+from data import database, kpis, ledger_sweep, reports, runs
 from domain.campaigns import RunStatus
-from domain.reports import Audit
+from domain.reports import Audit, percent
 from tasks import artifacts, wiring
+from tasks.audits import audit_of
 
 _OBSERVED = (RunStatus.DISPATCHING, RunStatus.PAUSED, RunStatus.DISPATCHED, RunStatus.SETTLED)
 _OBSERVED_FOR = timedelta(days=30)
+_RENEWED_FOR = timedelta(hours=2)  # longer than the hour between two reports: the last one has the final figures
 
 
 class Unbalanced(RuntimeError):
     """An audit found that the ledger does not add up: an alarm for an operator."""
-
-
-def audit_of(run_id: str) -> Audit:
-    """Audit one run, against the ESP's own record where it has one."""
-    with database.read(wiring.engine()) as connection:
-        provider = runs.get(connection, run_id).plan.provider
-    record = wiring.acceptance_record(provider)
-    accepted = record.accepted(run_id) if record is not None else None
-    with database.read(wiring.engine()) as connection:
-        return audit.audit(connection, run_id, record=accepted)
 
 
 @task(task_run_name="audit {run_id}", cache_policy=NO_CACHE)
@@ -65,19 +57,21 @@ def observed_runs() -> list[str]:
 
 @task(task_run_name="snapshot KPIs", cache_policy=NO_CACHE)
 def snapshot_kpis(run_ids: list[str]) -> None:
-    """Store each run's figures as of now and show them side by side."""
+    """Store each run's figures as of now, renew its report, and show all side by side."""
     now = wiring.clock()
     rows = []
     for run_id in run_ids:
         with database.write(wiring.engine()) as connection:
             kpis.snapshot(connection, run_id, now=now)
             report = reports.run_report(connection, run_id)
+        if report.run.settled_at is None or now - report.run.settled_at < _RENEWED_FOR:
+            artifacts.report_artifact(report, audit_of(run_id))
         total = report.total
         rows.append(
             f"| [{report.run.plan.campaign}]({artifacts.page(run_id)}) | {report.run.status} | {total.accepted:,} |"
-            f" {artifacts.percent(total.deliverability)} | {artifacts.percent(total.bounce_rate)} |"
-            f" {artifacts.percent(total.complaint_rate)} | {artifacts.percent(total.human_open_rate)} |"
-            f" {artifacts.percent(total.click_rate)} |"
+            f" {percent(total.deliverability)} | {percent(total.bounce_rate)} |"
+            f" {percent(total.complaint_rate)} | {percent(total.human_open_rate)} |"
+            f" {percent(total.click_rate)} |"
         )
     head = "| Campaign | State | Accepted | Deliverability | Bounced | Complaints | Opened by a person | Clicked |"
     table = (

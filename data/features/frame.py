@@ -11,15 +11,6 @@ from data import arrow, tables
 from domain import money
 from domain.features import BY_NAME, FeatureType
 
-# How pandas holds each type of the contract.
-DTYPES = {
-    FeatureType.COUNT: "int64",
-    FeatureType.NUMBER: "float64",
-    FeatureType.MONEY: "float64",
-    FeatureType.INSTANT: "datetime64[us, UTC]",
-    FeatureType.TEXT: "str",
-}
-
 
 class UnknownFeature(LookupError):
     """A column was asked for that the contract does not have."""
@@ -44,7 +35,7 @@ def read_frame(engine: sa.Engine, *, account_id: str, columns: Sequence[str]) ->
     for name in columns:
         if BY_NAME[name].type is FeatureType.MONEY:
             frame[name] = frame[name] / money.UNIT
-    return frame.astype({name: DTYPES[BY_NAME[name].type] for name in columns})
+    return frame.astype({name: BY_NAME[name].type.dtype for name in columns})
 
 
 def watermark(connection: sa.Connection, account_id: str) -> datetime | None:

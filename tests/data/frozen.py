@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from data import audience, content, database, ledger, runs, tables
 from domain.campaigns import Run, RunPlan, RunStatus, Sender
 from domain.policy import SendingPolicy
+from tests.conftest import LINK_KEY
 from tests.data import ledger_rows
 
 NOW = ledger_rows.NOW
@@ -122,7 +123,7 @@ def book(engine: sa.Engine, run: Run, clock: Clock) -> ledger.SqlLedger:
         run=run,
         content=content.render(template, constants),
         fallbacks=dict(template.fallbacks),
-        links=ledger.Links("https://shop.example.com", "k" * 32),
+        links=ledger.Links("https://shop.example.com", LINK_KEY),
         policy=POLICY,
         clock=clock,
     )

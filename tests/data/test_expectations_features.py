@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 
 from data.expectations import gate
-from data.features.frame import DTYPES
 from domain.features import FEATURES, FeatureType
 from domain.validation import Check
 
@@ -19,7 +18,7 @@ SANE = {FeatureType.COUNT: 1, FeatureType.NUMBER: 0.5, FeatureType.MONEY: 9.99, 
 def sane(customers: int = 30) -> pd.DataFrame:
     columns = {feature.name: [SANE.get(feature.type, "x")] * customers for feature in FEATURES}
     frame = pd.DataFrame({"party_id": range(100, 100 + customers), **columns})
-    return frame.astype({feature.name: DTYPES[feature.type] for feature in FEATURES})
+    return frame.astype({feature.name: feature.type.dtype for feature in FEATURES})
 
 
 def only_failure(frame: pd.DataFrame) -> Check:
@@ -76,7 +75,7 @@ def test_what_must_be_known_is_missed(feature) -> None:
 )
 def test_a_value_out_of_bounds_is_found(name: str, value: float) -> None:
     frame = sane()
-    frame.loc[[2, 5], name] = int(value) if DTYPES[FeatureType.COUNT] == str(frame[name].dtype) else value
+    frame.loc[[2, 5], name] = int(value) if FeatureType.COUNT.dtype == str(frame[name].dtype) else value
     failure = only_failure(frame)
     assert failure.sentence.startswith(f"{name} is never below 0" if name != "orders" else "orders is never below 1")
     assert (failure.failing_ids, failure.failing_count) == (("102", "105"), 2)

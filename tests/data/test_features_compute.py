@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.features import compute
-from data.features.frame import DTYPES
 from domain import money
 from domain.features import FEATURES
 
@@ -118,7 +117,7 @@ def test_the_columns_and_their_types_are_the_contract() -> None:
         frame = compute.features(*frames(orders, [], []), as_of=AS_OF)
         assert list(frame.columns) == ["party_id", *(feature.name for feature in FEATURES)]
         assert {feature.name: str(frame[feature.name].dtype) for feature in FEATURES} == {
-            feature.name: DTYPES[feature.type] for feature in FEATURES
+            feature.name: feature.type.dtype for feature in FEATURES
         }
 
 

@@ -6,10 +6,12 @@ import sqlalchemy as sa
 
 from data import audit, database, ledger, ledger_sweep, runs, tables
 from domain.campaigns import RunStatus
+from domain.delivery import DeliveryEvent, EventKind
 from domain.ledger import BatchState, LeaseLost, Outcome, OutcomeKind
 from domain.ports import Batch
 from tests.data import frozen, ledger_rows
 from tests.data.frozen import Clock
+from tests.data.plain_events import body_of, process, receive
 
 pytestmark = pytest.mark.usefixtures("account_id")
 ACCEPTED = Outcome(OutcomeKind.ACCEPTED, status=202, provider_reference="x")
@@ -110,6 +112,26 @@ def test_an_unknown_batch_is_never_claimed_again_and_held_in_the_end(engine: sa.
         assert ledger_sweep.sweep(connection, policy=frozen.POLICY, now=clock()).held == 1
     assert _claim(book) is None
     assert _states(engine, run.id) == {"held": 5}
+
+
+@pytest.mark.parametrize("answer", [None, UNKNOWN], ids=["the worker dies", "the worker learns nothing"])
+def test_an_event_before_the_answer_keeps_a_batch_from_being_held(engine: sa.Engine, answer: Outcome | None) -> None:
+    run, clock = frozen.dispatching(engine, 5), Clock()
+    book = frozen.book(engine, run, clock)
+    batch = _claim(book)
+    assert batch is not None
+    event = DeliveryEvent("sendgrid", EventKind.PROCESSED, frozen.NOW, batch.message_ids[2], batch.attempt_id)
+    receive(engine, body_of(event))
+    assert process(engine).confirmed_batches == 0  # the worker still waits
+    if answer is not None:
+        book.record(batch, answer)
+    clock.forward(hours=1)
+    with database.write(engine) as connection:
+        swept = ledger_sweep.sweep(connection, policy=frozen.POLICY, now=clock())
+    assert (swept.lost, swept.confirmed, swept.held) == (int(answer is None), 1, 0)
+    assert _states(engine, run.id) == {"accepted": 5}
+    with database.read(engine) as connection:
+        assert audit.audit(connection, run.id, record=dict.fromkeys(batch.message_ids, 1)).balanced
 
 
 def test_a_worker_past_its_lease_cannot_commit(engine: sa.Engine) -> None:

@@ -112,6 +112,14 @@ def test_the_timeline_counts_each_message_once_when_it_happened_first(engine: sa
     )
 
 
+def test_an_esp_that_tells_whole_seconds_seems_to_deliver_before_it_accepts(
+    engine: sa.Engine, parties: list[int]
+) -> None:
+    add_run(engine, parties, [BatchRow(0, 9)])
+    happened(engine, (EventKind.DELIVERED, 0, timedelta(milliseconds=-700)))
+    assert report(engine).timeline == (Moment(NOW, delivered=1),)
+
+
 @pytest.mark.parametrize(
     "last",
     [timedelta(seconds=59), timedelta(seconds=60), timedelta(hours=1), timedelta(days=3, microseconds=1)],

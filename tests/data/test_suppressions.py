@@ -1,45 +1,23 @@
 import csv
 import io
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pytest
 import sqlalchemy as sa
 
-from data import database, eligibility, suppressions, tables
+from data import database, suppressions, tables
 from data.suppressions import NewSuppression
 from domain.ports import ListedSuppression
-from domain.suppression import STRENGTH, Reason, Stream
+from domain.suppression import Reason
 from tests.data import ledger_rows
 from tests.data.ledger_rows import NOW, PEPPER
-
-HOUR = timedelta(hours=1)
-
-
-def new(reason: Reason = Reason.COMPLAINT, address_hash: str = "h", at: datetime = NOW, **facts) -> NewSuppression:
-    return NewSuppression("shop", address_hash, reason, "esp:sendgrid", "evidence", at, **facts)
-
-
-def keep(engine: sa.Engine, *rows: NewSuppression) -> int:
-    with database.write(engine) as connection:
-        return suppressions.add_many(connection, rows)
-
-
-def lift(engine: sa.Engine, address_hash: str = "h", at: datetime = NOW + HOUR, reason: str = "a mistake") -> int:
-    with database.write(engine) as connection:
-        return suppressions.lift(
-            connection, account_id="shop", address_hash=address_hash, actor="ben", reason=reason, now=at
-        )
+from tests.data.refusals import HOUR, blocked, keep, lift, new
 
 
 def on_record(engine: sa.Engine) -> Sequence[sa.Row]:
     with database.read(engine) as connection:
         return connection.execute(sa.select(tables.suppressions).order_by(tables.suppressions.c.reason)).all()
-
-
-def blocked(engine: sa.Engine, stream: Stream = Stream.MARKETING, now: datetime = NOW) -> dict[str, str]:
-    with database.read(engine) as connection:
-        return {row.address_hash: row.reason for row in connection.execute(suppressions.blocking("shop", stream, now))}
 
 
 def test_a_refusal_is_kept_once_with_its_first_time(engine: sa.Engine, account_id: str) -> None:
@@ -97,40 +75,6 @@ def test_lifting_needs_a_reason_and_leaves_an_audit_row(engine: sa.Engine, accou
         row = connection.execute(sa.select(tables.audit_log)).one()
     assert (row.actor, row.account_id, row.at) == ("ben", "shop", NOW + HOUR)
     assert row.detail == {"why": "a mistake", "reasons": ["complaint", "unsubscribe"]}
-
-
-def test_blocking_names_the_strongest_reason_that_stops_the_stream(engine: sa.Engine, account_id: str) -> None:
-    for place, reason in enumerate(STRENGTH):
-        keep(engine, *(new(weaker, f"h{place}") for weaker in STRENGTH[place:]))
-        assert blocked(engine)[f"h{place}"] == reason
-    transactional = set(blocked(engine, Stream.TRANSACTIONAL).values())
-    assert transactional == {"erased", "complaint", "hard_bounce", "invalid"}
-
-
-def test_blocking_leaves_out_what_expired_was_lifted_or_is_anothers(engine: sa.Engine, account_id: str) -> None:
-    with database.write(engine) as connection:
-        ledger_rows.add_account(connection, "other")
-        suppressions.add_many(
-            connection, [NewSuppression("other", "theirs", Reason.COMPLAINT, "esp:sendgrid", "evidence", NOW)]
-        )
-    keep(engine, new(address_hash="expired", expires_at=NOW), new(address_hash="lifted"), new(address_hash="stands"))
-    keep(engine, new(address_hash="later", expires_at=NOW + HOUR))
-    lift(engine, "lifted")
-    assert set(blocked(engine)) == {"stands", "later"}
-    assert set(blocked(engine, now=NOW + HOUR)) == {"stands"}
-
-
-def test_blocking_agrees_with_what_freeze_and_claim_read(engine: sa.Engine, account_id: str) -> None:
-    for place in range(len(STRENGTH)):
-        keep(engine, *(new(weaker, f"h{place}") for weaker in STRENGTH[place:]))
-    for stream in Stream:
-        each = {}
-        with database.read(engine) as connection:
-            for address_hash in {row.address_hash for row in on_record(engine)}:
-                query = eligibility.suppressed_by("shop", sa.literal(address_hash), stream, NOW)
-                if (reason := connection.scalar(sa.select(query))) is not None:
-                    each[address_hash] = reason
-        assert blocked(engine, stream) == each
 
 
 def test_the_listing_is_newest_first_and_paged(engine: sa.Engine, account_id: str) -> None:

@@ -1,21 +1,27 @@
 """Flows as Prefect runs them, over a real store and a real sandbox ESP on loopback."""
 
+import json
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import sqlalchemy as sa
 import uvicorn
+from fastapi import FastAPI
 
 import settings
 from data import database, tables
 from data.features import refresh
-from providers.sandbox.app import create_app
+from gateway.app import create_app
+from providers.sandbox.app import create_app as create_sandbox
 from providers.sandbox.config import SandboxConfig
 from tests.conftest import LINK_KEY, PEPPER
 from tests.data import ledger_rows
@@ -33,29 +39,56 @@ def prefect_server() -> Iterator[None]:
 @dataclass
 class Esp:
     url: str
-    server: uvicorn.Server
+    webhook: str
+
+    def _get(self, path: str, **params: str) -> Any:
+        headers = {"Authorization": "Bearer SG.sandbox"}
+        return httpx.get(f"{self.url}{path}", params=params, headers=headers, trust_env=False).raise_for_status().json()
+
+    @property
+    def public_key(self) -> str:
+        return self._get("/v3/user/webhooks/event/settings/signed")["public_key"]
 
     def accepted(self, run_id: str) -> dict[str, int]:
-        return httpx.get(f"{self.url}/sandbox/accepted", params={"run": run_id}, trust_env=False).json()
+        return self._get("/sandbox/accepted", run=run_id)
+
+    def summary(self, run_id: str) -> dict[str, Any]:
+        return self._get("/sandbox/summary", run=run_id)
 
     def fault(self, **knobs: object) -> None:
         headers = {"Authorization": "Bearer SG.sandbox"}
         httpx.put(f"{self.url}/sandbox/faults", json=knobs, headers=headers, trust_env=False).raise_for_status()
 
 
-@pytest.fixture
-def esp(tmp_path: Path) -> Iterator[Esp]:
-    listener = socket.create_server(("127.0.0.1", 0))
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    app = create_app(SandboxConfig(store=str(tmp_path / "sandbox.db"), event_delay_seconds=0))
+@contextmanager
+def serving(app: FastAPI, listener: socket.socket) -> Iterator[None]:
+    """Run an app on a socket until the end of the block."""
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none", timeout_keep_alive=75))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     while not server.started:
         time.sleep(0.01)
-    yield Esp(url, server)
+    yield
     server.should_exit = True
     thread.join(20)
+
+
+@pytest.fixture
+def door() -> Iterator[socket.socket]:
+    """Where the gateway will listen, if a test opens it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener
+
+
+@pytest.fixture
+def esp(tmp_path: Path, door: socket.socket) -> Iterator[Esp]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    webhook = f"http://127.0.0.1:{door.getsockname()[1]}/webhooks/sendgrid"
+    config = SandboxConfig(
+        store=str(tmp_path / "sandbox.db"), event_delay_seconds=0, webhook_url=webhook, webhook_retry_seconds=0.1
+    )
+    with serving(create_sandbox(config), listener):
+        yield Esp(f"http://127.0.0.1:{listener.getsockname()[1]}", webhook)
 
 
 @pytest.fixture
@@ -73,6 +106,7 @@ def installation(
         "OMS_SENDING_APPROVAL_ABOVE": "100",
         "OMS_SENDING_BATCH_SIZE": "15",
         "OMS_SENDGRID_CONCURRENCY": "2",
+        "OMS_SENDGRID_WEBHOOK_PUBLIC_KEYS": json.dumps([esp.public_key]),
     }.items():
         monkeypatch.setenv(name, value)
     settings.load.cache_clear()
@@ -81,9 +115,14 @@ def installation(
     settings.load.cache_clear()
 
 
-def _customers(engine: sa.Engine) -> None:
-    from decimal import Decimal
+@pytest.fixture
+def gateway(installation: Esp, door: socket.socket) -> Iterator[Esp]:
+    """The installation with its gateway open: webhooks come in."""
+    with serving(create_app(settings.load()), door):
+        yield installation
 
+
+def _customers(engine: sa.Engine) -> None:
     from tasks import wiring
 
     now = wiring.clock()

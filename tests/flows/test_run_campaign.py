@@ -20,36 +20,37 @@ from tests.flows.conftest import Esp
 pytestmark = pytest.mark.slow
 
 
-def _request(**facts: Any) -> CampaignRequest:
+def live(**facts: Any) -> CampaignRequest:
     values = {"campaign": "news", "segment": "all-customers", "template": "new-arrivals", "mode": Mode.LIVE}
     return CampaignRequest(**{**values, **facts})
 
 
-def _only_run(engine: sa.Engine) -> Run:
+def only_run(engine: sa.Engine) -> Run:
     with database.read(engine) as connection:
         (run_id,) = connection.scalars(sa.select(tables.campaign_runs.c.id))
         return runs.get(connection, run_id)
 
 
-def _artifacts() -> dict[str, str]:
+def artifacts() -> dict[str, str]:
     from prefect.client.orchestration import get_client
 
     async def read() -> dict[str, str]:
         async with get_client() as client:
-            return {str(one.key): str(one.data) for one in await client.read_artifacts()}
+            found = sorted(await client.read_artifacts(), key=lambda one: str(one.created))
+            return {str(one.key): str(one.data) for one in found}  # of one key the newest
 
     return asyncio.run(read())
 
 
 def test_a_live_run_sends_to_everybody_once_and_leaves_readable_artifacts(engine: sa.Engine, installation: Esp) -> None:
-    run_campaign(_request())
-    run = _only_run(engine)
+    run_campaign(live())
+    run = only_run(engine)
     assert run.status is RunStatus.DISPATCHED
     assert installation.accepted(run.id) == {f"{run.id}.{ordinal}": 1 for ordinal in range(40)}
     audit = reporting.audit_of(run.id)
     assert (audit.balanced, audit.duplicates, audit.missing) == (True, 0, 0)
     assert set(run.validation or {}) == {"orders", "features", "audience"}
-    shown = _artifacts()
+    shown = artifacts()
     names = ("waterfall", "preview", "report", "progress", "validation-audience")
     assert {f"{name}-{run.id}" for name in names} <= shown.keys()
     assert "in the segment | 40" in shown[f"waterfall-{run.id}"]
@@ -59,8 +60,8 @@ def test_a_live_run_sends_to_everybody_once_and_leaves_readable_artifacts(engine
 
 
 def test_a_dry_run_sends_nothing(engine: sa.Engine, installation: Esp) -> None:
-    run_campaign(_request(mode=Mode.DRY_RUN))
-    run = _only_run(engine)
+    run_campaign(live(mode=Mode.DRY_RUN))
+    run = only_run(engine)
     assert run.status is RunStatus.PREVIEWED
     assert run.planned == 40
     assert installation.accepted(run.id) == {}
@@ -70,20 +71,20 @@ def test_a_failing_gate_stops_before_anything_is_sent(engine: sa.Engine, install
     with database.write(engine) as connection:
         connection.execute(tables.orders.update().values(currency="EUR"))
     with pytest.raises(GateFailed, match="Stopped before anything was sent"):
-        run_campaign(_request())
-    run = _only_run(engine)
+        run_campaign(live())
+    run = only_run(engine)
     assert run.status is RunStatus.STOPPED
     assert "validation gate" in (run.stop_reason or "")
     assert installation.accepted(run.id) == {}
-    assert "❌" in _artifacts()[f"validation-orders-{run.id}"]
+    assert "❌" in artifacts()[f"validation-orders-{run.id}"]
 
 
 def test_an_audience_of_nobody_is_stopped(engine: sa.Engine, installation: Esp) -> None:
     with database.write(engine) as connection:
         connection.execute(tables.consents.delete())
     with pytest.raises(GateFailed, match="somebody to mail"):
-        run_campaign(_request())
-    assert installation.accepted(_only_run(engine).id) == {}
+        run_campaign(live())
+    assert installation.accepted(only_run(engine).id) == {}
 
 
 def test_the_same_flow_run_again_changes_nothing(engine: sa.Engine, installation: Esp) -> None:
@@ -91,8 +92,8 @@ def test_the_same_flow_run_again_changes_nothing(engine: sa.Engine, installation
 
     @flow
     def twice() -> str:
-        first = campaign.open_run(_request(), "flow-1")
-        assert campaign.open_run(_request(), "flow-1").run_id == first.run_id
+        first = campaign.open_run(live(), "flow-1")
+        assert campaign.open_run(live(), "flow-1").run_id == first.run_id
         campaign.freeze_audience(first.run_id)
         campaign.record_decision(first.run_id, approved=True, by="Ann", note="")
         again = campaign.record_decision(first.run_id, approved=False, by="Bob", note="too late")
@@ -115,21 +116,21 @@ def test_a_refused_key_pauses_the_run_and_resuming_finishes_it(
     monkeypatch.setenv("OMS_SANDBOX_API_KEY", "SG.wrong")
     settings.load.cache_clear()
     with pytest.raises(ProviderRefuses, match="nothing is lost"):
-        run_campaign(_request())
-    run = _only_run(engine)
+        run_campaign(live())
+    run = only_run(engine)
     assert run.status is RunStatus.PAUSED
     monkeypatch.setenv("OMS_SANDBOX_API_KEY", "SG.sandbox")
     settings.load.cache_clear()
-    run_campaign(_request(resume_run=run.id))
-    assert _only_run(engine).status is RunStatus.DISPATCHED
+    run_campaign(live(resume_run=run.id))
+    assert only_run(engine).status is RunStatus.DISPATCHED
     assert set(installation.accepted(run.id).values()) == {1}
     assert len(installation.accepted(run.id)) == 40
 
 
 def test_a_cut_answer_is_never_sent_again(engine: sa.Engine, installation: Esp) -> None:
     installation.fault(drop_after_accept=1.0, next_n=1)
-    run_campaign(_request())
-    run = _only_run(engine)
+    run_campaign(live())
+    run = only_run(engine)
     assert run.status is RunStatus.DISPATCHING  # one batch is unknown: events or the deadline will decide
     assert set(installation.accepted(run.id).values()) == {1}
     audit = reporting.audit_of(run.id)

@@ -1,0 +1,193 @@
+"""A whole dispatch, from the frozen audience to the last acceptance, beside its floors and the obvious way.
+
+`python -m benchmarks.dispatch [--recipients 10000] [--database sqlite|postgresql] [--null-esp]`. CPU seconds of this
+process; the ESP runs beside it in its own, and so does PostgreSQL. Only the ratios of one run mean something. Plain
+HTTP, which flatters the SDK: over TLS it would also open a TLS connection for each recipient.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import sendgrid
+import sqlalchemy as sa
+from pydantic import SecretStr
+from rich.console import Console
+from rich.table import Table
+from sendgrid.helpers import mail
+
+from benchmarks import esp, measure, shop
+from benchmarks.measure import Cost, Memory
+from data import content, database, ledger_sweep
+from domain import dispatch, ports
+from domain.campaigns import Run
+from providers import http
+from providers.sendgrid import mailer as sendgrid_mailer
+from providers.sendgrid import payload
+from providers.sendgrid.config import SendGridConfig
+
+SAMPLE = 300  # recipients that the obvious way is measured on
+BODIES = 10  # different requests that the floors repeat
+SUPPRESSIONS = 20_000  # of strangers; they make the look-ups as deep as in a real shop
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table."""
+
+    name: str
+    cost: Cost
+    recipients: int
+    note: str = ""
+
+
+def prepared(engine: sa.Engine, recipients: int) -> tuple[Row, Run, Run]:
+    """The cost of the freeze, the run to dispatch, and its twin from which the floors take their requests."""
+    now = datetime.now(UTC)
+    people = shop.fill(engine, recipients, now)
+    shop.suppress(engine, range(recipients + 1, recipients + SUPPRESSIONS + 1), now)
+    cost, run = measure.measured(lambda: shop.freeze(engine, people, now))
+    twin = shop.freeze(engine, people[: BODIES * shop.POLICY.batch_size], now)
+    return (
+        Row("freeze", cost, recipients),
+        shop.open_for_claims(engine, run, now),
+        shop.open_for_claims(engine, twin, now),
+    )
+
+
+def dispatched(engine: sa.Engine, run: Run, config: SendGridConfig) -> tuple[Row, Memory]:
+    """The real path: `domain.dispatch.wave` over the SQL ledger and SendGrid's adapter, as tasks/dispatch.py runs it."""
+
+    def work() -> None:
+        book, mailer = shop.book(engine, run), sendgrid_mailer.open_mailer(config)
+        with (
+            closing(mailer),
+            dispatch.wave(run.id, book=book, mailer=mailer, worker="w", provider="sandbox") as workers,
+        ):
+            pass
+        for worker in workers:
+            worker.result()
+
+    with measure.memory() as memory:
+        cost, _ = measure.measured(work)
+    planned = run.planned or 0
+    with database.read(engine) as connection:
+        states = ledger_sweep.progress(connection, run.id).states
+    if states != {"accepted": planned}:
+        raise RuntimeError(f"the dispatch did not end as it should: {states}")
+    return Row("dispatch: claim, commit, send, record", cost, planned), memory
+
+
+def claimed(engine: sa.Engine, twin: Run) -> list[ports.Batch]:
+    """Batches as the ledger makes them, which nobody sent."""
+    book = shop.book(engine, twin)
+    batches = []
+    while (batch := book.claim(twin.id, worker="w", provider="sandbox")) is not None:
+        batches.append(batch)
+    return batches
+
+
+def floors(batches: Sequence[ports.Batch], config: SendGridConfig, recipients: int) -> list[Row]:
+    """As many requests as the dispatch made, without a ledger: bodies built on the way, and bodies that lie ready."""
+    count = -(-recipients // shop.POLICY.batch_size)
+    bodies = [payload.build(batch, config) for batch in batches]
+    mailer = sendgrid_mailer.open_mailer(config)
+    client = http.open_client(
+        config.base_url, esp.KEY, connect=5, read=30, write=30, pool=30, connections=config.concurrency
+    )
+
+    def send(number: int) -> None:
+        if (outcome := mailer.send(batches[number % len(batches)])).status not in {200, 202}:
+            raise RuntimeError(outcome.detail)
+
+    def post(number: int) -> None:
+        body = bodies[number % len(bodies)]
+        client.post(sendgrid_mailer.PATH, content=body, headers={"Content-Type": "application/json"}).raise_for_status()
+
+    def spread(work: Callable[[int], None]) -> Cost:
+        with ThreadPoolExecutor(config.concurrency) as pool:
+            return measure.measured(lambda: list(pool.map(work, range(count))))[0]
+
+    with closing(mailer), closing(client):
+        return [
+            Row("the same without a ledger: build and post", spread(send), recipients),
+            Row("floor: ready bodies, the same client", spread(post), recipients),
+        ]
+
+
+def obvious(batch: ports.Batch, url: str, recipients: int) -> Row:
+    """A loop over recipients with the official SDK, each mail filled in beforehand; scaled from a sample."""
+    api = sendgrid.SendGridAPIClient(api_key=esp.KEY)
+    api.client.host = url
+    sample = min(SAMPLE, len(batch))
+
+    def work() -> None:
+        for number in range(sample):
+            values = {name: column[number] for name, column in batch.variables.items()}
+            filled = content.filled(batch.content, {**values, "unsubscribe_url": batch.unsubscribe_urls[number]})
+            api.send(
+                mail.Mail(
+                    from_email=batch.sender.email,
+                    to_emails=batch.addresses[number],
+                    subject=filled["subject"],
+                    plain_text_content=filled["text"],
+                    html_content=filled["html"],
+                )
+            )
+
+    cost, _ = measure.measured(work)
+    return Row(
+        "obvious way: official SDK, one a request", cost.times(recipients / sample), recipients, f"×, from {sample}"
+    )
+
+
+def show(rows: Sequence[Row], memory: Memory, *, title: str) -> None:
+    floor = rows[-2].cost.cpu
+    table = Table("work", "seconds", "CPU s", "CPU ms per 1000", "against the floor", title=title)
+    for row in rows:
+        per_batch = row.cost.cpu / row.recipients * 1e6
+        table.add_row(
+            row.name + (f" ({row.note})" if row.note else ""),
+            f"{row.cost.wall:.2f}",
+            f"{row.cost.cpu:.2f}",
+            f"{per_batch:.1f}",
+            f"{row.cost.cpu / floor:.1f} x",
+        )
+    console = Console()
+    console.print(table)
+    console.print(f"Memory while dispatching: {memory.before:.0f} MiB before, {memory.highest:.0f} MiB at most.")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--recipients", type=int, default=10_000)
+    parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
+    parser.add_argument("--null-esp", action="store_true", help="an ESP that accepts all and checks nothing")
+    options = parser.parse_args()
+    kind = "null" if options.null_esp else "sandbox"
+    with (
+        tempfile.TemporaryDirectory(prefix="oms-benchmark-") as folder,
+        esp.running(kind, Path(folder)) as url,
+        shop.store(options.database) as engine,
+    ):
+        config = SendGridConfig(base_url=url, api_key=SecretStr(esp.KEY))
+        frozen, run, twin = prepared(engine, options.recipients)
+        sent, memory = dispatched(engine, run, config)
+        batches = claimed(engine, twin)
+        rows = [
+            frozen,
+            sent,
+            *floors(batches, config, options.recipients),
+            obvious(batches[0], url, options.recipients),
+        ]
+    show(rows, memory, title=f"{options.recipients:,} recipients, {options.database}, {kind} ESP beside")
+
+
+if __name__ == "__main__":
+    main()

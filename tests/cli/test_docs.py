@@ -1,0 +1,54 @@
+"""docs/cli.md names every command with an example, and every option."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+
+from cli.main import app
+
+PAGE = (Path(__file__).parent.parent.parent / "docs" / "cli.md").read_text("utf-8")
+EXAMPLES = "".join(re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL))
+
+
+def _commands(group: object, words: tuple[str, ...] = ()) -> Iterator[tuple[str, set[str]]]:
+    inner = getattr(group, "commands", None)
+    if inner is None:
+        options = {name for one in group.params for name in one.opts if name.startswith("--")}  # type: ignore[attr-defined]
+        yield " ".join(words), options
+        return
+    for name, command in inner.items():
+        yield from _commands(command, (*words, name))
+
+
+COMMANDS = dict(_commands(typer.main.get_command(app)))
+
+
+def test_the_commands_are_those_that_were_promised() -> None:
+    assert set(COMMANDS) == {
+        *("up", "demo", "doctor", "migrate", "import-orders", "dead-letters", "features refresh"),
+        *("segments list", "segments show", "segments preview"),
+        *("run", "resume", "status", "audit", "report", "explain"),
+        *("suppressions list", "suppressions add", "suppressions remove", "suppressions export"),
+    }
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_an_example_and_every_option_is_mentioned(name: str) -> None:
+    assert re.search(rf"^campaigns {name}\b", EXAMPLES, re.MULTILINE)
+    for option in COMMANDS[name]:
+        assert re.search(rf"{option}\b", PAGE), option
+
+
+@pytest.mark.parametrize("name", sorted(set(COMMANDS) - {"up"}))
+def test_every_command_answers_in_json(name: str) -> None:
+    assert "--json" in COMMANDS[name]
+
+
+def test_every_example_is_a_command_with_options_that_exist() -> None:
+    for line in EXAMPLES.splitlines():
+        words = line.partition("#")[0].removeprefix("campaigns ")
+        (name,) = [one for one in COMMANDS if re.match(rf"{one}\b", words)]
+        assert set(re.findall(r"(--[a-z-]+)", words)) <= COMMANDS[name], line

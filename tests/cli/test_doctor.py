@@ -1,0 +1,158 @@
+"""Is this installation fit to send?"""
+
+import copy
+
+import pytest
+import sqlalchemy as sa
+
+import settings
+from data import database, tables
+from tests.cli.conftest import ORDERS, Campaigns
+from tests.cli.fakes import FakeServer, prefect_answers, present_form
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+def _found(campaigns: Campaigns) -> dict[str, tuple[bool, str]]:
+    told = campaigns("doctor", "--json")
+    assert told.err == ""
+    assert told.status == (0 if told.json["ok"] else 1)
+    assert all(one.keys() == {"what", "ok", "found"} for one in told.json["checks"])
+    return {one["what"]: (one["ok"], one["found"]) for one in told.json["checks"]}
+
+
+@pytest.fixture
+def healthy(shop: sa.Engine, fake: FakeServer, campaigns: Campaigns) -> FakeServer:
+    campaigns("import-orders", ORDERS / "good.csv")
+    campaigns("features", "refresh")
+    prefect_answers(fake)
+    fake.answer("GET", "/health", {"status": "ok"})
+    return fake
+
+
+@pytest.mark.usefixtures("healthy")
+def test_a_healthy_installation(campaigns: Campaigns) -> None:
+    told = campaigns("doctor")
+    assert told.status == 0
+    assert told.lines[0] == "    WHAT               FOUND"
+    assert [line.split("  ")[0] for line in told.lines[1:]] == ["ok"] * 10
+    assert all(ok for ok, _ in _found(campaigns).values())
+
+
+@pytest.mark.usefixtures("shop")
+def test_nothing_runs(campaigns: Campaigns) -> None:
+    found = _found(campaigns)
+    wrong = {what for what, (ok, _) in found.items() if not ok}
+    assert wrong == {"customer features", "sandbox ESP", "gateway", "Prefect"}
+    assert "WRONG  gateway            does not answer: `campaigns up` starts it" in campaigns("doctor").lines
+
+
+@pytest.mark.usefixtures("shop")
+def test_missing_settings_are_the_only_finding(environment: pytest.MonkeyPatch, campaigns: Campaigns) -> None:
+    environment.delenv("OMS_PRIVACY_PEPPER")
+    settings.load.cache_clear()
+    ((what, (ok, found)),) = _found(campaigns).items()
+    assert (what, ok) == ("settings", False)
+    assert "OMS_PRIVACY_PEPPER must be set" in found
+
+
+def test_a_database_that_is_not_migrated(
+    healthy: FakeServer, environment: pytest.MonkeyPatch, campaigns: Campaigns
+) -> None:
+    environment.setenv("OMS_DATABASE_URL", "sqlite:///new.db")
+    settings.load.cache_clear()
+    found = _found(campaigns)
+    assert found["database"] == (False, "the database new.db is empty: run `campaigns migrate`")
+    assert found["deployments"][0]
+
+
+def test_an_account_that_is_missing(healthy: FakeServer, environment: pytest.MonkeyPatch, campaigns: Campaigns) -> None:
+    environment.setenv("OMS_ACCOUNT", "bogus")
+    settings.load.cache_clear()
+    ok, found = _found(campaigns)["account"]
+    assert not ok
+    assert "there is no account 'bogus'" in found
+
+
+@pytest.mark.usefixtures("healthy")
+def test_old_features(shop: sa.Engine, campaigns: Campaigns) -> None:
+    with database.write(shop) as connection:
+        from tests.conftest import NOW
+
+        connection.execute(tables.feature_refreshes.update().values(as_of=NOW.replace(year=2020)))
+    ok, found = _found(campaigns)["customer features"]
+    assert not ok
+    assert "2020-11-22 09:00 UTC, older than two days" in found
+
+
+@pytest.mark.parametrize(
+    ("scopes", "keys", "wrong"),
+    [
+        (["mail.send", "suppression.read"], '["a"]', set()),
+        (["mail.send"], '["a"]', {"SendGrid"}),
+        (["mail.send", "suppression.read"], "[]", {"SendGrid webhook"}),
+    ],
+)
+def test_the_key_of_sendgrid(
+    healthy: FakeServer,
+    environment: pytest.MonkeyPatch,
+    campaigns: Campaigns,
+    scopes: list[str],
+    keys: str,
+    wrong: set[str],
+) -> None:
+    environment.setenv("OMS_SENDGRID_API_KEY", "SG.k3y")
+    environment.setenv("OMS_SENDGRID_BASE_URL", f"http://127.0.0.1:{healthy.port}")
+    environment.setenv("OMS_SENDGRID_WEBHOOK_PUBLIC_KEYS", keys)
+    settings.load.cache_clear()
+    healthy.answer("GET", "/v3/scopes", {"scopes": scopes})
+    found = _found(campaigns)
+    assert {what for what, (ok, _) in found.items() if not ok} == wrong
+
+
+def test_a_key_that_sendgrid_refuses(
+    healthy: FakeServer, environment: pytest.MonkeyPatch, campaigns: Campaigns
+) -> None:
+    environment.setenv("OMS_SENDGRID_API_KEY", "SG.k3y")
+    environment.setenv("OMS_SENDGRID_BASE_URL", f"http://127.0.0.1:{healthy.port}")
+    settings.load.cache_clear()
+    healthy.answer("GET", "/v3/scopes", {"errors": [{"message": "authorization required"}]}, status=401)
+    ok, found = _found(campaigns)["SendGrid"]
+    assert not ok
+    assert "k3y" not in found
+
+
+def test_with_sendgrid_the_sandbox_is_not_needed(
+    shop: sa.Engine, environment: pytest.MonkeyPatch, campaigns: Campaigns, fake: FakeServer
+) -> None:
+    environment.setenv("OMS_SENDGRID_API_KEY", "SG.k3y")
+    environment.setenv("OMS_SENDGRID_BASE_URL", f"http://127.0.0.1:{fake.port}")
+    settings.load.cache_clear()
+    assert _found(campaigns)["sandbox ESP"] == (True, "not running; SendGrid does not need it")
+
+
+def test_no_worker(healthy: FakeServer, campaigns: Campaigns) -> None:
+    path = "/api/work_pools/campaigns/workers/filter"
+    for status, answer in ((200, []), (404, {"detail": "Not found"})):
+        healthy.answer("POST", path, answer, status=status)
+        ok, found = _found(campaigns)["worker"]
+        assert not ok
+        assert "nothing that is started would run" in found
+
+
+def test_missing_deployments(healthy: FakeServer, campaigns: Campaigns) -> None:
+    del healthy.answers["GET", "/api/deployments/name/reconcile/reconcile"]
+    assert _found(campaigns)["deployments"] == (False, "missing: reconcile; `campaigns up` makes them")
+
+
+def test_a_form_that_is_out_of_date(healthy: FakeServer, campaigns: Campaigns) -> None:
+    form = copy.deepcopy(present_form())
+    properties = form["definitions"]["CampaignRequest"]["properties"]
+    properties["segment"]["enum"].remove("loyal")
+    properties["template"]["enum"].append("easter")
+    del properties["seed"]
+    prefect_answers(healthy, form=form)
+    ok, found = _found(campaigns)["deployments"]
+    assert not ok
+    for words in ("it lacks segment loyal", "it offers template easter, which is gone", "its fields differ: seed"):
+        assert words in found

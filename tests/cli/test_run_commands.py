@@ -1,0 +1,169 @@
+"""Starting and continuing runs, against a fake of Prefect's API on the wire."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+
+from data import database
+from domain.campaigns import RunStatus
+from tests.cli.conftest import Campaigns
+from tests.cli.fakes import DEPLOYMENT_ID, FakeServer, flow_run, prefect_answers
+from tests.data import ledger_rows
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+RUN_ID = "r23456789abcd"
+FLOW_RUN = UUID(int=7)
+START = f"/api/deployments/{DEPLOYMENT_ID}/create_flow_run"
+RUN = ("run", "news", "--segment", "loyal", "--template", "new-arrivals")
+
+
+def _state(kind: str, message: str | None = None) -> Any:
+    from prefect.client.schemas.objects import State, StateType
+
+    return State(type=StateType[kind], name=kind.capitalize(), message=message)
+
+
+@pytest.fixture
+def prefect(fake: FakeServer, shop: sa.Engine) -> FakeServer:
+    prefect_answers(fake)
+    fake.answer("POST", START, flow_run(_state("SCHEDULED"), FLOW_RUN), status=201)
+    return fake
+
+
+def test_a_dry_run_is_started_as_the_form_would(prefect: FakeServer, campaigns: Campaigns) -> None:
+    told = campaigns(*RUN, "--json")
+    assert told.status == 0
+    page = f"http://127.0.0.1:{prefect.port}/runs/flow-run/{FLOW_RUN}"
+    expected = {"flow_run": str(FLOW_RUN), "name": "brave-otter", "state": "Scheduled", "message": "", "page": page}
+    assert told.json == expected
+    request = prefect.asked[START]["parameters"]["request"]
+    assert (request["campaign"], request["segment"], request["template"]) == ("news", "loyal", "new-arrivals")
+    assert request["mode"].startswith("1 · Dry run")
+    assert campaigns(*RUN).lines == ["brave-otter: Scheduled", page]
+
+
+def test_every_option_arrives(prefect: FakeServer, campaigns: Campaigns) -> None:
+    options = {
+        "provider": "sendgrid",
+        "limit": 100,
+        "holdout_percent": 5,
+        "seed": 9,
+        "subject": "Hello",
+        "sender_name": "Ann",
+        "sender_mailbox": "news",
+        "account": "shop",
+    }
+    words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", value)]
+    assert campaigns(*RUN, "--live", *words).status == 0
+    request = prefect.asked[START]["parameters"]["request"]
+    assert {name: request[name] for name in options} == options
+    assert request["mode"].startswith("2 · Live")
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"), [("COMPLETED", 0), ("PAUSED", 0), ("FAILED", 1), ("CRASHED", 1), ("CANCELLED", 1)]
+)
+def test_waiting_ends_when_it_is_over_or_asks(
+    prefect: FakeServer, campaigns: Campaigns, kind: str, status: int
+) -> None:
+    prefect.answer("GET", f"/api/flow_runs/{FLOW_RUN}", flow_run(_state(kind, "as it went"), FLOW_RUN))
+    told = campaigns(*RUN, "--wait", "--json")
+    assert (told.status, told.json["state"]) == (status, kind.capitalize())
+    assert told.json["message"] == ("" if kind == "PAUSED" else "as it went")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run"], "Missing argument 'CAMPAIGN'"),
+        (["run", "news"], "Missing option '--segment'"),
+        (["run", "news", "--segment", "bogus", "--template", "new-arrivals"], "--segment: there is no segment 'bogus'"),
+        (["run", "news", "--segment", "loyal", "--template", "bogus"], "--template: there is no template 'bogus'"),
+        ([*RUN, "--provider", "bogus"], "--provider: there is no provider 'bogus'"),
+        ([*RUN, "--holdout-percent", "51"], "Invalid value for '--holdout-percent'"),
+        ([*RUN, "--limit", "0"], "Invalid value for '--limit'"),
+        ([*RUN, "--seed", "-1"], "Invalid value for '--seed'"),
+        ([*RUN, "--subject", "two\nlines"], "--subject: this must be one line"),
+        ([*RUN, "--sender-mailbox", "a@b"], "--sender-mailbox: What stands before the @"),
+        (["run", "ab", *RUN[2:]], "CAMPAIGN: String should have at least 3 characters"),
+        (["run", "new§", *RUN[2:]], "CAMPAIGN: Runs of one name are compared with each other. Letters, digits"),
+    ],
+)
+def test_wrong_requests_are_refused_before_anything_starts(
+    prefect: FakeServer, campaigns: Campaigns, arguments: list[str], says: str
+) -> None:
+    assert says in campaigns(*arguments).mistake
+    assert prefect.asked == {}
+
+
+@pytest.mark.usefixtures("shop")
+def test_prefect_that_is_not_there(campaigns: Campaigns) -> None:
+    assert "Prefect does not answer at http://127.0.0.1:" in campaigns(*RUN).mistake
+
+
+def test_a_missing_deployment(prefect: FakeServer, campaigns: Campaigns) -> None:
+    del prefect.answers["GET", "/api/deployments/name/run-campaign/run-campaign"]
+    assert "the deployment 'run-campaign' does not exist yet: `campaigns up` makes it" in campaigns(*RUN).mistake
+
+
+def test_a_request_that_prefect_refuses(prefect: FakeServer, campaigns: Campaigns) -> None:
+    prefect.answer("POST", START, {"detail": "Validation failed for field 'segment'"}, status=409)
+    mistake = campaigns(*RUN).mistake
+    assert "Prefect refuses this (409: Validation failed for field 'segment')" in mistake
+    assert "`campaigns doctor`" in mistake
+
+
+def _add_run(engine: sa.Engine, status: RunStatus) -> None:
+    with database.write(engine) as connection:
+        people = ledger_rows.add_parties(connection, "shop", 1)
+        ledger_rows.add_run(
+            connection, "shop", people, [], run_id=RUN_ID, status=status, flow_run_id=str(FLOW_RUN), segment="gone"
+        )
+
+
+@pytest.mark.parametrize(
+    "status", [RunStatus.CREATED, RunStatus.FROZEN, RunStatus.APPROVED, RunStatus.DISPATCHING, RunStatus.PAUSED]
+)
+def test_a_run_that_broke_off_is_continued(
+    prefect: FakeServer, shop: sa.Engine, campaigns: Campaigns, status: RunStatus
+) -> None:
+    _add_run(shop, status)
+    assert campaigns("resume", RUN_ID, "--json").json["flow_run"] == str(FLOW_RUN)
+    request = prefect.asked[START]["parameters"]["request"]
+    assert (request["resume_run"], request["campaign"]) == (RUN_ID, f"campaign of {RUN_ID}")
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        *(RunStatus.STOPPED, RunStatus.PREVIEWED, RunStatus.REJECTED, RunStatus.DISPATCHED),
+        *(RunStatus.SETTLED, RunStatus.CANCELLED),
+    ],
+)
+def test_a_run_that_is_over_is_not_continued(
+    prefect: FakeServer, shop: sa.Engine, campaigns: Campaigns, status: RunStatus
+) -> None:
+    _add_run(shop, status)
+    assert campaigns("resume", RUN_ID).mistake == f"run {RUN_ID} is {status}: nothing is left to be continued"
+    assert prefect.asked == {}
+
+
+def test_a_run_that_waits_for_a_yes_is_not_asked_about_twice(
+    prefect: FakeServer, shop: sa.Engine, campaigns: Campaigns
+) -> None:
+    _add_run(shop, RunStatus.AWAITING_APPROVAL)
+    prefect.answer("GET", f"/api/flow_runs/{FLOW_RUN}", flow_run(_state("PAUSED"), FLOW_RUN))
+    assert f"say it by the Resume button at http://127.0.0.1:{prefect.port}/runs" in campaigns("resume", RUN_ID).mistake
+    assert prefect.asked == {}
+    prefect.answer("GET", f"/api/flow_runs/{FLOW_RUN}", flow_run(_state("FAILED"), FLOW_RUN))
+    assert campaigns("resume", RUN_ID).status == 0
+    del prefect.answers["GET", f"/api/flow_runs/{FLOW_RUN}"]  # Prefect forgets old flow runs
+    assert campaigns("resume", RUN_ID).status == 0
+
+
+@pytest.mark.usefixtures("shop")
+def test_an_unknown_run(campaigns: Campaigns) -> None:
+    assert campaigns("resume", "bogus").mistake.startswith("there is no run 'bogus'")
