@@ -118,11 +118,11 @@ def main() -> None:
         people = prepared(engine, options.members, options.earlier_runs)
         rows = [
             measured(engine, "freeze", lambda: frozen.append(shop.freeze(engine, people, datetime.now(UTC)))),
-            measured(engine, "floor: the same rows, INSERT … SELECT", lambda: floor(engine, frozen[0])),
-            measured(engine, "obvious way: judged in a loop, Core insert", lambda: obvious(engine, people)),
+            measured(engine, "floor: INSERT … SELECT of the rows", lambda: floor(engine, frozen[0])),
+            measured(engine, "judged in a loop, Core insert", lambda: obvious(engine, people)),
         ]
     title = f"{options.members:,} members, {options.earlier_runs} earlier runs of all of them, {options.database}"
-    table = Table("work", "CPU s here", "CPU s in the server", "against the floor", title=title)
+    table = Table("work", "CPU s here", "in the server", "to floor", title=title)
     for row in rows:
         table.add_row(row.name, f"{row.client:.2f}", f"{row.server:.2f}", f"{row.cpu / rows[1].cpu:.1f} x")
     console = Console()

@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 
 def migrate(as_json: AsJson = False) -> None:
-    """Bring the database to the newest schema.
+    """Bring the database to the newest schema, and see to it that the installation's account is there.
 
     What is there is kept.
     """
@@ -36,7 +36,7 @@ def migrate(as_json: AsJson = False) -> None:
     engine = store.connectable()
     before = schema.current(engine)
     try:
-        schema.upgrade(engine)
+        store.prepare(engine)
     except CommandError as error:
         raise Mistake(f"the database {store.place()} cannot be migrated by this program: {error}") from error
     after = schema.current(engine)

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 import settings
-from cli import operate, prefect_api, services
+from cli import prefect_api, services, store
 from cli.output import Mistake, answer, console, json_text, table
 from domain.campaigns import RunStatus
 from domain.reports import Audit, Figures, RunReport
@@ -50,7 +50,7 @@ def run() -> int:
     started = time.monotonic()
     _own_environment()
     config = settings.load()
-    operate.prepare(config)
+    store.prepare(store.connectable())
     sample = _load_orders()
     say("Starting the sandbox ESP, the gateway, a Prefect server and a worker (logs: var/demo/log) ...")
     with services.running(config, HOME):

@@ -17,7 +17,7 @@ from domain.delivery import DeliveryState, EventKind, Seen, Severity
 from domain.ledger import BatchState, MessageState
 
 if TYPE_CHECKING:
-    from cli.message_fate import Fate
+    from data.message_fate import Fate
 
 _BATCH = {
     BatchState.PLANNED: "is still to be handed to the ESP",
@@ -49,8 +49,7 @@ def explain(
 
     Also what became of it. The audit log notes who asked.
     """
-    from cli import message_fate
-    from data import database, runs
+    from data import database, message_fate, runs
 
     engine = store.engine()
     with database.read(engine) as connection:

@@ -35,7 +35,7 @@ def up() -> None:
     if (already := _running()) is not None:
         _show(config, "Already running", already)
         return
-    prepare(config)
+    store.prepare(store.connectable())
     console.print("Starting the sandbox ESP, the gateway, Prefect and a worker (about half a minute) ...")
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -76,31 +76,6 @@ def _running() -> dict[str, Any] | None:
     except (OSError, orjson.JSONDecodeError):
         return None
     return state
-
-
-def prepare(config: settings.Settings) -> None:
-    """Schema and account."""
-    from data import accounts, database, migrate
-    from domain.accounts import Account
-    from tasks import wiring
-
-    engine = store.connectable()
-    migrate.upgrade(engine)
-    account = config.shop
-    with database.write(engine) as connection:
-        accounts.ensure(
-            connection,
-            Account(
-                id=config.account,
-                name=account.name,
-                currency=account.currency,
-                timezone=account.timezone,
-                postal_address=account.postal_address,
-                sender_email=account.sender_email,
-                sender_name=account.sender_name,
-            ),
-            now=wiring.clock(),
-        )
 
 
 def _show(config: settings.Settings, title: str, state: dict[str, Any]) -> None:

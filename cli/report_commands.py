@@ -208,7 +208,7 @@ def _report_text(found: RunReport, page: str) -> str:
         ("delivered", total.delivered, percent(total.deliverability)),
         *((f"  bounced: {name}", count, "") for name, count in sorted(total.bounced.items())),
         ("dropped by the ESP", total.dropped, ""),
-        ("complained", total.complained, percent(total.complaint_rate)),
+        ("complained", total.complained, percent(total.complaint_rate, digits=2)),
         ("unsubscribed", total.unsubscribed, ""),
         ("opened, machines included", total.opened_unique, ""),
         ("opened by a person", total.opened_human, percent(total.human_open_rate)),

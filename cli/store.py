@@ -32,6 +32,19 @@ def connectable() -> "sa.Engine":
         raise Mistake(f"the folder of the database cannot be made: {error.strerror} ({place()})") from error
 
 
+def prepare(found: "sa.Engine") -> None:
+    """Bring the schema to the newest, and add the installation's own account where it is not there yet."""
+    from data import accounts, database, migrate
+    from domain.accounts import Account
+    from tasks import wiring
+
+    migrate.upgrade(found)
+    config = settings.load()
+    account = Account(id=config.account, **config.shop.model_dump())
+    with database.write(found) as connection:
+        accounts.ensure(connection, account, now=wiring.clock())
+
+
 def engine() -> "sa.Engine":
     """The engine of a store that has this program's schema. Raises Mistake."""
     from data import migrate

@@ -47,9 +47,9 @@ def _ratio(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-def percent(ratio: float | None) -> str:
+def percent(ratio: float | None, *, digits: int = 1) -> str:
     """A ratio for people; a dash where there was nothing to divide by."""
-    return "–" if ratio is None else f"{ratio:.2%}"
+    return "–" if ratio is None else f"{100 * ratio:.{digits}f} %"
 
 
 @dataclass(frozen=True, slots=True)

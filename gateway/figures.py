@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from domain.reports import Figures
+from domain.reports import Figures, percent
 
 # Mailbox providers ask for complaints below 0.1 % and never 0.3 %; the other bounds are this engine's own aims.
 _DELIVERED = (0.98, 0.95)
@@ -87,11 +87,6 @@ def _low_is_good(rate: float | None, good: float, poor: float) -> str:
 def count(number: int | None) -> str:
     """A count with thousands set apart; a dash where nothing was counted yet."""
     return "–" if number is None else f"{number:,}"
-
-
-def percent(rate: float | None, *, digits: int = 1) -> str:
-    """A rate in percent; a dash where there is nothing to divide by."""
-    return "–" if rate is None else f"{100 * rate:.{digits}f} %"
 
 
 def share(part: int, whole: int) -> str:

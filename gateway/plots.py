@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from domain.reports import Figures, Moment
-from gateway.figures import count, percent
+from domain.reports import Figures, Moment, percent
+from gateway.figures import count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

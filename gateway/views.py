@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from domain.campaigns import Run, RunStatus
-from domain.reports import Audit, Figures, RunReport, RunSummary, Step
+from domain.reports import Audit, Figures, RunReport, RunSummary, Step, percent
 from gateway import reasons
-from gateway.figures import cards, count, duration, moment, percent, share
+from gateway.figures import cards, count, duration, moment, share
 
 # status → badge, its tone, and what it means for the reader.
 _STATUS = {

@@ -105,7 +105,7 @@ def funnel_table(figures: Figures) -> str:
         ("Delivered", figures.delivered, percent(figures.deliverability)),
         *((f"Bounced: {name}", count, "") for name, count in sorted(figures.bounced.items())),
         ("Dropped by the ESP", figures.dropped, ""),
-        ("Complained", figures.complained, percent(figures.complaint_rate)),
+        ("Complained", figures.complained, percent(figures.complaint_rate, digits=2)),
         ("Unsubscribed", figures.unsubscribed, ""),
         ("Opened, machines included", figures.opened_unique, ""),
         ("Opened by a person", figures.opened_human, percent(figures.human_open_rate)),

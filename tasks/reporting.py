@@ -70,7 +70,7 @@ def snapshot_kpis(run_ids: list[str]) -> None:
         rows.append(
             f"| [{report.run.plan.campaign}]({artifacts.page(run_id)}) | {report.run.status} | {total.accepted:,} |"
             f" {percent(total.deliverability)} | {percent(total.bounce_rate)} |"
-            f" {percent(total.complaint_rate)} | {percent(total.human_open_rate)} |"
+            f" {percent(total.complaint_rate, digits=2)} | {percent(total.human_open_rate)} |"
             f" {percent(total.click_rate)} |"
         )
     head = "| Campaign | State | Accepted | Deliverability | Bounced | Complaints | Opened by a person | Clicked |"

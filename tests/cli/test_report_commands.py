@@ -118,8 +118,8 @@ class TestOnOneDatabase:
         assert lines[0] == "campaign of run1: dispatched"
         assert lines[1].split() == ["PEOPLE", "RATE"]
         assert lines[3].startswith("  never agreed to marketing mail  ")
-        assert any(line.split() == ["delivered", "2", "66.67%"] for line in lines)
-        assert any(line.split() == ["gmail", "2", "50.00%", "0.00%", "0.00%"] for line in lines)
+        assert any(line.split() == ["delivered", "2", "66.7", "%"] for line in lines)
+        assert any(line.split() == ["gmail", "2", "50.0", "%", "0.0", "%", "0.0", "%"] for line in lines)
         assert lines[-1].endswith(f"/campaigns/{run_id}")
         found = campaigns("report", run_id, "--json").json
         more = ["waterfall", "figures", "by_mailbox_provider", "seconds_to_accept", "page"]

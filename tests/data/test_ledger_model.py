@@ -56,34 +56,30 @@ class LedgerMachine(RuleBasedStateMachine):
         self.clock = Clock()
         self.run = frozen.dispatching(self.engine, people, batch_size=batch_size)
         self.book = frozen.book(self.engine, self.run, self.clock)
-        self.asking: list[Batch] = []  # requests on their way to the ESP
-        self.answered: list[tuple[Batch, OutcomeKind]] = []  # answers on their way into the ledger
+        self.answers: list[tuple[Batch, OutcomeKind]] = []  # on their way from the ESP into the ledger
         self.lease_ends: dict[str, datetime] = {}
         self.delivered: Counter[str] = Counter()
         self.attempts_delivered: list[str] = []
         self.rejected: set[str] = set()
 
-    @rule()
-    def worker_claims(self) -> None:
+    @rule(pause=st.sampled_from([0, 5, 61]), wire=st.sampled_from(sorted(_WIRE)))
+    def worker_asks(self, pause: int, wire: str) -> None:
+        """Claim and send: the ESP has acted, its answer is on its way."""
+        self.clock.forward(seconds=pause)
         batch = self.book.claim(self.run.id, worker=f"w{len(self.lease_ends)}", provider="sendgrid")
-        if batch is not None:
-            self.asking.append(batch)
-            self.lease_ends[batch.attempt_id] = self.clock() + _LEASE
-
-    @precondition(lambda self: self.asking)
-    @rule(which=st.integers(0, 9), wire=st.sampled_from(sorted(_WIRE)))
-    def esp_answers(self, which: int, wire: str) -> None:
-        batch = self.asking.pop(which % len(self.asking))
+        if batch is None:
+            return
+        self.lease_ends[batch.attempt_id] = self.clock() + _LEASE
         went_out, seen = _WIRE[wire]
         if went_out:
             self.delivered.update(batch.message_ids)
             self.attempts_delivered.append(batch.attempt_id)
-        self.answered.append((batch, seen))
+        self.answers.append((batch, seen))
 
-    @precondition(lambda self: self.answered)
+    @precondition(lambda self: self.answers)
     @rule(which=st.integers(0, 9))
     def worker_records(self, which: int) -> None:
-        batch, seen = self.answered.pop(which % len(self.answered))
+        batch, seen = self.answers.pop(which % len(self.answers))
         in_time = self.clock() < self.lease_ends[batch.attempt_id]
         try:
             self.book.record(batch, Outcome(seen))
@@ -94,14 +90,10 @@ class LedgerMachine(RuleBasedStateMachine):
         if seen is OutcomeKind.REJECTED and len(batch) == 1:
             self.rejected.update(batch.message_ids)
 
-    @precondition(lambda self: self.asking or self.answered)
+    @precondition(lambda self: self.answers)
     @rule(which=st.integers(0, 9))
     def worker_dies(self, which: int) -> None:
-        place = which % (len(self.asking) + len(self.answered))
-        if place < len(self.asking):
-            self.asking.pop(place)
-        else:
-            self.answered.pop(place - len(self.asking))
+        self.answers.pop(which % len(self.answers))
 
     @precondition(lambda self: self.attempts_delivered)
     @rule(which=st.integers(0, 9), to_the_end=st.booleans())

@@ -64,7 +64,7 @@ def test_events_settle_the_run_and_suppress_whom_they_must(engine: sa.Engine, ga
     assert count == 3
     report_kpis()
     shown = artifacts()
-    assert "90.00%" in shown["kpis"]
+    assert "90.0 %" in shown["kpis"]
     assert f"report-{run.id}" in shown
 
 
