@@ -277,12 +277,9 @@ def _write_page(result: Result) -> None:
 
 
 def _show(summary: dict[str, Any], result: Result) -> None:
-    rows: list[tuple[str, Any]] = [(f"{step.label}", step.count) for step in result.report.waterfall]
-    rows += [("delivered", summary["delivered"])]
-    rows += [(f"bounced, {name}", count) for name, count in sorted(summary["bounced"].items())]
-    names = ("dropped", "complained", "unsubscribed", "opened_unique", "opened_human", "clicked_unique", "suppressions")
-    rows += [(name.replace("_", ", "), summary[name]) for name in names]
-    answer(summary, as_json=False, text=table("One campaign, end to end", ["", "people"], rows))
+    rows: list[tuple[str, int, str]] = [(step.label, step.count, "") for step in result.report.waterfall]
+    rows += [*result.report.total.lines(), ("suppressed in the end", result.suppressions, "")]
+    answer(summary, as_json=False, text=table("One campaign, end to end", ["", "people", "rate"], rows))
     audit = summary["audit"]
     agrees = "agrees in every figure" if not summary["disagreements"] else f"DISAGREES: {summary['disagreements']}"
     console.print(

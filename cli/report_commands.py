@@ -200,19 +200,9 @@ def _figures(one: Figures) -> dict[str, Any]:
 
 
 def _report_text(found: RunReport, page: str) -> str:
-    total, run = found.total, found.run
+    run = found.run
     rows: list[tuple[str, int, str]] = [
         (f"  {step.label}" if step.code in set(SkipReason) else step.label, step.count, "") for step in found.waterfall
-    ]
-    funnel: list[tuple[str, int, str]] = [
-        ("delivered", total.delivered, percent(total.deliverability)),
-        *((f"  bounced: {name}", count, "") for name, count in sorted(total.bounced.items())),
-        ("dropped by the ESP", total.dropped, ""),
-        ("complained", total.complained, percent(total.complaint_rate, digits=2)),
-        ("unsubscribed", total.unsubscribed, ""),
-        ("opened, machines included", total.opened_unique, ""),
-        ("opened by a person", total.opened_human, percent(total.human_open_rate)),
-        ("clicked", total.clicked_unique, percent(total.click_rate)),
     ]
     head = f"{run.plan.campaign}: {_state(run)}" + (f" – {run.stop_reason}" if run.stop_reason else "")
     providers = [
@@ -220,6 +210,6 @@ def _report_text(found: RunReport, page: str) -> str:
         for name, one in sorted(found.by_mailbox_provider.items())
     ]
     names = ["mailboxes at", "accepted", "delivered", "bounced", "opened by a person"]
-    rows += funnel if run.plan.live else []
+    rows += found.total.lines() if run.plan.live else []
     parts = [table(head, ["", "people", "rate"], rows), *([table("", names, providers)] if providers else []), page]
     return "\n\n".join(parts)

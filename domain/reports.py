@@ -42,6 +42,19 @@ class Figures:
     def click_rate(self) -> float | None:
         return _ratio(self.clicked_unique, self.delivered)
 
+    def lines(self) -> list[tuple[str, int, str]]:
+        """What happened after acceptance, to be read by people: label, count, rate (empty where there is none)."""
+        return [
+            ("delivered", self.delivered, percent(self.deliverability)),
+            *((f"bounced: {name}", count, "") for name, count in sorted(self.bounced.items())),
+            ("dropped by the ESP", self.dropped, ""),
+            ("complained", self.complained, percent(self.complaint_rate, digits=2)),
+            ("unsubscribed", self.unsubscribed, ""),
+            ("opened, machines included", self.opened_unique, ""),
+            ("opened by a person", self.opened_human, percent(self.human_open_rate)),
+            ("clicked", self.clicked_unique, percent(self.click_rate)),
+        ]
+
 
 def _ratio(part: int, whole: int) -> float | None:
     return part / whole if whole else None

@@ -100,17 +100,7 @@ def report_artifact(report: RunReport, audit: Audit) -> None:
 
 def funnel_table(figures: Figures) -> str:
     """Markdown of what happened after acceptance."""
-    rows = [
-        ("Accepted by the ESP", figures.accepted, ""),
-        ("Delivered", figures.delivered, percent(figures.deliverability)),
-        *((f"Bounced: {name}", count, "") for name, count in sorted(figures.bounced.items())),
-        ("Dropped by the ESP", figures.dropped, ""),
-        ("Complained", figures.complained, percent(figures.complaint_rate, digits=2)),
-        ("Unsubscribed", figures.unsubscribed, ""),
-        ("Opened, machines included", figures.opened_unique, ""),
-        ("Opened by a person", figures.opened_human, percent(figures.human_open_rate)),
-        ("Clicked", figures.clicked_unique, percent(figures.click_rate)),
-    ]
+    rows = [("accepted by the ESP", figures.accepted, ""), *figures.lines()]
     lines = [f"| {label} | {count:,} | {rate} |" for label, count, rate in rows]
     return "\n".join(["| | Messages | Rate |", "|:--|--:|--:|", *lines])
 

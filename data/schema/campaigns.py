@@ -1,0 +1,124 @@
+"""Campaigns and the ledger: runs, audiences, batches, attempts, proofs, exceptions."""
+
+import sqlalchemy as sa
+
+from data.columns import Id, Json
+from data.schema import base
+
+campaigns = sa.Table(
+    "campaigns",
+    base.metadata,
+    sa.Column("id", Id, primary_key=True),
+    base.account(),
+    base.text("name"),
+    base.at("created_at"),
+    sa.UniqueConstraint("account_id", "name"),
+)
+
+campaign_runs = sa.Table(
+    "campaign_runs",
+    base.metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    base.account(),
+    sa.Column("campaign_id", sa.ForeignKey("campaigns.id"), nullable=False),
+    sa.Column("flow_run_id", sa.Text, nullable=True, unique=True),
+    base.text("status"),
+    sa.Column("live", sa.Boolean, nullable=False),
+    base.text("segment"),
+    base.text("template"),
+    base.text("provider"),
+    base.text("subject", required=False),
+    base.text("sender_email"),
+    base.text("sender_name"),
+    base.text("reply_to", required=False),
+    sa.Column("audience_limit", sa.Integer, nullable=True),
+    sa.Column("holdout_percent", sa.Integer, nullable=False),
+    sa.Column("seed", sa.BigInteger, nullable=False),
+    base.text("definition_hash", required=False),
+    base.text("template_hash", required=False),
+    base.at("feature_watermark", required=False),
+    sa.Column("validation", Json, nullable=True),
+    sa.Column("members", sa.Integer, nullable=True),
+    sa.Column("planned", sa.Integer, nullable=True),
+    sa.Column("skipped", Json, nullable=True),
+    base.text("stop_reason", required=False),
+    base.at("created_at"),
+    base.at("frozen_at", required=False),
+    base.at("dispatch_started_at", required=False),
+    base.at("dispatched_at", required=False),
+    base.at("settled_at", required=False),
+    base.at("expires_at", required=False),
+    sa.Index(None, "account_id", "created_at"),
+)
+
+audience = sa.Table(
+    "audience",
+    base.metadata,
+    base.run(primary_key=True),
+    sa.Column("party_id", sa.ForeignKey("parties.id"), primary_key=True),
+    sa.Column("ordinal", sa.Integer, nullable=True),
+    base.text("skip_reason", required=False),
+    sa.UniqueConstraint("run_id", "ordinal"),
+    sa.CheckConstraint("(ordinal IS NULL) <> (skip_reason IS NULL)", name="planned_or_skipped"),
+    sa.Index(None, "party_id"),
+)
+
+batches = sa.Table(
+    "batches",
+    base.metadata,
+    sa.Column("id", Id, primary_key=True),
+    base.run(),
+    sa.Column("first_ordinal", sa.Integer, nullable=False),
+    sa.Column("last_ordinal", sa.Integer, nullable=False),
+    base.text("state"),
+    base.count("attempts"),
+    base.at("not_before", required=False),
+    base.text("worker", required=False),
+    base.text("attempt_id", required=False),
+    base.at("lease_expires_at", required=False),
+    base.at("finished_at", required=False),
+    sa.UniqueConstraint("run_id", "first_ordinal", "last_ordinal"),
+    sa.Index(None, "run_id", "state"),
+)
+
+batch_attempts = sa.Table(
+    "batch_attempts",
+    base.metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("batch_id", sa.ForeignKey("batches.id"), nullable=False, index=True),
+    sa.Column("number", sa.Integer, nullable=False),
+    base.text("worker"),
+    base.text("provider"),
+    base.text("content_hash"),
+    sa.Column("messages", sa.Integer, nullable=False),
+    base.at("claimed_at"),
+    base.at("finished_at", required=False),
+    base.text("outcome", required=False),
+    sa.Column("status_code", sa.Integer, nullable=True),
+    base.text("provider_reference", required=False),
+    base.text("detail", required=False),
+    sa.UniqueConstraint("batch_id", "number"),
+)
+
+# Why a batch left `unknown`, or may be counted as sent: kept for as long as the batch is.
+batch_proofs = sa.Table(
+    "batch_proofs",
+    base.metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("batch_id", sa.ForeignKey("batches.id"), nullable=False),
+    base.text("attempt_id"),
+    base.text("kind"),
+    base.text("detail"),
+    base.at("created_at"),
+    sa.UniqueConstraint("attempt_id", "kind"),
+)
+
+message_exceptions = sa.Table(
+    "message_exceptions",
+    base.metadata,
+    base.run(primary_key=True),
+    sa.Column("ordinal", sa.Integer, primary_key=True),
+    base.text("state"),
+    base.text("reason"),
+    base.at("created_at"),
+)

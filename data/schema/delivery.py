@@ -1,0 +1,70 @@
+"""What happened to the mail: webhook bodies, events, the state of each message, figures."""
+
+import sqlalchemy as sa
+
+from data.columns import Id, Instant, Json
+from data.schema import base
+
+webhook_inbox = sa.Table(
+    "webhook_inbox",
+    base.metadata,
+    sa.Column("id", Id, primary_key=True),
+    base.text("provider"),
+    base.text("body_hash"),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    base.at("received_at"),
+    base.text("state"),
+    base.count("strikes"),
+    base.text("error", required=False),
+    base.at("processed_at", required=False),
+    sa.UniqueConstraint("provider", "body_hash"),
+    sa.Index(None, "state", "id"),
+)
+
+# The raw event is element `position` of the inbox row's body: kept once, with its retention.
+delivery_events = sa.Table(
+    "delivery_events",
+    base.metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("inbox_id", sa.ForeignKey("webhook_inbox.id"), nullable=False, index=True),
+    sa.Column("position", sa.Integer, nullable=False),
+    base.text("provider"),
+    base.text("dedupe_key"),
+    sa.Column("run_id", sa.Text, nullable=True),
+    sa.Column("ordinal", sa.Integer, nullable=True),
+    base.text("attempt_id", required=False),
+    base.text("kind"),
+    base.at("occurred_at"),
+    base.text("bounce_class", required=False),
+    base.text("fault", required=False),
+    base.text("detail", required=False),
+    sa.Column("machine", sa.Boolean, nullable=False),
+    base.text("url", required=False),
+    sa.UniqueConstraint("dedupe_key"),
+    sa.Index(None, "run_id", "kind"),
+)
+
+message_delivery = sa.Table(
+    "message_delivery",
+    base.metadata,
+    base.run(primary_key=True),
+    sa.Column("ordinal", sa.Integer, primary_key=True),
+    sa.Column("seen", sa.Integer, nullable=False),
+    sa.Column("severity", sa.Integer, nullable=False),
+    base.text("fault", required=False),
+    base.at("delivered_at", required=False),
+    base.at("bounced_at", required=False),
+    base.at("opened_at", required=False),
+    base.at("human_opened_at", required=False),
+    base.at("clicked_at", required=False),
+    base.at("complained_at", required=False),
+    base.at("unsubscribed_at", required=False),
+)
+
+campaign_kpis = sa.Table(
+    "campaign_kpis",
+    base.metadata,
+    base.run(primary_key=True),
+    sa.Column("computed_at", Instant, primary_key=True),
+    sa.Column("figures", Json, nullable=False),
+)
