@@ -8,6 +8,7 @@ plain dict, and json.dumps at 12 times orjson.
 import json
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import orjson
 from rich.console import Console
@@ -39,6 +40,7 @@ def a_batch() -> ports.Batch:
         run_id="run1",
         batch_id=1,
         attempt_id="4f1c5d4e8d3b4b8f9a55",
+        lease_expires_at=datetime.max.replace(tzinfo=UTC),
         campaign="Spring sale",
         content=content,
         sender=Sender("news@shop.example.com", "The Shop", "help@shop.example.com"),

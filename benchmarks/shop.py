@@ -134,7 +134,7 @@ def suppress(engine: sa.Engine, numbers: Sequence[int], now: datetime) -> None:
 def new_run(connection: sa.Connection, now: datetime) -> Run:
     """A run of which nothing is decided yet."""
     plan = RunPlan(ACCOUNT, "news", "everybody", "new-arrivals", "sandbox", None, _SENDER, True, None, 0, 1)
-    return runs.create(connection, plan, flow_run_id=None, window=DAY, now=now)
+    return runs.create(connection, plan, flow_run_id=None, now=now)
 
 
 def freeze(engine: sa.Engine, party_ids: Sequence[int], now: datetime) -> Run:

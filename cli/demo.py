@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 
 import settings
-from cli import prefect_api, services, store
+from cli import services, store
 from cli.output import Mistake, answer, console, json_text, table
 from domain.campaigns import RunStatus
 from domain.reports import Audit, Figures, RunReport
+from tasks import prefect_api
 
 HOME = Path("var/demo")
 REQUEST = {
@@ -127,8 +129,8 @@ def _campaign(orders: int, customers: int) -> Result:
         clicked = _now()
         flow_run = prefect_api.start(connected, "run-campaign", {"request": REQUEST})
         paused = prefect_api.wait(connected, flow_run.id)
-        if paused.state is None or not paused.state.is_paused():
-            raise Mistake(f"the run should have asked for approval: {paused.state}; {prefect_api.page(flow_run.id)}")
+        if not paused.paused:
+            raise Mistake(f"the run should have asked for approval: {_end_of(paused)}; {paused.page}")
         say("Gate passed, audience frozen; approving as the UI's Resume button does")
         prefect_api.approve(connected, flow_run.id, name="Demo", note="approved by the demo")
         _completed(connected, flow_run.id)
@@ -147,15 +149,19 @@ def _now() -> datetime:
     return wiring.clock()
 
 
-def _completed(connected: Any, flow_run_id: Any) -> None:
-    """Wait for a flow run to end well. Raises Mistake with its message and page."""
+def _completed(connected: prefect_api.Client, flow_run_id: UUID) -> None:
+    """Wait for a flow run to end well. Raises Mistake with its message."""
     deadline = time.monotonic() + _SETTLE_SECONDS
     run = prefect_api.wait(connected, flow_run_id, seconds=_SETTLE_SECONDS)
-    while run.state is not None and run.state.is_paused() and time.monotonic() < deadline:
+    while run.paused and time.monotonic() < deadline:
         time.sleep(0.2)  # the answer to an approval takes a moment to arrive
         run = prefect_api.wait(connected, flow_run_id, seconds=_SETTLE_SECONDS)
-    if run.state is None or not (run.state.is_completed() or run.state.is_cancelled()):
-        raise Mistake(f"flow run '{run.name}' ended {run.state}; logs in {HOME}/log")
+    if not (run.completed or run.cancelled):
+        raise Mistake(f"flow run '{run.name}' ended {_end_of(run)}; logs in {HOME}/log")
+
+
+def _end_of(run: prefect_api.FlowRun) -> str:
+    return f"{run.state} ({run.message})" if run.message else run.state
 
 
 def _run_of(flow_run_id: str) -> str:
@@ -169,7 +175,7 @@ def _run_of(flow_run_id: str) -> str:
     return found.id
 
 
-def _settle(connected: Any, run_id: str) -> None:
+def _settle(connected: prefect_api.Client, run_id: str) -> None:
     """Until every accepted message has a fate and the ESP has no event left to post."""
     deadline = time.monotonic() + _SETTLE_SECONDS
     while time.monotonic() < deadline:

@@ -3,15 +3,12 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import settings
-from cli import mistakes, prefect_api, services, store
+from cli import mistakes, services, store
 from cli.output import Mistake, moment
-
-if TYPE_CHECKING:
-    from prefect.client.orchestration import SyncPrefectClient
+from tasks import prefect_api
 
 _FRESH = timedelta(days=2)
 _CHOICES = ("segment", "template", "provider")
@@ -119,35 +116,19 @@ def _prefect(config: settings.Settings) -> Iterator[Check]:
         yield _deployments(connected)
 
 
-def _worker(connected: "SyncPrefectClient") -> Check:
+def _worker(connected: prefect_api.Client) -> Check:
     """Without one, what is started waits for ever."""
-    from prefect.client.schemas.objects import WorkerStatus
-    from prefect.exceptions import PrefectHTTPStatusError
-
-    try:
-        workers = connected.read_workers_for_work_pool(services.POOL)
-    except PrefectHTTPStatusError as error:
-        if error.response.status_code != HTTPStatus.NOT_FOUND:
-            raise
-        workers = []  # not even the pool is there
-    online = sum(one.status is WorkerStatus.ONLINE for one in workers)
+    online = prefect_api.workers_online(connected, services.POOL)
     told = f"{online} at work" if online else "none, so nothing that is started would run: `campaigns up` starts one"
     return Check("worker", ok=online > 0, found=told)
 
 
-def _deployments(connected: "SyncPrefectClient") -> Check:
+def _deployments(connected: prefect_api.Client) -> Check:
     """All of them, and the run form as this program would make it now: a form is fixed when it is deployed."""
-    from prefect.exceptions import ObjectNotFound
-
-    missing, forms = [], {}
-    for name, full_name in prefect_api.DEPLOYMENTS.items():
-        try:
-            forms[name] = connected.read_deployment_by_name(full_name).parameter_openapi_schema
-        except ObjectNotFound:
-            missing.append(name)
-    if missing:
+    forms = prefect_api.forms(connected)
+    if missing := [name for name in prefect_api.DEPLOYMENTS if name not in forms]:
         return Check("deployments", ok=False, found=f"missing: {', '.join(missing)}; `campaigns up` makes them")
-    stale = list(_stale(forms["run-campaign"] or {}))
+    stale = list(_stale(forms["run-campaign"]))
     if stale:
         told = f"the run form is out of date ({'; '.join(stale)}): end `campaigns up` and start it again"
         return Check("deployments", ok=False, found=told)

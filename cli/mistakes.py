@@ -120,5 +120,8 @@ LINES: Mapping[str, Line] = {
     "segments.definition.EvaluationError": str,
     "segments.registry.UnknownSegment": str,
     "sqlalchemy.exc.DatabaseError": _database,
+    "tasks.prefect_api.PrefectUnavailable": str,
+    "tasks.prefect_api.TookTooLong": str,
+    "tasks.prefect_api.UnknownDeployment": str,
     "tasks.wiring.UnknownProvider": str,
 }

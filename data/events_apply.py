@@ -4,6 +4,7 @@ All of it is a join on a lattice and unions, so neither order nor repetition mat
 does not grow with the events. Rows are written in one order everywhere, so that two processors never deadlock.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -40,7 +41,7 @@ def apply(
     """Apply events of one body, each with its position, in the caller's transaction."""
     unique: dict[str, tuple[int, DeliveryEvent]] = {}
     for position, event in numbered:
-        unique.setdefault(event.dedupe_key, (position, event))
+        unique.setdefault(event.dedupe_key(pepper), (position, event))
     placed = dict(zip(unique, correlation.place(connection, unique.values()), strict=True))
     new = [placed[key] for key in _insert(connection, inbox_id, placed)]
     suppressions = events_effects.suppress(connection, new, inbox_id=inbox_id, pepper=pepper, now=now)
@@ -74,7 +75,7 @@ def _insert(connection: sa.Connection, inbox_id: int, placed: dict[str, Placed])
             one.event.fault,
             one.event.detail,
             one.event.machine,
-            one.event.url,
+            _page(one.event.url),
         )
         for key, one in placed.items()
     )
@@ -83,6 +84,11 @@ def _insert(connection: sa.Connection, inbox_id: int, placed: dict[str, Placed])
     with staging.staged(connection, table, columns, rows, order_by=["dedupe_key"]) as insert:
         stored = insert.on_conflict_do_nothing(index_elements=["dedupe_key"]).returning(table.c.dedupe_key)
         return connection.scalars(stored).all()
+
+
+def _page(url: str | None) -> str | None:
+    """Which page was clicked. What follows it often says by whom: shops put addresses and tokens there."""
+    return re.split("[?#]", url, maxsplit=1)[0] or None if url else None
 
 
 def _folded(new: Iterable[Placed]) -> dict[tuple[str, int], DeliveryState]:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from data import consents, correlation, suppressions
 from data.consents import Withdrawal
-from data.correlation import Customer, Placed
+from data.correlation import Placed, Recipient
 from data.suppressions import NewSuppression
 from domain import addresses, delivery
 from domain.delivery import DeliveryEvent, EventKind
@@ -72,8 +72,9 @@ def _source(event: DeliveryEvent) -> str:
 def _refusals(connection: sa.Connection, stated: Sequence[tuple[Placed, Reason]], pepper: str) -> Iterator[_Refusal]:
     """Whom each event concerns.
 
-    The address is the event's own (the customer may have changed his since), or else the one on record. An event that
-    names no message of ours, as late bounces do, concerns everybody who has its address: the ESP refuses it for all.
+    The address is the event's own, or else the one that was mailed (the customer may have changed his since). An event
+    that names no message of ours, as late bounces do, concerns everybody who has its address: the ESP refuses it for
+    all.
     """
     hashes = [_hash(one.event, pepper) for one, _ in stated]
     recipients = _recipients(connection, [one for one, _ in stated])
@@ -86,20 +87,20 @@ def _refusals(connection: sa.Connection, stated: Sequence[tuple[Placed, Reason]]
             for customer in at_address.get(own, ()):
                 yield _Refusal(one, reason, customer.account_id, customer.party_id, own)
         elif (known := recipients.get((one.run_id, one.ordinal))) is not None:
-            yield _Refusal(one, reason, one.account_id, known.party_id, own or known.address_hash)
+            yield _Refusal(one, reason, one.account_id, known.party_id, own or known.mailed_hash)
         else:
             yield _Refusal(one, reason, one.account_id, None, own)
 
 
-def _recipients(connection: sa.Connection, placed: Sequence[Placed]) -> dict[tuple[str | None, int | None], Customer]:
+def _recipients(connection: sa.Connection, placed: Sequence[Placed]) -> dict[tuple[str | None, int | None], Recipient]:
     ordinals: dict[str, set[int]] = defaultdict(set)
     for one in placed:
         if one.run_id is not None and one.ordinal is not None:
             ordinals[one.run_id].add(one.ordinal)
     return {
-        (run_id, ordinal): customer
+        (run_id, ordinal): recipient
         for run_id, some in ordinals.items()
-        for ordinal, customer in correlation.customers_of(connection, run_id, some).items()
+        for ordinal, recipient in correlation.recipients_of(connection, run_id, some).items()
     }
 
 

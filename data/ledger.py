@@ -6,6 +6,7 @@ attempt that holds the lease.
 """
 
 import hashlib
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ import sqlalchemy as sa
 
 from data import database, eligibility, tables, variables
 from domain import campaigns, ledger, tokens
+from domain.audience import SkipReason
 from domain.campaigns import Run, RunStatus
 from domain.ledger import BatchState, MessageState, Outcome
 from domain.policy import SendingPolicy
@@ -24,6 +26,7 @@ from domain.ports import Batch
 from domain.templates import Content
 
 UNSUBSCRIBE_PURPOSE = "unsubscribe"
+_RECORD_PAUSE_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +71,29 @@ class SqlLedger:
             # write lock.
             return replace(batch, unsubscribe_urls=[self.links.unsubscribe(one) for one in batch.message_ids])
 
+    def may_send(self, batch: Batch) -> bool:
+        """Half of the lease must be left: a request takes less (tasks/wiring checks that of the settings)."""
+        return batch.lease_expires_at - self.clock() >= timedelta(seconds=self.policy.lease_seconds / 2)
+
     def record(self, batch: Batch, outcome: Outcome) -> None:
-        """Write the result. Raises LeaseLost where the lease ran out or another attempt owns the batch."""
+        """Write the result, trying for as long as the lease holds: what is known must not be lost to a hiccup.
+
+        Raises LeaseLost where the lease ran out or another attempt owns the batch, and AllRefused once it is written.
+        """
+        while True:
+            try:
+                return self._record(batch, outcome)
+            except (sa.exc.OperationalError, sa.exc.TimeoutError):
+                if self.clock() >= batch.lease_expires_at:
+                    raise
+                time.sleep(_RECORD_PAUSE_SECONDS)
+
+    def _record(self, batch: Batch, outcome: Outcome) -> None:
         with database.write(self.engine) as connection:
             now = self.clock()
             state = ledger.state_after(outcome.kind, len(batch))
+            blameless = state is BatchState.REJECTED and not _ever_accepted(connection, batch.run_id)
+            state = BatchState.PLANNED if blameless else state
             row = _close(connection, batch.batch_id, state, now, attempt_id=batch.attempt_id)
             if row is None:
                 raise ledger.LeaseLost(f"batch {batch.batch_id}: the lease of this attempt is over")
@@ -84,6 +105,8 @@ class SqlLedger:
                 _split(connection, row, now)
             elif state is BatchState.REJECTED:
                 _reject(connection, batch, outcome, now)
+        if blameless and row.attempts >= ledger.REFUSALS_BEFORE_PAUSE:
+            raise ledger.AllRefused(f"the ESP took nothing of this campaign yet and says: {outcome.detail}")
 
     def _messages(self, connection: sa.Connection, row: Any, now: datetime) -> list[sa.Row[Any]]:
         """The second reading: whoever may not be mailed any more becomes an exception, in the claim's transaction."""
@@ -96,10 +119,22 @@ class SqlLedger:
             now=now,
         ).subquery("judged")
         values = (judged.c[name] for name in variables.columns(self.content.variables))
-        query = sa.select(judged.c.ordinal, judged.c.address, judged.c.reason, *values).order_by(judged.c.ordinal)
+        # The freeze planned each mailbox once. Where an address is another one since, that may hold no more.
+        moved = sa.case((judged.c.address_hash.is_distinct_from(judged.c.frozen_hash), SkipReason.ADDRESS_CHANGED))
+        reason = sa.func.coalesce(judged.c.reason, moved).label("reason")
+        query = sa.select(judged.c.ordinal, judged.c.address, reason, *values).order_by(judged.c.ordinal)
         found = connection.execute(query).all()
-        _leave_out(connection, row, [message for message in found if message.reason is not None], now)
-        return [message for message in found if message.reason is None]
+        refused = [(message.ordinal, why) for message in found if (why := self._against(message)) is not None]
+        _leave_out(connection, row, refused, now)
+        without = {ordinal for ordinal, _ in refused}
+        return [message for message in found if message.ordinal not in without]
+
+    def _against(self, message: sa.Row[Any]) -> str | None:
+        """Why this one gets no mail now, if anything: the gate saw to all values, but features may be newer."""
+        if message.reason is not None:
+            return str(message.reason)
+        gaps = (n for n in self.content.variables if n not in self.fallbacks and message._mapping[n] is None)
+        return next((f"no value for {name}" for name in gaps), None)
 
     def _unsent(self, row: Any) -> sa.FromClause:
         """The batch's people with all that a mail needs of them, less those suppressed or rejected before."""
@@ -108,7 +143,13 @@ class SqlLedger:
         excepted = sa.exists().where(exception.c.run_id == member.c.run_id, exception.c.ordinal == member.c.ordinal)
         values = (column.label(name) for name, column in variables.columns(self.content.variables).items())
         return (
-            sa.select(member.c.party_id, member.c.ordinal, party.c.email.label("address"), *values)
+            sa.select(
+                member.c.party_id,
+                member.c.ordinal,
+                member.c.address_hash.label("frozen_hash"),
+                party.c.email.label("address"),
+                *values,
+            )
             .select_from(
                 member.join(party, party.c.id == member.c.party_id).outerjoin(
                     features, features.c.party_id == member.c.party_id
@@ -129,6 +170,7 @@ class SqlLedger:
             run_id=row.run_id,
             batch_id=row.id,
             attempt_id=row.attempt_id,
+            lease_expires_at=row.lease_expires_at,
             campaign=self.run.plan.campaign,
             content=self.content,
             sender=self.run.plan.sender,
@@ -142,13 +184,19 @@ class SqlLedger:
         )
 
 
-def _leave_out(connection: sa.Connection, row: Any, refused: Sequence[sa.Row[Any]], now: datetime) -> None:
+def _ever_accepted(connection: sa.Connection, run_id: str) -> bool:
+    batch = tables.batches
+    found = sa.exists().where(batch.c.run_id == run_id, batch.c.state == BatchState.ACCEPTED)
+    return bool(connection.scalar(sa.select(found)))
+
+
+def _leave_out(connection: sa.Connection, row: Any, refused: Sequence[tuple[int, str]], now: datetime) -> None:
     if not refused:
         return
     exception = {"run_id": row.run_id, "state": MessageState.SUPPRESSED, "created_at": now}
     connection.execute(
         tables.message_exceptions.insert(),
-        [{**exception, "ordinal": message.ordinal, "reason": message.reason} for message in refused],
+        [{**exception, "ordinal": ordinal, "reason": reason} for ordinal, reason in refused],
     )
 
 

@@ -27,12 +27,14 @@ def sweep(connection: sa.Connection, *, policy: SendingPolicy, now: datetime) ->
     """Close what nobody works on: dead workers' batches, unknowns without proof, batches past their window."""
     batch, attempt = tables.batches, tables.batch_attempts
     dead = (batch.c.state == BatchState.INFLIGHT) & (batch.c.lease_expires_at <= now)
+    # Batch first, then attempt: the order in which a worker writes its result, else the two could deadlock.
+    moved = batch.update().where(dead).values(state=BatchState.UNKNOWN, finished_at=now, lease_expires_at=None)
+    lost = list(connection.scalars(moved.returning(batch.c.attempt_id)))
     connection.execute(
         attempt.update()
-        .where(attempt.c.id.in_(sa.select(batch.c.attempt_id).where(dead)), attempt.c.outcome.is_(None))
+        .where(attempt.c.id.in_(lost), attempt.c.outcome.is_(None))
         .values(outcome=OutcomeKind.UNKNOWN, detail="the worker's lease ran out", finished_at=now)
     )
-    lost = _moved(connection, dead, BatchState.UNKNOWN, now)
     # Before anything is held: the event may have come before the worker died, and no second one need ever come.
     confirmed = proofs.confirm(connection, now=now)
     deadline = now - timedelta(minutes=policy.hold_after_minutes)
@@ -43,7 +45,7 @@ def sweep(connection: sa.Connection, *, policy: SendingPolicy, now: datetime) ->
     expired = _moved(
         connection, (batch.c.state == BatchState.PLANNED) & batch.c.run_id.in_(late), BatchState.EXPIRED, now
     )
-    return Sweep(lost, confirmed, held, expired, _finish_runs(connection, now))
+    return Sweep(len(lost), confirmed, held, expired, _finish_runs(connection, now))
 
 
 def _moved(connection: sa.Connection, where: sa.ColumnElement[bool], state: BatchState, now: datetime) -> int:
@@ -85,3 +87,21 @@ def progress(connection: sa.Connection, run_id: str) -> Progress:
         sa.select(sa.func.min(batch.c.not_before)).where(batch.c.run_id == run_id, batch.c.state == BatchState.PLANNED)
     )
     return Progress({state: int(count) for state, count in connection.execute(query)}, next_at)
+
+
+# A worker that lives finishes a batch far more often than this.
+_STALLED_AFTER = timedelta(minutes=10)
+
+
+def stalled(connection: sa.Connection, *, now: datetime) -> list[str]:
+    """Dispatching runs with mail to send that nobody has worked on lately: their flow run died, or was put off."""
+    run, batch = tables.campaign_runs, tables.batches
+    mine = batch.c.run_id == run.c.id
+    due = sa.exists().where(mine, batch.c.state == BatchState.PLANNED)
+    busy = sa.exists().where(
+        mine, (batch.c.state == BatchState.INFLIGHT) | (batch.c.finished_at > now - _STALLED_AFTER)
+    )
+    query = sa.select(run.c.id).where(
+        run.c.status == RunStatus.DISPATCHING, run.c.dispatch_started_at <= now - _STALLED_AFTER, due, ~busy
+    )
+    return list(connection.scalars(query))

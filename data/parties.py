@@ -7,7 +7,7 @@ mail is concerned, and never merged.
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +18,8 @@ from domain import addresses
 from domain.consent import Consent
 from domain.orders import Order
 
-_DETAILS = ("email", "address_hash", "mailbox_provider", "first_name", "last_name", "country", "updated_at")
+_ADDRESS = ("email", "address_hash", "mailbox_provider")
+_DETAILS = (*_ADDRESS, "first_name", "last_name", "country", "updated_at")
 _COLUMNS = ("account_id", "external_id", "created_at", *_DETAILS)
 
 
@@ -39,20 +40,22 @@ def from_orders(
     """Add or update those who ordered; return their ids by identity.
 
     `updated_at` is the time of the order that told the customer's data: only a newer order changes them, and nothing
-    fills the row of a person who was erased.
+    fills the row of a person who was erased. An order without an address that can be mailed leaves a known one: a till
+    that asks for none, or a typing error, is no word of the customer's.
     """
-    newest = _newest(orders, pepper)
-    known = {row.external_id: row for row in _rows(connection, account_id, newest)}
+    by_customer = _by_customer(orders, pepper)
+    known = {row.external_id: row for row in _rows(connection, account_id, by_customer)}
     added = [
-        (account_id, identity, now, *_details(order, pepper))
-        for identity, order in newest.items()
+        (account_id, identity, now, *_details(theirs, pepper).values())
+        for identity, theirs in by_customer.items()
         if identity not in known
     ]
     bulk.insert_rows(connection, tables.parties, _COLUMNS, added)
     changed = [
-        {"party_id": row.id} | dict(zip(_DETAILS, _details(newest[identity], pepper), strict=True))
+        _change(row, newer, pepper)
         for identity, row in known.items()
-        if row.erased_at is None and newest[identity].updated_at > row.updated_at
+        if row.erased_at is None
+        and (newer := [order for order in by_customer[identity] if order.updated_at > row.updated_at])
     ]
     if changed:
         table = tables.parties
@@ -61,33 +64,47 @@ def from_orders(
     return {row.external_id: row.id for row in (*known.values(), *new)}
 
 
-def _newest(orders: Iterable[Order], pepper: str) -> dict[str, Order]:
-    """Each customer's newest order by identity; of two at one time the first."""
-    newest: dict[str, Order] = {}
-    for order in orders:
-        held = newest.setdefault(identity(order, pepper), order)
-        if order.updated_at > held.updated_at:
-            newest[identity(order, pepper)] = order
-    return newest
+def _by_customer(orders: Iterable[Order], pepper: str) -> dict[str, list[Order]]:
+    """Each customer's orders by identity, the newest first; of two at one time the first."""
+    found: dict[str, list[Order]] = {}
+    for order in sorted(orders, key=lambda order: order.updated_at, reverse=True):
+        found.setdefault(identity(order, pepper), []).append(order)
+    return found
 
 
 def _rows(connection: sa.Connection, account_id: str, identities: Iterable[str]) -> list[sa.Row[Any]]:
     parties = tables.parties.c
-    query = sa.select(parties.id, parties.external_id, parties.updated_at, parties.erased_at)
+    address = (parties[name] for name in _ADDRESS)
+    query = sa.select(parties.id, parties.external_id, parties.updated_at, parties.erased_at, *address)
     return list(
         connection.execute(query.where(parties.account_id == account_id, parties.external_id.in_(list(identities))))
     )
 
 
-def _details(order: Order, pepper: str) -> tuple[Any, ...]:
-    """The values of _DETAILS. An address that cannot exist is kept as given, without a hash to find it by."""
-    customer = order.customer
-    address_hash = provider = None
-    if customer.email and addresses.is_valid(customer.email):
-        address_hash = addresses.address_hash(customer.email, pepper)
-        provider = addresses.mailbox_provider(customer.email)
-    names = (customer.first_name, customer.last_name)
-    return (customer.email, address_hash, provider, *names, customer.country, order.updated_at)
+def _change(row: sa.Row[Any], newer: Sequence[Order], pepper: str) -> dict[str, Any]:
+    details = _details(newer, pepper)
+    if details["address_hash"] is None and row.address_hash is not None:
+        details |= {name: row._mapping[name] for name in _ADDRESS}
+    return {"party_id": row.id} | details
+
+
+def _details(orders: Sequence[Order], pepper: str) -> dict[str, Any]:
+    """The values of _DETAILS, of a customer's orders with the newest first.
+
+    The address is the newest that can exist. Where there is none, what was given is kept, without a hash to find it by.
+    """
+    newest = orders[0].customer
+    email = next((one.customer.email for one in orders if addresses.is_valid(one.customer.email)), None)
+    values = (
+        email or newest.email,
+        addresses.address_hash(email, pepper) if email else None,
+        addresses.mailbox_provider(email) if email else None,
+        newest.first_name,
+        newest.last_name,
+        newest.country,
+        orders[0].updated_at,
+    )
+    return dict(zip(_DETAILS, values, strict=True))
 
 
 def record_consents(

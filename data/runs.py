@@ -1,7 +1,7 @@
 """Campaign runs: made once for a flow run, moved only along the state machine."""
 
 import secrets
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,16 +23,16 @@ def _new_id() -> str:
     return "r" + "".join(secrets.choice(_ALPHABET) for _ in range(_ID_LENGTH))
 
 
-def create(
-    connection: sa.Connection, plan: RunPlan, *, flow_run_id: str | None, window: timedelta, now: datetime
-) -> Run:
-    """Make the run of this flow run, or return the one that it made before (a flow may be started twice)."""
-    if flow_run_id is not None and (existing := by_flow_run(connection, flow_run_id)) is not None:
-        return existing
+def create(connection: sa.Connection, plan: RunPlan, *, flow_run_id: str | None, now: datetime) -> Run:
+    """Make the run of this flow run, or return the one that it made before (a flow may be started twice, at once).
+
+    Its window begins with the dispatch: an approval may take days.
+    """
     campaign_id = _campaign_id(connection, plan, now)
     run_id = _new_id()
     connection.execute(
-        tables.campaign_runs.insert().values(
+        database.insert(connection, tables.campaign_runs)
+        .values(
             id=run_id,
             account_id=plan.account_id,
             campaign_id=campaign_id,
@@ -50,10 +50,10 @@ def create(
             holdout_percent=plan.holdout_percent,
             seed=plan.seed,
             created_at=now,
-            expires_at=now + window,
         )
+        .on_conflict_do_nothing(index_elements=["flow_run_id"])
     )
-    return get(connection, run_id)
+    return (flow_run_id and by_flow_run(connection, flow_run_id)) or get(connection, run_id)
 
 
 def _campaign_id(connection: sa.Connection, plan: RunPlan, now: datetime) -> int:
@@ -72,9 +72,12 @@ def _select() -> sa.Select[Any]:
     )
 
 
-def get(connection: sa.Connection, run_id: str) -> Run:
-    """One run. Raises UnknownRun."""
-    row = connection.execute(_select().where(tables.campaign_runs.c.id == run_id)).one_or_none()
+def get(connection: sa.Connection, run_id: str, *, locked: bool = False) -> Run:
+    """One run. Raises UnknownRun. `locked`: whoever else would move it waits until this transaction ends."""
+    query = _select().where(tables.campaign_runs.c.id == run_id)
+    if locked:
+        query = query.with_for_update(of=tables.campaign_runs)
+    row = connection.execute(query).one_or_none()
     if row is None:
         raise UnknownRun(f"there is no run {run_id!r}: `campaigns status` lists the runs that there are")
     return from_row(row)
@@ -96,7 +99,10 @@ def with_status(connection: sa.Connection, *statuses: RunStatus, account_id: str
 
 
 def previous_planned(connection: sa.Connection, run: Run) -> int | None:
-    """How many people the campaign's last live run planned, to compare this one with."""
+    """How many people the campaign's last live run planned, to compare this one with.
+
+    A run with a limit, or through another provider, was a trial: it tells nothing of the campaign's size.
+    """
     table = tables.campaign_runs
     this = sa.select(table.c.campaign_id).where(table.c.id == run.id).scalar_subquery()
     return connection.scalar(
@@ -107,6 +113,8 @@ def previous_planned(connection: sa.Connection, run: Run) -> int | None:
             table.c.live,
             table.c.dispatched_at.is_not(None),
             table.c.segment == run.plan.segment,
+            table.c.provider == run.plan.provider,
+            table.c.audience_limit.is_(None),
         )
         .order_by(table.c.created_at.desc())
         .limit(1)
@@ -145,6 +153,7 @@ def from_row(row: Any) -> Run:
         status=RunStatus(row.status),
         flow_run_id=row.flow_run_id,
         definition_hash=row.definition_hash,
+        template_hash=row.template_hash,
         feature_watermark=row.feature_watermark,
         validation=row.validation,
         members=row.members,

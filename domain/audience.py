@@ -21,6 +21,7 @@ class SkipReason(StrEnum):
     DUPLICATE_ADDRESS = "duplicate_address"
     HOLDOUT = "holdout"
     OVER_LIMIT = "over_limit"
+    ADDRESS_CHANGED = "address_changed"  # since the freeze: found at the claim only
 
 
 SENTENCE = {
@@ -39,4 +40,5 @@ SENTENCE = {
     SkipReason.DUPLICATE_ADDRESS: "shares the mailbox with another customer in this audience",
     SkipReason.HOLDOUT: "is held out, so that the effect can be measured",
     SkipReason.OVER_LIMIT: "the limit of this run was reached first",
+    SkipReason.ADDRESS_CHANGED: "has another address than when the audience was fixed",
 }

@@ -92,6 +92,7 @@ class Run:
     status: RunStatus
     flow_run_id: str | None
     definition_hash: str | None
+    template_hash: str | None  # of the content as rendered for the freeze: what was approved
     feature_watermark: datetime | None
     validation: dict[str, Any] | None
     members: int | None

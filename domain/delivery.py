@@ -1,6 +1,7 @@
 """Delivery events in our words, and the lattice that folds them: any order, any repetition, same state."""
 
 import hashlib
+import hmac
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum, IntFlag, StrEnum
@@ -110,12 +111,15 @@ class DeliveryEvent:
     client: str | None = None  # user agent and ip, to tell two opens of one second apart
     suppresses: str | None = None  # a suppression reason that the ESP states by this event
 
-    @property
-    def dedupe_key(self) -> str:
-        """The same for every repetition, also where the ESP changed its own event id (seen at SendGrid)."""
+    def dedupe_key(self, pepper: str) -> str:
+        """The same for every repetition, also where the ESP changed its own event id (seen at SendGrid).
+
+        Keyed, as it is stored: an event without a message id is known by its address, and anybody could guess that
+        out of a plain hash.
+        """
         who = self.message_id or self.address or self.provider_event_id or ""
         parts = (self.provider, who, self.kind, self.occurred_at.isoformat(), self.url or "", self.client or "")
-        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+        return hmac.new(pepper.encode(), "\0".join(parts).encode(), hashlib.sha256).hexdigest()
 
 
 def standing_refusal(event: DeliveryEvent) -> Reason | None:

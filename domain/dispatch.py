@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from domain import ledger, ports
 
+_OVERSLEPT = ledger.Outcome(ledger.OutcomeKind.NOT_SENT, detail="the worker slept through half of its lease")
+
 
 @dataclass(frozen=True, slots=True)
 class Tally:
@@ -31,21 +33,25 @@ def wave(
 
 
 def drain(run_id: str, *, book: ports.Ledger, mailer: ports.Mailer, worker: str, provider: str) -> Tally:
-    """Send batch after batch until none can be claimed now, or the ESP refuses us altogether."""
+    """Send batch after batch until none can be claimed now, or the ESP puts us off or refuses us altogether."""
     batches: dict[str, int] = {}
     messages = 0
     while (batch := book.claim(run_id, worker=worker, provider=provider)) is not None:
-        outcome = _send(mailer, batch)
+        outcome = _send(mailer, batch) if book.may_send(batch) else _OVERSLEPT
         kind: str = outcome.kind
+        stopped_by = outcome.detail if outcome.stop_provider else None
         try:
             book.record(batch, outcome)
         except ledger.LeaseLost:
             # The sweep owns the batch now; what we know of it comes back as an event or it is held.
             kind = "lease_lost"
+        except ledger.AllRefused as refusal:
+            stopped_by = str(refusal)
         batches[kind] = batches.get(kind, 0) + 1
         messages += len(batch)
-        if outcome.stop_provider:
-            return Tally(batches, messages, stopped_by=outcome.detail)
+        # An ESP that puts one request off would put off the next as well: this worker's wave is over.
+        if stopped_by is not None or outcome.kind is ledger.OutcomeKind.NOT_SENT:
+            return Tally(batches, messages, stopped_by)
     return Tally(batches, messages)
 
 

@@ -76,6 +76,14 @@ class LeaseLost(RuntimeError):
     """The worker was paused past its lease: somebody else decides about the batch now."""
 
 
+class AllRefused(RuntimeError):
+    """The ESP refuses single messages of a run of which it never took one: the campaign is at fault, not they."""
+
+
+# So often is a single message refused, while nothing of its run was ever accepted, before the run is paused.
+REFUSALS_BEFORE_PAUSE = 3
+
+
 def state_after(outcome: OutcomeKind, size: int) -> BatchState:
     """Say what becomes of an inflight batch of `size` messages. A refused batch is halved down to the culprit."""
     if outcome is OutcomeKind.REJECTED:

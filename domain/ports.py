@@ -29,6 +29,7 @@ class Batch:
     run_id: str
     batch_id: int
     attempt_id: str
+    lease_expires_at: datetime
     campaign: str
     content: Content
     sender: Sender
@@ -67,8 +68,12 @@ class Ledger(Protocol):
         """Take the next planned batch, durably, before anything is sent; None when there is none to take now."""
         ...
 
+    def may_send(self, batch: Batch) -> bool:
+        """Whether the lease will outlast a request that begins now: a worker may have slept since the claim."""
+        ...
+
     def record(self, batch: Batch, outcome: Outcome) -> None:
-        """Write what came of it. Raises LeaseLost."""
+        """Write what came of it. Raises LeaseLost, or AllRefused once it is written."""
         ...
 
 

@@ -7,8 +7,21 @@ from tasks import reporting, upkeep
 
 @flow(name="reconcile")
 def reconcile() -> dict[str, int]:
-    """Read what webhooks may have missed, close what nobody works on, audit every run. Fails as an alarm."""
-    added = [upkeep.merge_suppressions(account, provider) for account, provider in upkeep.providers_in_use()]
-    counts = {**upkeep.process_events(), **reporting.sweep_ledger(), "suppressions_from_lists": sum(added)}
-    reporting.audit_runs(reporting.observed_runs())
+    """Read what webhooks may have missed, close what nobody works on, audit every run. Fails as an alarm.
+
+    An ESP that does not answer must not hide an audit: each step is done, and what failed is raised at the end.
+    """
+    failures = upkeep.Failures()
+    counts = {"suppressions_from_lists": 0}
+    with failures.kept("list the ESPs in use"):
+        for account, provider in upkeep.providers_in_use():
+            with failures.kept(f"read {provider}'s suppressions for {account}"):
+                counts["suppressions_from_lists"] += upkeep.merge_suppressions(account, provider)
+    with failures.kept("process delivery events"):
+        counts |= upkeep.process_events()
+    with failures.kept("sweep the ledger"):
+        counts |= reporting.sweep_ledger()
+    with failures.kept("audit the runs"):
+        reporting.audit_runs(reporting.observed_runs())
+    failures.raise_kept()
     return counts

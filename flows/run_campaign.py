@@ -16,7 +16,7 @@ from tasks.campaign import RunState
 from tasks.request import CampaignRequest, Mode
 
 _APPROVAL_SECONDS = 7 * 24 * 3600
-_DISPATCH_ROUNDS = 60
+_ROUNDS_IN_VAIN = 60  # an hour and more, as each pause grows to a minute
 
 
 class NotApproved(RuntimeError):
@@ -66,7 +66,7 @@ def run_campaign(request: CampaignRequest) -> str:
 
 def _approve(run: RunState) -> RunState:
     """Ask a person where the audience is large. Suspending ends this process; the answer starts the flow again."""
-    if not run.needs_approval:
+    if run.status == "frozen" and not run.needs_approval:
         return campaign.record_decision(run.run_id, approved=True, by="policy", note="small enough to need no approval")
     question = campaign.await_approval(run.run_id)
     answer = suspend_flow_run(
@@ -81,12 +81,15 @@ def _approve(run: RunState) -> RunState:
 
 def _dispatch(run_id: str) -> None:
     """Hand over until there is nothing left to claim. Raises PutOff when the ESP puts us off again and again."""
-    for _ in range(_DISPATCH_ROUNDS):
+    rounds, left = 0, None
+    while rounds < _ROUNDS_IN_VAIN:
         state = dispatch.dispatch_wave(run_id)
         if state.seconds_until_next is None:
             return
+        rounds = rounds + 1 if state.open == left else 0
+        left = state.open
         dispatch.wait_until_due(run_id, state.seconds_until_next)
     raise PutOff(
-        f"The ESP put us off {_DISPATCH_ROUNDS} times. {state.open:,} messages are not sent yet and nothing is lost:"
+        f"The ESP put us off {_ROUNDS_IN_VAIN} times. {left:,} messages are not sent yet and nothing is lost:"
         f" continue with `campaigns resume {run_id}`."
     )

@@ -12,6 +12,7 @@ from data import database
 from domain.ports import EventReader
 from gateway import answers, health, metrics, pages, security, unsubscribe, webhooks
 from gateway.bodies import Refused
+from providers.sendgrid import signature
 from providers.sendgrid.webhook import SendGridEvents
 from settings import Settings
 
@@ -51,4 +52,5 @@ def _readers(settings: Settings) -> Mapping[str, EventReader]:
             "OMS_SENDGRID_WEBHOOK_PUBLIC_KEYS is empty: SendGrid's events are refused, there is no key for them"
         )
         return {}
+    signature.checkers_for(keys)  # a key that is none would refuse every event: better not to start
     return {"sendgrid": SendGridEvents(keys)}

@@ -1,6 +1,9 @@
 """The gateway's settings."""
 
-from pydantic import BaseModel, Field
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, Field, field_validator
 
 
 class GatewayConfig(BaseModel):
@@ -14,3 +17,27 @@ class GatewayConfig(BaseModel):
     max_backlog: int = Field(
         10_000, ge=1, description="with this many webhook bodies unread, further ones are answered 503 until some are"
     )
+
+    @field_validator("public_url")
+    @classmethod
+    def _base(cls, url: str) -> str:
+        """Without the slash at the end that many paste: a path is appended to it, and // leads nowhere."""
+        urlsplit(url)  # raises ValueError for a host like [1
+        return url.strip().rstrip("/")
+
+    @property
+    def reachable(self) -> bool:
+        """Could a customer's mail program call this address? RFC 8058 asks for HTTPS."""
+        parts = urlsplit(self.public_url)
+        return parts.scheme == "https" and bool(parts.hostname) and not _is_own_machine(parts.hostname or "")
+
+
+def _is_own_machine(host: str) -> bool:
+    name = host.rstrip(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        address = ip_address(name)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified

@@ -23,6 +23,7 @@ _SHORT = {
     SkipReason.DUPLICATE_ADDRESS: "shared mailbox",
     SkipReason.HOLDOUT: "held out",
     SkipReason.OVER_LIMIT: "over the limit",
+    SkipReason.ADDRESS_CHANGED: "address changed",
     "suppressed": "suppressed since",
     "rejected": "mail refused",
     "expired": "too late",
@@ -31,7 +32,7 @@ _SHORT = {
 }
 # What became of a planned message that the ESP did not accept.
 _STATE_SENTENCE = {
-    "suppressed": "unsubscribed, complained or was suppressed after the audience was fixed",
+    "suppressed": "unsubscribed, complained, was suppressed or changed the address after the audience was fixed",
     "rejected": "the sending service refused to take the mail",
     "expired": "the mail could not go out before its time was over",
     "held": "may have got it: nobody can tell, so it is not sent again",

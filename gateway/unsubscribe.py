@@ -18,7 +18,8 @@ from fastapi.responses import HTMLResponse
 from pydantic import SecretStr
 
 from data import accounts, audit_log, consents, correlation, database, deliveries, eligibility, ledger, suppressions
-from data.correlation import Customer
+from data.correlation import Recipient
+from data.suppressions import NewSuppression
 from domain import campaigns, tokens
 from domain.consent import ConsentStatus
 from domain.delivery import DeliveryState, Seen
@@ -45,7 +46,7 @@ class _Message:
 
     run_id: str
     ordinal: int
-    customer: Customer
+    customer: Recipient
 
     @property
     def id(self) -> str:
@@ -82,26 +83,17 @@ class WayOut:
         if named is None:
             return None
         run_id, ordinal = named
-        customer = correlation.customers_of(connection, run_id, [ordinal]).get(ordinal)
+        customer = correlation.recipients_of(connection, run_id, [ordinal]).get(ordinal)
         return None if customer is None else _Message(run_id, ordinal, customer)
 
 
 def _record(connection: sa.Connection, message: _Message, *, source: Source, now: datetime) -> None:
     """Suppression, withdrawal, the run's figures and a line in the audit log, each only where it is news."""
     customer = message.customer
-    if customer.address_hash is None:
-        return  # erased since: that is suppressed already, and there is nobody left to withdraw
-    news = suppressions.add(
-        connection,
-        account_id=customer.account_id,
-        address_hash=customer.address_hash,
-        reason=Reason.UNSUBSCRIBE,
-        source=source,
-        evidence=f"message {message.id}",
-        now=now,
-    )
+    news = _suppress(connection, message, source=source, now=now)
     # The suppression's row is locked by now, so of two requests at once the second sees what the first withdrew.
-    if not _withdraw(connection, customer, source=source, now=now) and not news:
+    withdrawn = not customer.erased and _withdraw(connection, customer, source=source, now=now)
+    if not withdrawn and not news:
         return
     state = DeliveryState(seen=Seen.UNSUBSCRIBED, unsubscribed_at=now)
     deliveries.join(connection, {(message.run_id, message.ordinal): state})
@@ -116,10 +108,29 @@ def _record(connection: sa.Connection, message: _Message, *, source: Source, now
     )
 
 
-def _withdraw(connection: sa.Connection, customer: Customer, *, source: Source, now: datetime) -> bool:
-    """Withdraw the consent; False when that was the customer's last word already."""
-    status = connection.scalar(sa.select(eligibility.consent_status(sa.literal(customer.party_id))))
-    if status == ConsentStatus.WITHDRAWN:
+def _suppress(connection: sa.Connection, message: _Message, *, source: Source, now: datetime) -> bool:
+    """Refuse for the mailbox that was mailed, and for the customer's present one; False when both stood already."""
+    customer = message.customer
+    refusals = [
+        NewSuppression(
+            account_id=customer.account_id,
+            address_hash=mailbox,
+            reason=Reason.UNSUBSCRIBE,
+            source=source,
+            evidence=f"message {message.id}",
+            created_at=now,
+        )
+        for mailbox in {customer.mailed_hash, customer.address_hash}
+        if mailbox is not None
+    ]
+    return suppressions.add_many(connection, refusals) > 0
+
+
+def _withdraw(connection: sa.Connection, customer: Recipient, *, source: Source, now: datetime) -> bool:
+    """Withdraw the consent; False when that was the last word already, the customer's own and the mailbox's."""
+    own = eligibility.consent_status(sa.literal(customer.party_id))
+    mailbox = eligibility.mailbox_consent(customer.account_id, sa.literal(customer.address_hash, sa.Text))
+    if set(connection.execute(sa.select(own, mailbox)).one()) - {None} == {ConsentStatus.WITHDRAWN}:
         return False
     consents.withdraw(
         connection,

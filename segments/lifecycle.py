@@ -1,6 +1,5 @@
 """Where they are on their way: new, active, slipping away, gone."""
 
-
 from datetime import datetime
 
 import pandas as pd

@@ -1,6 +1,5 @@
 """How often they come back: from the first order to a habit."""
 
-
 from datetime import datetime
 
 import pandas as pd

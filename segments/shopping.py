@@ -1,6 +1,5 @@
 """What they buy, and what they send back."""
 
-
 from datetime import datetime
 
 import pandas as pd

@@ -1,6 +1,5 @@
 """How much they spend, in the currency of the account."""
 
-
 from datetime import datetime
 
 import pandas as pd

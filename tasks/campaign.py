@@ -2,7 +2,6 @@
 
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import timedelta
 from uuid import UUID
 
 from prefect import get_run_logger, task
@@ -18,10 +17,6 @@ from tasks import wiring
 from tasks.request import CampaignRequest, Mode
 
 
-class CannotStart(RuntimeError):
-    """The run cannot begin; nothing was changed. The message says what to do."""
-
-
 @dataclass(frozen=True, slots=True)
 class RunState:
     """What the flow needs to know of a run: small, and free of personal data."""
@@ -32,17 +27,6 @@ class RunState:
     live: bool
     planned: int
     needs_approval: bool
-
-    @property
-    def finished(self) -> bool:
-        """Nothing is left for this flow to do."""
-        return self.status in {
-            RunStatus.PREVIEWED,
-            RunStatus.REJECTED,
-            RunStatus.STOPPED,
-            RunStatus.CANCELLED,
-            RunStatus.SETTLED,
-        }
 
 
 def state_of(run: Run) -> RunState:
@@ -68,8 +52,8 @@ def open_run(request: CampaignRequest, flow_run_id: str) -> RunState:
                 run = runs.advance(connection, run, RunStatus.DISPATCHING, stop_reason=None)
         else:
             plan = _plan(request, accounts.get(connection, request.account or settings.load().account))
-            window = timedelta(hours=settings.load().sending.window_hours)
-            run = runs.create(connection, plan, flow_run_id=flow_run_id, window=window, now=wiring.clock())
+            wiring.check_live(plan)
+            run = runs.create(connection, plan, flow_run_id=flow_run_id, now=wiring.clock())
     get_run_logger().info("Run %s of campaign %s is %s", run.id, run.plan.campaign, run.status)
     return state_of(run)
 
@@ -102,9 +86,11 @@ def freeze_audience(run_id: str) -> RunState:
     with database.read(engine) as connection:
         run = runs.get(connection, run_id)
         watermark = frame.watermark(connection, run.plan.account_id)
-        template, _ = wiring.content_of(connection, run)
+        _, rendered = wiring.content_of(connection, run)
     if watermark is None:
-        raise CannotStart("There are no customer features yet: run the deployment 'refresh-features' once, then again.")
+        raise wiring.CannotStart(
+            "There are no customer features yet: run the deployment 'refresh-features' once, then again."
+        )
     segment = registry.get(run.plan.segment)
     customers = frame.read_frame(engine, account_id=run.plan.account_id, columns=segment.needs)
     chosen = customers.loc[segment.evaluate(customers, watermark), "party_id"]
@@ -112,12 +98,15 @@ def freeze_audience(run_id: str) -> RunState:
         most = mailer.capabilities.batch_size
     policy = settings.load().sending
     with database.write(engine) as connection:
+        run = runs.get(connection, run_id, locked=True)
+        if run.status is not RunStatus.CREATED:
+            return state_of(run)  # the flow was started twice, and the other one froze it
         run = audience.freeze(
             connection,
             run,
             chosen.to_list(),
             definition_hash=segment.definition_hash,
-            template_hash=template.hash,
+            template_hash=rendered.hash,
             feature_watermark=watermark,
             policy=policy,
             batch_size=min(policy.batch_size, most),
@@ -154,7 +143,7 @@ def record_decision(run_id: str, *, approved: bool, by: str, note: str) -> RunSt
     """Write who said yes or no, in the same transaction that opens or closes the run."""
     now = wiring.clock()
     with database.write(wiring.engine()) as connection:
-        run = runs.get(connection, run_id)
+        run = runs.get(connection, run_id, locked=True)
         status = RunStatus.APPROVED if approved else RunStatus.REJECTED
         if run.status not in {RunStatus.FROZEN, RunStatus.AWAITING_APPROVAL}:
             return state_of(run)  # the decision was recorded before; the flow was started twice
@@ -184,5 +173,5 @@ def finish_dry_run(run_id: str) -> RunState:
 def flow_run_key(flow_run_id: UUID | str | None) -> str:
     """The name under which the ledger remembers a flow run."""
     if flow_run_id is None:
-        raise CannotStart("A campaign runs as a Prefect flow run: start the deployment 'run-campaign'.")
+        raise wiring.CannotStart("A campaign runs as a Prefect flow run: start the deployment 'run-campaign'.")
     return str(flow_run_id)

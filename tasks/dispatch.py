@@ -27,6 +27,10 @@ class ProviderRefuses(RuntimeError):
     """The ESP does not take our requests at all. Nothing is lost; the run is paused until somebody mends it."""
 
 
+class ContentChanged(RuntimeError):
+    """What would be sent is not what was approved."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dispatched:
     """How far the dispatch came."""
@@ -39,8 +43,13 @@ class Dispatched:
 @task(task_run_name="dispatch {run_id}", cache_policy=NO_CACHE, retries=0)
 def dispatch_wave(run_id: str) -> Dispatched:
     """Send every batch that can be claimed now. Raises ProviderRefuses."""
-    _start(run_id)
     book = wiring.book(run_id)
+    if book.content.hash != book.run.template_hash:
+        raise ContentChanged(
+            f"The template of run {run_id} reads differently from what was approved; nothing more was sent. Put the"
+            " approved template back and resume the run, or start a new one."
+        )
+    _start(run_id)
     provider = book.run.plan.provider
     mailer = wiring.mailer(provider)
     worker = f"{socket.gethostname()}:{os.getpid()}"

@@ -4,7 +4,7 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 import settings
-from data import content, database, runs, variables
+from data import database, runs, variables
 from data.features import frame
 from domain.campaigns import RunStatus
 from domain.features import BY_NAME
@@ -40,13 +40,15 @@ def check_audience(run_id: str) -> None:
     engine = wiring.engine()
     with database.read(engine) as connection:
         run = runs.get(connection, run_id)
-        template = content.load(run.plan.template)
+        template, rendered = wiring.content_of(connection, run)
         previous = runs.previous_planned(connection, run)
+    # Of what is really sent: a subject of the run's own may name variables that the template does not.
+    required = tuple(name for name in rendered.variables if name not in template.fallbacks)
     found = gate.check_audience(
         engine,
         run_id,
-        required_variables=template.required,
-        variable_columns=variables.columns(template.required),
+        required_variables=required,
+        variable_columns=variables.columns(required),
         previous_planned=previous if run.plan.limit is None else None,
         shrink_percent=settings.load().sending.shrink_percent,
         now=wiring.clock(),

@@ -22,6 +22,10 @@ class Unbalanced(RuntimeError):
     """An audit found that the ledger does not add up: an alarm for an operator."""
 
 
+class Stalled(RuntimeError):
+    """A run has mail to send and nobody sends it: an alarm for an operator."""
+
+
 @task(task_run_name="audit {run_id}", cache_policy=NO_CACHE)
 def audit_run(run_id: str) -> Audit:
     """Does the run's ledger balance?"""
@@ -91,3 +95,10 @@ def audit_runs(run_ids: list[str]) -> None:
     if bad:
         told = "; ".join(f"{run_id}: {', '.join(found.complaints)}" for run_id, found in bad.items())
         raise Unbalanced(f"{len(bad)} ledger(s) do not balance. Nothing was changed. {told}")
+    with database.read(wiring.engine()) as connection:
+        idle = set(ledger_sweep.stalled(connection, now=wiring.clock())) & set(run_ids)
+    if idle:
+        raise Stalled(
+            f"Nobody works on {', '.join(sorted(idle))}, and mail is left to send: continue with `campaigns resume RUN`."
+            " Nothing is lost, but what is not sent within its window expires."
+        )

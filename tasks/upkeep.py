@@ -1,6 +1,8 @@
 """What runs by itself: delivery events, the ESPs' own suppression lists, customer features."""
 
-from datetime import timedelta
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
@@ -15,7 +17,37 @@ from tasks import wiring
 _BODIES_AT_ONCE = 200
 # ESPs fill their lists late; an overlap read twice changes nothing, a gap loses a complaint.
 _OVERLAP = timedelta(hours=6)
-_FIRST_READ = timedelta(days=30)
+# Who complained before we came must not be mailed either, so the first time the lists are read whole.
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+class UpkeepFailed(RuntimeError):
+    """Several steps of one flow failed; all others were done."""
+
+
+class Failures:
+    """What failed in a flow whose steps do not need each other. Each step is safe to repeat."""
+
+    def __init__(self) -> None:
+        self._errors: dict[str, Exception] = {}
+
+    @contextmanager
+    def kept(self, step: str) -> Iterator[None]:
+        """Keep what the block raises, for the end of the flow."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next step does not depend on it
+            get_run_logger().error("Failed to %s (%s); going on with the next step", step, type(error).__name__)
+            self._errors[step] = error
+
+    def raise_kept(self) -> None:
+        """Raise the one error as it is, several as UpkeepFailed."""
+        errors = list(self._errors.values())
+        if len(errors) == 1:
+            raise errors[0]
+        if errors:
+            told = "; ".join(f"{step}: {type(error).__name__}: {error}" for step, error in self._errors.items())
+            raise UpkeepFailed(f"{len(errors)} steps failed, all others were done. {told}") from errors[0]
 
 
 @task(task_run_name="process delivery events", cache_policy=NO_CACHE)
@@ -29,7 +61,7 @@ def process_events() -> dict[str, int]:
         )
         for name, count in report.counts().items():
             totals[name] = totals.get(name, 0) + count
-        if report.bodies < _BODIES_AT_ONCE:
+        if report.bodies + report.failed < _BODIES_AT_ONCE:
             get_run_logger().info("Delivery events: %s", totals)
             return totals
 
@@ -63,7 +95,7 @@ def merge_suppressions(account_id: str, provider: str) -> int:
     now = wiring.clock()
     with database.read(wiring.engine()) as connection:
         until = suppressions.read_until(connection, account_id=account_id, provider=provider)
-    since = until - _OVERLAP if until is not None else now - _FIRST_READ
+    since = until - _OVERLAP if until is not None else _EPOCH
     listed = list(wiring.suppression_source(provider).suppressions(since, now))
     with database.write(wiring.engine()) as connection:
         merged = suppressions.merge_listed(

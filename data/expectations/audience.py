@@ -35,7 +35,7 @@ def conditions(run_id: str, variables: Mapping[str, sa.ColumnElement[Any]], now:
         Condition(
             "suppressed",
             "Nobody who unsubscribed, complained or bounced is planned",
-            _party.address_hash.in_(_suppressed(run_id, now)),
+            _suppressed(now),
         ),
         *(
             Condition(f"without_{name}", f"Everybody planned has a value for {{{{ {name} }}}}", _is_empty(column))
@@ -67,17 +67,16 @@ def _shared(run_id: str) -> sa.Select[Any]:
 
 
 # Not eligibility.suppressed_by, by which the freeze leaves people out: the same expression could not catch its fault.
-def _suppressed(run_id: str, now: datetime) -> sa.Select[Any]:
-    table, run = tables.suppressions, tables.campaign_runs
-    return (
-        sa.select(table.c.address_hash)
-        .join_from(table, run, run.c.account_id == table.c.account_id)
-        .where(
-            run.c.id == run_id,
-            table.c.scope.in_(suppression.scopes_blocking(Stream.MARKETING)),
-            table.c.lifted_at.is_(None),
-            table.c.expires_at.is_(None) | (table.c.expires_at > now),
-        )
+# One step in the index for each person. With IN, PostgreSQL read the whole list for each: 45 s for 2,000 people and
+# 150,000 suppressions.
+def _suppressed(now: datetime) -> sa.ColumnElement[bool]:
+    table = tables.suppressions
+    return sa.exists().where(
+        table.c.account_id == _party.account_id,
+        table.c.address_hash == _party.address_hash,
+        table.c.scope.in_(suppression.scopes_blocking(Stream.MARKETING)),
+        table.c.lifted_at.is_(None),
+        table.c.expires_at.is_(None) | (table.c.expires_at > now),
     )
 
 

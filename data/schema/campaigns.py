@@ -58,6 +58,7 @@ audience = sa.Table(
     sa.Column("party_id", sa.ForeignKey("parties.id"), primary_key=True),
     sa.Column("ordinal", sa.Integer, nullable=True),
     base.text("skip_reason", required=False),
+    base.text("address_hash", required=False),  # of a planned person: the mailbox that this run may mail, no other
     sa.UniqueConstraint("run_id", "ordinal"),
     sa.CheckConstraint("(ordinal IS NULL) <> (skip_reason IS NULL)", name="planned_or_skipped"),
     sa.Index(None, "party_id"),

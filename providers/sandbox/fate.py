@@ -1,12 +1,15 @@
 """What becomes of a message: a pure function of the seed, the message and its recipient's domain.
 
-A domain of `BY_DOMAIN` decides alone, for tests that need a certain end. Every other recipient meets the rates of a
-healthy shop. Times are in units of the configured mean delay, so that a test can set them all to zero.
+A domain of `BY_DOMAIN` decides alone, for tests that need a certain end. Every other recipient at a reserved domain
+meets the rates of a healthy shop. Mail to anybody else arrives, and nobody else complains or leaves: what the sandbox
+reports suppresses people and withdraws their consent, and a rehearsal with real customers must not cost them that.
+Times are in units of the configured mean delay, so that a test can set them all to zero.
 """
 
+import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from hashlib import blake2b
 from typing import NamedTuple
@@ -90,6 +93,9 @@ BY_DOMAIN = {
     "unsubscribe.test": Plan(unsubscribe=True),
 }
 
+# RFC 2606 and RFC 6761: nobody can ever have a mailbox there.
+_RESERVED = re.compile(r"(?:.+\.)?(?:test|example|invalid|example\.(?:com|net|org))")
+
 # Shares of all mail, as a shop with a clean list sees them. Clicks come out at 3 %: 0.22 x 0.125 + 0.78 x 0.003.
 _HARD, _SOFT, _BLOCK = 0.004, 0.003, 0.002
 _DEFERRED = 0.03
@@ -127,7 +133,10 @@ _DRAWS = struct.Struct(f"<{len(_Dice._fields)}I")
 def of(*, seed: int, key: str, address: str, suppressed: bool) -> Fate:
     """Decide. `key` is the message id, or the address where the sender gave none."""
     dice = _roll(seed, key)
-    plan = Plan(end=End.DROPPED) if suppressed else BY_DOMAIN.get(address.rpartition("@")[2].lower()) or _drawn(dice)
+    domain = address.rpartition("@")[2].lower()
+    plan = Plan(end=End.DROPPED) if suppressed else BY_DOMAIN.get(domain) or _drawn(dice)
+    if not suppressed and not _RESERVED.fullmatch(domain):
+        plan = replace(plan, end=End.DELIVERED, complaint=False, unsubscribe=False)
     return Fate(plan.end, tuple(_reported(_timeline(plan, dice), dice)))
 
 

@@ -94,6 +94,12 @@ def remove_from_list(listing: Listing, removal: Removal, sandbox: Running) -> No
         suppressions.remove(connection, listing, removal.emails)
 
 
+@router.get("/v3/asm/groups/{group_id}/suppressions")
+def left_group(group_id: int) -> list[str]:  # noqa: ARG001 - the answer is the same for each group
+    """Nobody: here all who unsubscribe leave for good, by the global list."""
+    return []
+
+
 class Unsubscribes(BaseModel):
     """Addresses that want nothing more."""
 

@@ -31,10 +31,11 @@ _VERDICTS = {
     400: _Verdict(OutcomeKind.REJECTED),
     413: _Verdict(OutcomeKind.REJECTED),
     422: _Verdict(OutcomeKind.REJECTED),
-    # No smaller batch would pass these: it is the base URL or our program. So one batch is refused, not a campaign.
-    404: _Verdict(OutcomeKind.REJECTED, stop=True),
-    405: _Verdict(OutcomeKind.REJECTED, stop=True),
-    415: _Verdict(OutcomeKind.REJECTED, stop=True),
+    # It is the base URL, a proxy or our program, and nothing was taken. The same mails pass once that is mended, so
+    # they must not end as rejected.
+    404: _Verdict(OutcomeKind.NOT_SENT, stop=True),
+    405: _Verdict(OutcomeKind.NOT_SENT, stop=True),
+    415: _Verdict(OutcomeKind.NOT_SENT, stop=True),
     401: _Verdict(OutcomeKind.NOT_SENT, stop=True),
     403: _Verdict(OutcomeKind.NOT_SENT, stop=True),
     429: _Verdict(OutcomeKind.NOT_SENT),

@@ -43,6 +43,8 @@ class Management:
             timeout=config.read_timeout_seconds,
         )
 
+        self.asm_group_id = config.asm_group_id
+
     def get(self, path: str, params: dict[str, int]) -> Any:
         """Read /v3/`path`. Raises ManagementError."""
         logger = logging.getLogger(_SDK_LOGGER)

@@ -1,4 +1,4 @@
-"""SendGrid's own suppression lists, read by time window.
+"""SendGrid's own suppression lists, read by time window; the list of our unsubscribe group, if we use one, whole.
 
 Blocks are not read: a block is the sender's trouble of that day, SendGrid does not refuse later mail for it, and it
 must not cost a customer her mail (facts/reliability.md section 4).
@@ -46,6 +46,19 @@ class SendGridSuppressions:
                 if len(rows) < PAGE:
                     break
                 offset += PAGE
+        if (group := self._management.asm_group_id) is not None:
+            yield from self._group(f"asm/groups/{group}/suppressions", until)
+
+    def _group(self, path: str, until: datetime) -> Iterator[ListedSuppression]:
+        """Who left our unsubscribe group: all of them, each time, as of `until`, because the list has no times.
+
+        SendGrid drops our mail to them. So who is to be mailed again must be taken off that list before ours.
+        """
+        addresses = self._management.get(path, {})
+        if not isinstance(addresses, list) or not all(isinstance(one, str) and one for one in addresses):
+            raise ManagementError(f"SendGrid's {path} is not a list of addresses; nothing of it was kept")
+        for address in addresses:
+            yield ListedSuppression(address=address, reason=Reason.UNSUBSCRIBE, created_at=until, detail="")
 
 
 def _listed(row: Any, path: str, reason: Reason) -> ListedSuppression:

@@ -18,7 +18,11 @@ SOURCES = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py")
 
 def test_import_contracts_hold() -> None:
     lint = subprocess.run(
-        [Path(sys.executable).with_name("lint-imports"), "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert lint.returncode == 0, lint.stdout
 
@@ -85,7 +89,9 @@ def test_every_setting_stands_in_env_example() -> None:
 
 def test_every_dependency_is_justified() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    wanted = project["project"]["dependencies"] + [one for group in project["dependency-groups"].values() for one in group]
+    wanted = project["project"]["dependencies"] + [
+        one for group in project["dependency-groups"].values() for one in group
+    ]
     names = {re.split(r"[\[<>=!~ ]", one)[0] for one in wanted}
     told = (ROOT / "docs/decisions/0002-dependencies.md").read_text()
     assert {name for name in names if f"| {name} |" not in told} == set()
@@ -93,6 +99,10 @@ def test_every_dependency_is_justified() -> None:
 
 def test_data_is_shipped_and_not_ignored() -> None:
     ignored = subprocess.run(
-        ["git", "check-ignore", "data/tables.py", "data/templates"], cwd=ROOT, capture_output=True, text=True, check=False
+        ["git", "check-ignore", "data/tables.py", "data/templates"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert ignored.stdout == ""

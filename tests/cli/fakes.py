@@ -67,7 +67,8 @@ def prefect_answers(server: FakeServer, *, form: dict[str, Any] | None = None) -
     """A Prefect server with a worker and all deployments."""
     from prefect.client.schemas.responses import DeploymentResponse
 
-    from cli import prefect_api, services
+    from cli import services
+    from tasks import prefect_api
 
     server.answer("GET", "/api/health", True)
     for name in prefect_api.DEPLOYMENTS:

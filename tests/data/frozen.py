@@ -93,7 +93,7 @@ def features(party_id: int) -> dict[str, object]:
 
 def freeze(connection: sa.Connection, party_ids: list[int], *, batch_size: int = 10, **facts: object) -> Run:
     """A frozen run; see `plan` for the facts."""
-    run = runs.create(connection, plan(**facts), flow_run_id=None, window=24 * HOUR, now=NOW)
+    run = runs.create(connection, plan(**facts), flow_run_id=None, now=NOW)
     return audience.freeze(
         connection,
         run,

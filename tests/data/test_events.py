@@ -14,7 +14,7 @@ from domain.delivery import BounceClass, DeliveryEvent, EventKind, Fault, Seen
 from domain.ledger import BatchState
 from domain.policy import SendingPolicy
 from tests.data import ledger_rows
-from tests.data.ledger_rows import NOW, BatchRow
+from tests.data.ledger_rows import NOW, PEPPER, BatchRow
 from tests.data.plain_events import body_of, process, receive
 
 AT = NOW + timedelta(minutes=1)
@@ -63,6 +63,24 @@ def test_events_are_stored_once_and_folded(engine: sa.Engine, run: str) -> None:
     )
     assert seen(engine) == {0: Seen.DELIVERED | Seen.PROCESSED, 1: Seen.OPENED | Seen.OPENED_HUMAN}
     assert process(engine).bodies == 0
+
+
+def test_of_a_clicked_link_only_the_page_is_kept(engine: sa.Engine, run: str) -> None:
+    links = ["https://shop.example.com/new?to=ann%40example.com", "https://shop.example.com/new#ann", "?ann", None]
+    clicks = [event(EventKind.CLICKED, ordinal, url=url) for ordinal, url in enumerate(links)]
+    receive(engine, body_of(*clicks, replace(clicks[0], url="https://shop.example.com/new?to=bob")))
+    assert process(engine).events == 5  # what is not kept tells two clicks apart all the same
+    stored = sorted(str(row.url) for row in rows(engine, tables.delivery_events))
+    assert stored == ["None", "None", *["https://shop.example.com/new"] * 3]
+
+
+def test_nobody_can_guess_an_address_out_of_what_is_stored(engine: sa.Engine, run: str) -> None:
+    stray = DeliveryEvent("sendgrid", EventKind.BOUNCED, AT, address=ledger_rows.address(0))
+    receive(engine, body_of(stray))
+    process(engine)
+    (row,) = rows(engine, tables.delivery_events)
+    assert row.dedupe_key == stray.dedupe_key(PEPPER)
+    assert row.dedupe_key != stray.dedupe_key("a guess")
 
 
 def test_a_round_reads_no_more_than_its_limit(engine: sa.Engine, run: str) -> None:

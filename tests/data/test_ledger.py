@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from data import audit, database, ledger, ledger_sweep, runs, tables
 from domain.campaigns import RunStatus
 from domain.delivery import DeliveryEvent, EventKind
-from domain.ledger import BatchState, LeaseLost, Outcome, OutcomeKind
+from domain.ledger import AllRefused, BatchState, LeaseLost, Outcome, OutcomeKind
 from domain.ports import Batch
 from tests.data import frozen, ledger_rows
 from tests.data.frozen import Clock
@@ -78,6 +78,126 @@ def test_a_refused_batch_is_halved_down_to_the_culprit(engine: sa.Engine) -> Non
         exception = connection.execute(sa.select(tables.message_exceptions)).one()
         assert audit.audit(connection, run.id, record=None).balanced
     assert (exception.ordinal, exception.reason) == (6, "bad recipient")
+
+
+def test_a_campaign_that_the_esp_refuses_altogether_loses_nobody(engine: sa.Engine) -> None:
+    run, clock = frozen.dispatching(engine, 10), Clock()
+    book = frozen.book(engine, run, clock)
+    requests = []
+
+    def refuse_all() -> None:
+        while True:
+            if (batch := _claim(book)) is not None:
+                requests.append(batch)
+                book.record(batch, REJECTED)
+            else:
+                clock.forward(seconds=1)
+
+    with pytest.raises(AllRefused, match="bad recipient"):
+        refuse_all()
+    assert _states(engine, run.id) == {"open": 10}
+    assert len(requests) < 60
+
+
+def test_one_persons_missing_value_leaves_that_person_out_and_no_other(engine: sa.Engine) -> None:
+    run = frozen.dispatching(engine, 4)
+    with database.write(engine) as connection:
+        party = connection.scalar(sa.select(tables.parties.c.id).where(tables.parties.c.external_id == "c2"))
+        connection.execute(tables.customer_features.delete().where(tables.customer_features.c.party_id == party))
+    batch = _claim(frozen.book(engine, run, Clock()))
+    assert batch is not None
+    assert len(batch) == 3
+    with database.read(engine) as connection:
+        exception = connection.execute(sa.select(tables.message_exceptions)).one()
+    assert exception.reason == "no value for first_order_on"
+
+
+def test_an_approval_may_take_days(engine: sa.Engine) -> None:
+    with database.write(engine) as connection:
+        run = frozen.freeze(connection, frozen.consenting_parties(connection, 5))
+        late = frozen.NOW + timedelta(days=5)
+        assert ledger_sweep.sweep(connection, policy=frozen.POLICY, now=late).expired == 0
+        run = runs.advance(connection, run, RunStatus.APPROVED)
+        run = runs.advance(
+            connection, run, RunStatus.DISPATCHING, dispatch_started_at=late, expires_at=late + timedelta(hours=24)
+        )
+    clock = Clock()
+    clock.forward(days=5)
+    assert _claim(frozen.book(engine, run, clock)) is not None
+
+
+def test_a_known_result_survives_a_hiccup_of_the_database(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = frozen.dispatching(engine, 5)
+    book = frozen.book(engine, run, Clock())
+    batch = _claim(book)
+    assert batch is not None
+    hiccups = [sa.exc.OperationalError("UPDATE", {}, Exception("the server is restarting"))]
+    real = database.write
+
+    def flaky(target: sa.Engine):  # type: ignore[no-untyped-def]
+        if hiccups:
+            raise hiccups.pop()
+        return real(target)
+
+    monkeypatch.setattr(ledger.database, "write", flaky)
+    book.record(batch, ACCEPTED)
+    assert _states(engine, run.id) == {"accepted": 5}
+
+
+def test_a_worker_sends_only_while_half_of_its_lease_is_left(engine: sa.Engine) -> None:
+    run, clock = frozen.dispatching(engine, 5), Clock()
+    book = frozen.book(engine, run, clock)
+    batch = _claim(book)
+    assert batch is not None
+    clock.forward(seconds=30)
+    assert book.may_send(batch)
+    clock.forward(seconds=1)
+    assert not book.may_send(batch)
+
+
+def test_events_of_two_attempts_at_one_message_are_an_alarm(engine: sa.Engine) -> None:
+    run = frozen.dispatching(engine, 2)
+    book = frozen.book(engine, run, Clock())
+    batch = _claim(book)
+    assert batch is not None
+    book.record(batch, NOT_SENT)
+    with database.write(engine) as connection:
+        inbox = connection.scalar(
+            tables.webhook_inbox.insert()
+            .values(provider="sendgrid", body_hash="x", body=b"[]", received_at=frozen.NOW, state="done")
+            .returning(tables.webhook_inbox.c.id)
+        )
+        for attempt in (batch.attempt_id, "another"):
+            connection.execute(
+                tables.delivery_events.insert().values(
+                    inbox_id=inbox,
+                    position=0,
+                    provider="sendgrid",
+                    dedupe_key=attempt,
+                    run_id=run.id,
+                    ordinal=0,
+                    attempt_id=attempt,
+                    kind="delivered",
+                    occurred_at=frozen.NOW,
+                    machine=False,
+                )
+            )
+        found = audit.audit(connection, run.id, record=None).complaints
+    assert any("two attempts" in one for one in found)
+    assert any("count as not sent went out" in one for one in found)
+
+
+def test_a_run_that_nobody_works_on_is_stalled(engine: sa.Engine) -> None:
+    run, clock = frozen.dispatching(engine, 15), Clock()
+    batch = _claim(frozen.book(engine, run, clock))
+    assert batch is not None
+    with database.write(engine) as connection:
+        assert ledger_sweep.stalled(connection, now=clock()) == []
+        clock.forward(minutes=5)
+        ledger_sweep.sweep(connection, policy=frozen.POLICY, now=clock())
+        assert ledger_sweep.stalled(connection, now=clock()) == []
+        clock.forward(minutes=11)
+        assert ledger_sweep.stalled(connection, now=clock()) == [run.id]
 
 
 def test_certainly_not_sent_goes_again_after_its_pause(engine: sa.Engine) -> None:

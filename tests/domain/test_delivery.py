@@ -21,6 +21,7 @@ from domain.delivery import (
 )
 from domain.suppression import Reason
 
+PEPPER = "pepper"
 AT = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 EVENT = DeliveryEvent(provider="sendgrid", kind=EventKind.DELIVERED, occurred_at=AT, message_id="run1.0")
 
@@ -99,7 +100,12 @@ def test_an_unknown_kind_proves_nothing() -> None:
 
 def test_a_redelivery_with_another_event_id_is_the_same_event() -> None:
     first = replace(EVENT, provider_event_id="a")
-    assert first.dedupe_key == replace(first, provider_event_id="b").dedupe_key
+    assert first.dedupe_key(PEPPER) == replace(first, provider_event_id="b").dedupe_key(PEPPER)
+
+
+def test_without_the_pepper_nobody_finds_the_address_of_a_stray_event() -> None:
+    stray = replace(EVENT, message_id=None, address="ann@example.com")
+    assert stray.dedupe_key(PEPPER) != stray.dedupe_key("another pepper")
 
 
 @pytest.mark.parametrize(
@@ -114,7 +120,7 @@ def test_a_redelivery_with_another_event_id_is_the_same_event() -> None:
     ],
 )
 def test_what_tells_two_events_apart(other: DeliveryEvent) -> None:
-    assert other.dedupe_key != EVENT.dedupe_key
+    assert other.dedupe_key(PEPPER) != EVENT.dedupe_key(PEPPER)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import pytest
 
@@ -15,9 +16,9 @@ CONTENT = Content("news", "Hello", "<p>Hello</p>", "Hello", (), "hash")
 
 def _batch(number: int) -> ports.Batch:
     ids = [f"r.{number}"]
-    return ports.Batch(
-        "r", number, f"a{number}", "news", CONTENT, Sender("n@x.test", "N"), ids, ["a@x.test"], {}, ["u"]
-    )
+    lease = datetime(2026, 11, 22, 9, 2, tzinfo=UTC)
+    sender = Sender("n@x.test", "N")
+    return ports.Batch("r", number, f"a{number}", lease, "news", CONTENT, sender, ids, ["a@x.test"], {}, ["u"])
 
 
 @dataclass
@@ -28,6 +29,11 @@ class Book:
     log: list[str] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     lost: Sequence[int] = ()
+    overslept: Sequence[int] = ()
+    blameless: Sequence[int] = ()
+
+    def may_send(self, batch: ports.Batch) -> bool:
+        return batch.batch_id not in self.overslept
 
     def claim(self, run_id: str, *, worker: str, provider: str) -> ports.Batch | None:
         self.log.append("claim")
@@ -38,6 +44,8 @@ class Book:
         if batch.batch_id in self.lost:
             raise ledger.LeaseLost("too late")
         self.outcomes.append(outcome)
+        if batch.batch_id in self.blameless:
+            raise ledger.AllRefused("nothing was ever taken")
 
 
 @dataclass
@@ -93,3 +101,32 @@ def test_a_lost_lease_is_noted_and_the_worker_goes_on() -> None:
     book = Book([_batch(1), _batch(2)], lost=[1])
     tally = _drain(book, Outcome(OutcomeKind.ACCEPTED), Outcome(OutcomeKind.ACCEPTED))
     assert tally.batches == {"lease_lost": 1, "accepted": 1}
+
+
+def test_a_worker_that_overslept_sends_nothing() -> None:
+    book = Book([_batch(1), _batch(2)], overslept=[1])
+    tally = _drain(book)
+    assert book.log == ["claim", "record"]
+    assert tally == dispatch.Tally({"not_sent": 1}, 1)
+
+
+def test_an_esp_that_puts_one_request_off_is_not_asked_again_in_this_wave() -> None:
+    book = Book([_batch(1), _batch(2)])
+    tally = _drain(book, Outcome(OutcomeKind.NOT_SENT, detail="429"))
+    assert book.log == ["claim", "send", "record"]
+    assert tally.stopped_by is None
+
+
+def test_a_campaign_of_which_nothing_is_ever_taken_stops() -> None:
+    book = Book([_batch(1), _batch(2)], blameless=[1])
+    tally = _drain(book, Outcome(OutcomeKind.REJECTED, detail="400"))
+    assert tally.stopped_by == "nothing was ever taken"
+    assert len(book.batches) == 1
+
+
+def test_a_wave_has_a_worker_for_each_request_that_the_esp_takes_at_once() -> None:
+    book = Book([])
+    esp = Esp([], [], capabilities=ports.Capabilities(1, 3, True, True))
+    with dispatch.wave("r", book=book, mailer=esp, worker="w", provider="p") as workers:
+        pass
+    assert [worker.result().messages for worker in workers] == [0, 0, 0]

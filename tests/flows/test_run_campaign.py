@@ -11,9 +11,10 @@ from data import database, runs, tables
 from domain.campaigns import Run, RunStatus
 from flows.run_campaign import run_campaign
 from tasks import reporting
-from tasks.dispatch import ProviderRefuses
+from tasks.dispatch import ContentChanged, ProviderRefuses
 from tasks.gates import GateFailed
 from tasks.request import CampaignRequest, Mode
+from tasks.wiring import CannotStart
 from tests.data import ledger_rows
 from tests.flows.conftest import Esp
 
@@ -136,3 +137,80 @@ def test_a_cut_answer_is_never_sent_again(engine: sa.Engine, installation: Esp) 
     audit = reporting.audit_of(run.id)
     assert audit.balanced
     assert audit.states["open"] in {10, 15}
+
+
+def test_a_template_that_changed_after_the_approval_is_not_sent(engine: sa.Engine, installation: Esp) -> None:
+    from tasks import campaign, dispatch
+
+    @flow
+    def changed() -> None:
+        run = campaign.open_run(live(), "flow-1")
+        campaign.freeze_audience(run.run_id)
+        campaign.record_decision(run.run_id, approved=True, by="Ann", note="")
+        with database.write(engine) as connection:
+            connection.execute(tables.campaign_runs.update().values(template_hash="what was approved"))
+        dispatch.dispatch_wave(run.run_id)
+
+    with pytest.raises(ContentChanged, match="differently from what was approved"):
+        changed()
+    assert installation.accepted(only_run(engine).id) == {}
+
+
+def test_a_run_that_awaits_an_answer_is_not_approved_by_a_change_of_settings(
+    engine: sa.Engine, installation: Esp
+) -> None:
+    from flows import run_campaign as module
+    from tasks import campaign
+
+    @flow
+    def awaiting() -> str:
+        run = campaign.open_run(live(), "flow-1")
+        campaign.freeze_audience(run.run_id)
+        campaign.await_approval(run.run_id)
+        return run.run_id
+
+    run_id = awaiting()
+    with database.read(engine) as connection:
+        state = campaign.state_of(runs.get(connection, run_id))
+    assert (state.status, state.needs_approval) == ("awaiting_approval", False)
+    asked = []
+
+    def no(**_: Any) -> module.Approval:
+        asked.append(True)
+        return module.Approval(decision="no", name="Ann", note="not now")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "suspend_flow_run", no)  # the answer came; what the flow makes of it is tested
+        with pytest.raises(module.NotApproved, match="Ann said no"):
+            flow(module._approve)(state)
+    assert asked == [True]
+    assert only_run(engine).status is RunStatus.REJECTED
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "complaint"),
+    [
+        ("OMS_GATEWAY_PUBLIC_URL", "http://127.0.0.1:8000", "OMS_GATEWAY_PUBLIC_URL"),
+        ("OMS_SENDGRID_VALIDATE_ONLY", "true", "OMS_SENDGRID_VALIDATE_ONLY"),
+        ("OMS_SENDING_LEASE_SECONDS", "30", "OMS_SENDING_LEASE_SECONDS"),
+    ],
+)
+def test_a_live_run_that_could_not_be_answered_for_does_not_begin(
+    engine: sa.Engine, installation: Esp, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, complaint: str
+) -> None:
+    import settings
+
+    monkeypatch.setenv("OMS_SENDGRID_API_KEY", "SG.real")
+    monkeypatch.setenv("OMS_GATEWAY_PUBLIC_URL", "https://shop.example.com")
+    monkeypatch.setenv(variable, value)
+    settings.load.cache_clear()
+    with pytest.raises(CannotStart, match=complaint):
+        run_campaign(live(provider="sendgrid"))
+    with database.read(engine) as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(tables.campaign_runs)) == 0
+
+
+def test_a_subject_may_not_name_what_customers_do_not_have(engine: sa.Engine, installation: Esp) -> None:
+    with pytest.raises(GateFailed, match="Stopped before anything was sent"):
+        run_campaign(live(subject="{{ last_name }}, come back"))
+    assert installation.accepted(only_run(engine).id) == {}

@@ -1,18 +1,28 @@
 """The scheduled flows, over a run that was sent and the signed webhooks that came of it."""
 
+import json
+import sqlite3
 import time
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from data import database, reports, runs, suppressions, tables
+import settings
+from data import database, inbox, reports, runs, suppressions, tables
 from domain.campaigns import RunStatus
+from domain.ledger import BatchState
 from flows.process_delivery_events import process_delivery_events
 from flows.reconcile import reconcile
 from flows.refresh_features import refresh_features
 from flows.report_kpis import report_kpis
 from flows.run_campaign import run_campaign
+from providers.sendgrid.management import ManagementError
+from tasks import upkeep, wiring
 from tasks.reporting import Unbalanced
+from tasks.upkeep import UpkeepFailed
 from tests.data import ledger_rows
 from tests.flows.conftest import Esp
 from tests.flows.test_run_campaign import artifacts, live, only_run
@@ -93,6 +103,106 @@ def test_reconcile_reads_what_webhooks_missed(engine: sa.Engine, installation: E
         (row,) = suppressions.listing(connection, "shop", limit=10)
     assert row.reason == "hard_bounce"
     assert installation.summary(run.id)["events_due"] > 0
+
+
+def test_the_first_reading_goes_back_to_the_beginning(engine: sa.Engine, installation: Esp, tmp_path: Path) -> None:
+    run_campaign(live())
+    entry = (ledger_rows.address(7).lower(), "unsubscribes", 1_300_000_000.0, "", "")
+    with closing(sqlite3.connect(tmp_path / "sandbox.db")) as store, store:
+        store.execute("INSERT INTO suppressions VALUES (?, ?, ?, ?, ?)", entry)
+    reconcile()
+    with database.read(engine) as connection:
+        (row,) = suppressions.listing(connection, "shop", limit=10)
+    assert (row.reason, row.created_at) == ("unsubscribe", datetime.fromtimestamp(1_300_000_000, UTC))
+
+
+def _unreachable(monkeypatch: pytest.MonkeyPatch, esp: Esp) -> None:
+    """The sandbox refuses our key; what we take for SendGrid answers."""
+    monkeypatch.setattr(upkeep, "merge_suppressions", upkeep.merge_suppressions.with_options(retries=0))
+    monkeypatch.setenv("OMS_SANDBOX_API_KEY", "SG.wrong")
+    monkeypatch.setenv("OMS_SENDGRID_API_KEY", "SG.sandbox")
+    monkeypatch.setenv("OMS_SENDGRID_BASE_URL", esp.url)
+    settings.load.cache_clear()
+
+
+def _second_run(engine: sa.Engine, *batches: ledger_rows.BatchRow) -> str:
+    """A run through SendGrid."""
+    with database.write(engine) as connection:
+        found = connection.scalars(sa.select(tables.parties.c.id).order_by(tables.parties.c.id).limit(3)).all()
+        return ledger_rows.add_run(connection, "shop", found, batches, run_id="second", created_at=wiring.clock())
+
+
+def test_an_esp_that_does_not_answer_stops_nothing_else(
+    engine: sa.Engine, installation: Esp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _move_to(engine, "hard.test", range(1))
+    run_campaign(live())
+    run = only_run(engine)
+    _second_run(engine, ledger_rows.BatchRow(0, 2))
+    _unreachable(monkeypatch, installation)
+    with database.write(engine) as connection:
+        _store(connection, DELIVERED, run.id)
+        connection.execute(tables.batch_attempts.update().values(outcome="unknown"))
+    with pytest.raises(UpkeepFailed) as caught:
+        reconcile()
+    for told in (
+        "2 steps failed",
+        "read sandbox's suppressions for shop: ManagementError",
+        "401",
+        "Unbalanced",
+        run.id,
+    ):
+        assert told in str(caught.value)
+    with database.read(engine) as connection:
+        print("ROWS", suppressions.listing(connection, "shop", limit=10))
+        (row,) = suppressions.listing(connection, "shop", limit=10)
+        assert connection.scalar(sa.select(sa.func.count()).select_from(tables.delivery_events)) == 1
+    assert (row.reason, row.source) == ("hard_bounce", "esp:sendgrid")
+    assert "does not balance" in artifacts()["audit"]
+
+
+def test_an_esp_that_does_not_answer_is_told_of_when_all_else_is_well(
+    engine: sa.Engine, installation: Esp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_campaign(live())
+    _unreachable(monkeypatch, installation)
+    with pytest.raises(ManagementError, match="401"):
+        reconcile()
+
+
+DELIVERED = {"event": "delivered", "timestamp": 1_795_338_000, "email": "x@example.com"}
+
+
+def _store(connection: sa.Connection, element: dict[str, object], run_id: str, *, provider: str = "sendgrid") -> None:
+    body = json.dumps([{**element, "message_id": f"{run_id}.0"}]).encode()
+    inbox.store(connection, provider=provider, body=body, now=wiring.clock())
+
+
+def test_deadlines_pass_also_when_events_cannot_be_read(engine: sa.Engine, installation: Esp) -> None:
+    with database.write(engine) as connection:
+        found = connection.scalars(sa.select(tables.parties.c.id).limit(3)).all()
+        batch = ledger_rows.BatchRow(0, 2, BatchState.INFLIGHT, attempt="a0", finished_at=None)
+        ledger_rows.add_run(connection, "shop", found, [batch], status=RunStatus.DISPATCHING)
+        connection.execute(tables.batches.update().values(lease_expires_at=ledger_rows.NOW - timedelta(days=999)))
+        connection.exec_driver_sql("ALTER TABLE webhook_inbox RENAME TO gone")
+    with pytest.raises(sa.exc.DBAPIError, match="webhook_inbox"):
+        process_delivery_events()
+    with database.read(engine) as connection:
+        assert connection.scalar(sa.select(tables.batches.c.state)) == BatchState.UNKNOWN
+
+
+def test_what_was_kept_is_read_without_a_key_and_behind_bodies_that_fail(
+    engine: sa.Engine, installation: Esp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "_BODIES_AT_ONCE", 1)
+    monkeypatch.setenv("OMS_SENDGRID_WEBHOOK_PUBLIC_KEYS", "[]")
+    settings.load.cache_clear()
+    run_id = _second_run(engine, ledger_rows.BatchRow(0, 2))
+    with database.write(engine) as connection:
+        _store(connection, DELIVERED, run_id, provider="nobody")
+        _store(connection, DELIVERED, run_id)
+    counts = process_delivery_events()
+    assert (counts["events"], counts["bodies"], counts["failed"]) == (1, 1, 3)  # three tries
 
 
 def test_a_ledger_that_does_not_balance_is_an_alarm(engine: sa.Engine, installation: Esp) -> None:

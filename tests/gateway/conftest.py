@@ -137,9 +137,7 @@ def plan(account_id: str, **changes) -> RunPlan:
 def new_run(engine: sa.Engine, account_id: str) -> Callable[..., Run]:
     def make(**changes) -> Run:
         with database.write(engine) as connection:
-            return runs.create(
-                connection, plan(account_id, **changes), flow_run_id=None, window=timedelta(hours=24), now=NOW
-            )
+            return runs.create(connection, plan(account_id, **changes), flow_run_id=None, now=NOW)
 
     return make
 

@@ -2,13 +2,16 @@
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
 
-from data import database, tables
+from data import database, kpis, tables
 from domain import addresses, campaigns, tokens
-from tests.conftest import LINK_KEY, PEPPER
+from domain.delivery import DeliveryEvent, EventKind, Seen
+from tests.conftest import LINK_KEY, NOW, PEPPER
+from tests.data.plain_events import body_of, process, receive
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 
@@ -74,6 +77,53 @@ def test_one_click_suppresses_withdraws_and_is_logged_once(gateway, engine, sent
     assert withdrawal.source == "one-click"
     (line,) = rows(engine, tables.audit_log)
     assert (line.action, line.subject, line.detail) == ("unsubscribe", f"{sent_run.id}.3", {"source": "one-click"})
+
+
+def test_the_campaign_counts_it_once_also_when_the_esp_tells_of_it_later(gateway, engine, sent_run):
+    def unsubscribed() -> list[tuple[int, datetime]]:
+        with database.read(engine) as connection:
+            count = kpis.figures(connection, sent_run.id)[0].unsubscribed
+        message = tables.message_delivery
+        return [(count, row.unsubscribed_at) for row in rows(engine, message, message.c.ordinal == 3)]
+
+    assert unsubscribed() == [(0, None)]
+    for _ in range(2):
+        gateway.post(f"/unsubscribe/{token_for(sent_run.id, 3)}", data=ONE_CLICK)
+    assert unsubscribed() == [(1, NOW)]
+    message_id = campaigns.message_id(sent_run.id, 3)
+    later = NOW + timedelta(minutes=5)
+    receive(engine, body_of(DeliveryEvent("sendgrid", EventKind.UNSUBSCRIBED, later, message_id)))
+    assert process(engine).events == 1
+    assert unsubscribed() == [(1, NOW)]
+
+
+def test_the_other_facts_about_the_message_stay(gateway, engine, sent_run):
+    def others() -> dict[int, dict]:
+        return {
+            row.ordinal: {
+                name: value for name, value in row._mapping.items() if name not in {"seen", "unsubscribed_at"}
+            }
+            for row in rows(engine, tables.message_delivery)
+        }
+
+    before = others()
+    gateway.post(f"/unsubscribe/{token_for(sent_run.id, 1)}", data=ONE_CLICK)
+    assert others() == before
+    (row,) = rows(engine, tables.message_delivery, tables.message_delivery.c.ordinal == 1)
+    opened = Seen.OPENED | Seen.OPENED_HUMAN
+    assert Seen(row.seen) == Seen.PROCESSED | Seen.DELIVERED | opened | Seen.CLICKED | Seen.UNSUBSCRIBED
+
+
+def test_a_second_mail_of_somebody_who_is_out_already_counts_nothing(gateway, engine, sent_run, new_run):
+    second = new_run()
+    member = tables.audience
+    everybody = sa.select(sa.literal(second.id), member.c.party_id, member.c.ordinal, member.c.skip_reason)
+    with database.write(engine) as connection:
+        connection.execute(member.insert().from_select(["run_id", "party_id", "ordinal", "skip_reason"], everybody))
+    for run_id in (sent_run.id, second.id):
+        gateway.post(f"/unsubscribe/{token_for(run_id, 3)}", data=ONE_CLICK)
+    counted = rows(engine, tables.message_delivery, tables.message_delivery.c.unsubscribed_at.is_not(None))
+    assert [(row.run_id, row.ordinal) for row in counted] == [(sent_run.id, 3)]
 
 
 def test_the_button_on_the_page_does_the_same(gateway, engine, sent_run):
@@ -168,13 +218,24 @@ def test_answers_are_neither_kept_nor_indexed_nor_passed_on(gateway, sent_run):
         assert answer.headers["x-frame-options"] == "DENY"
 
 
-def test_no_log_line_shows_a_token(gateway, sent_run, caplog):
+@pytest.fixture
+def access_log(monkeypatch, caplog):
+    """uvicorn's access log as it is written, whatever a library of this process (Prefect) made of its loggers."""
+    logger = logging.getLogger("uvicorn.access")
+    monkeypatch.setattr(logger, "disabled", False)
+    monkeypatch.setattr(logger, "propagate", False)  # else a line would come twice
+    monkeypatch.setattr(logger, "handlers", [caplog.handler])
+    with caplog.at_level(logging.DEBUG, logger=logger.name):
+        yield caplog
+
+
+def test_no_log_line_shows_a_token(gateway, sent_run, access_log):
     token = token_for(sent_run.id, 3)
-    with caplog.at_level(logging.DEBUG):
+    with access_log.at_level(logging.DEBUG):
         gateway.get(f"/unsubscribe/{token}")
         gateway.get(f"/Unsubscribe/{token}?from=mail")
         gateway.post(f"/shop//unsubscribe/{token}", data=ONE_CLICK)
-    access = [record.getMessage() for record in caplog.records if record.name == "uvicorn.access"]
+    access = [record.getMessage() for record in access_log.records if record.name == "uvicorn.access"]
     assert len(access) == 3
     assert all("[token]" in line for line in access)
     tag = token.rpartition(".")[2]

@@ -9,7 +9,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -65,6 +65,7 @@ def a_batch(size: int = 3, **changes: Any) -> ports.Batch:
         "run_id": "run1",
         "batch_id": 7,
         "attempt_id": "attempt-1",
+        "lease_expires_at": datetime(2026, 11, 22, 9, 2, tzinfo=UTC),
         "campaign": "Spring sale",
         "content": content,
         "sender": Sender("news@shop.example.com", "The Shop", "help@shop.example.com"),

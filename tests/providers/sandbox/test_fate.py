@@ -73,6 +73,42 @@ def test_rates_of_a_healthy_shop():
     assert repeats / sum(seen.values()) == pytest.approx(0.03, abs=0.005)
 
 
+def drawn(domain):
+    return [fate.of(seed=1, key=f"run.{number}", address=f"a@{domain}", suppressed=False) for number in range(2000)]
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [
+        "example.com",
+        "example.net",
+        "example.org",
+        "shop.EXAMPLE.com",
+        "gmail.test",
+        "a.b.test",
+        "x.example",
+        "x.invalid",
+        "test",
+    ],
+)
+def test_only_where_nobody_can_live_mail_fails_and_people_leave(domain):
+    stories = drawn(domain)
+    assert {End.HARD, End.SOFT, End.BLOCK} <= {story.end for story in stories}
+    assert any(step.kind is Kind.UNSUBSCRIBE for story in stories for step in story.steps)
+
+
+@pytest.mark.parametrize(
+    "domain",
+    ["gmail.com", "shop.de", "latest", "mytest.com", "myexample.com", "test.com", "hard.test.com", ""]
+    + ["example.com.au", "example.de", "invalid.org", "x.example.com.", "test.example.co", "exampleXcom"],
+)
+def test_a_real_customer_is_mailed_and_nothing_worse(domain):
+    stories = drawn(domain)
+    assert {story.end for story in stories} == {End.DELIVERED}
+    seen = {step.kind for story in stories for step in story.steps}
+    assert seen == {Kind.PROCESSED, Kind.DEFERRED, Kind.DELIVERED, Kind.MACHINE_OPEN, Kind.OPEN, Kind.CLICK}
+
+
 def test_events_happen_in_order_and_are_reported_later():
     for number in range(500):
         steps = fate.of(seed=1, key=f"run.{number}", address="a@click.test", suppressed=False).steps

@@ -1,6 +1,15 @@
 """The sandbox's own lists: who joins, who is dropped, and SendGrid's endpoints over them."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
+from pydantic import SecretStr
+
+from domain.suppression import Reason
+from providers.sendgrid.config import SendGridConfig
+from providers.sendgrid.management import Management
+from providers.sendgrid.suppressions import SendGridSuppressions
+from tests.providers.sandbox.conftest import KEY
 
 
 def emails(esp, listing, **parameters):
@@ -107,3 +116,12 @@ def test_global_unsubscribes(esp, campaign):
     assert esp.summary("run")["dropped"] == 1
     assert esp.client.delete(f"{path}/p0@delivered.test").status_code == 204
     assert esp.client.get(f"{path}/p0@delivered.test").json() == {}
+
+
+def test_an_unsubscribe_group_can_be_read_and_nobody_is_in_it(esp, campaign):
+    esp.send(campaign(1, domain="unsubscribe.test"))
+    config = SendGridConfig(api_key=SecretStr(KEY), base_url=esp.url, asm_group_id=42)
+    listed = SendGridSuppressions(Management(config)).suppressions(
+        datetime.fromtimestamp(0, UTC), datetime.now(UTC) + timedelta(minutes=1)
+    )
+    assert [(entry.address, entry.reason) for entry in listed] == [("p0@unsubscribe.test", Reason.UNSUBSCRIBE)]

@@ -12,6 +12,7 @@ from domain.delivery import BounceClass, DeliveryEvent, EventKind, Fault, Unread
 from providers.sendgrid import events
 
 AT = 1_732_266_000
+PEPPER = "pepper"
 
 
 def element(word: str = "delivered", **fields: Any) -> dict[str, Any]:
@@ -112,8 +113,8 @@ def test_two_opens_of_one_second_differ_and_a_repetition_does_not():
     tablet = one("open", useragent="Tablet", ip="192.0.2.1", sg_machine_open=False)
     again = one("open", useragent="Phone", ip="192.0.2.1", sg_event_id="another id")
     assert phone.client == "Phone|192.0.2.1"
-    assert phone.dedupe_key != tablet.dedupe_key
-    assert phone.dedupe_key == again.dedupe_key
+    assert phone.dedupe_key(PEPPER) != tablet.dedupe_key(PEPPER)
+    assert phone.dedupe_key(PEPPER) == again.dedupe_key(PEPPER)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +217,7 @@ def test_any_json_gives_one_result_an_element(elements):
         if isinstance(result, UnreadableEvent):
             assert result.position == position
         else:
-            assert result.dedupe_key
+            assert result.dedupe_key(PEPPER)
 
 
 @given(st.binary(max_size=200))

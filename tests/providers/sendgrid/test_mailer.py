@@ -70,9 +70,9 @@ def test_a_refusal_keeps_the_vendors_words_and_the_field():
 
 
 @pytest.mark.parametrize("status", [404, 405, 415])
-def test_a_wrong_url_costs_one_batch_not_a_campaign(status):
+def test_a_wrong_url_costs_no_mail(status):
     outcome = over(httpx.Response(status))[0].send(a_batch())
-    assert outcome.kind is OutcomeKind.REJECTED
+    assert outcome.kind is OutcomeKind.NOT_SENT
     assert outcome.stop_provider
 
 

@@ -183,7 +183,7 @@ def test_the_judge_wants_the_key(contract, server):
     [
         (400, OutcomeKind.REJECTED),
         (413, OutcomeKind.REJECTED),
-        (404, OutcomeKind.REJECTED),
+        (404, OutcomeKind.NOT_SENT),
         (401, OutcomeKind.NOT_SENT),
         (403, OutcomeKind.NOT_SENT),
         (500, OutcomeKind.UNKNOWN),

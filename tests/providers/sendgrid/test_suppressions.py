@@ -26,8 +26,8 @@ def management(url: str, **settings: object) -> Management:
     return Management(SendGridConfig(api_key=SecretStr(KEY), base_url=url, **settings))
 
 
-def read(url: str):
-    return list(SendGridSuppressions(management(url)).suppressions(SINCE, UNTIL))
+def read(url: str, **settings: object):
+    return list(SendGridSuppressions(management(url, **settings)).suppressions(SINCE, UNTIL))
 
 
 def listing(**lists: list[object]):
@@ -37,6 +37,8 @@ def listing(**lists: list[object]):
         url = urlsplit(request.target)
         query = {name: int(values[0]) for name, values in parse_qs(url.query).items()}
         rows = lists.get(url.path.removeprefix("/v3/suppression/"), [])
+        if not query:
+            return loopback.Answer(200, orjson.dumps(lists.get(url.path, [])), {"Content-Type": "application/json"})
         page = rows[query["offset"] : query["offset"] + query["limit"]]
         return loopback.Answer(200, orjson.dumps(page), {"Content-Type": "application/json"})
 
@@ -75,6 +77,27 @@ def test_the_window_and_the_key_travel_with_each_call():
         assert query["end_time"] == [str(int(UNTIL.timestamp()))]
         assert request.headers["Authorization"] == f"Bearer {KEY}"
         assert request.headers["Accept"] == "application/json"  # bounces are refused without it
+
+
+GROUP = "/v3/asm/groups/42/suppressions"
+
+
+def test_who_left_our_unsubscribe_group_unsubscribed_whenever_that_was():
+    with listing(**{GROUP: ["ann@example.com", "bob@example.com"]}) as server:
+        assert read(server.url) == []
+        listed = read(server.url, asm_group_id=42)
+    assert [(entry.address, entry.reason, entry.created_at) for entry in listed] == [
+        ("ann@example.com", Reason.UNSUBSCRIBE, UNTIL),
+        ("bob@example.com", Reason.UNSUBSCRIBE, UNTIL),
+    ]
+    assert [request.target for request in server.requests if "asm" in request.target] == [GROUP]
+
+
+@pytest.mark.parametrize("answer", [{}, [{"email": "ann@example.com"}], ["ann@example.com", ""], [None]])
+def test_a_group_that_is_no_list_of_addresses_is_an_error_not_a_gap(answer):
+    with listing(**{GROUP: answer}) as server, pytest.raises(ManagementError, match="asm/groups/42") as caught:
+        read(server.url, asm_group_id=42)
+    assert "ann" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("rows", "calls"), [(499, 1), (500, 2), (501, 2), (1000, 3)])

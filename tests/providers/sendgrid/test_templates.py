@@ -1,0 +1,36 @@
+"""The shipped templates, as SendGrid treats them."""
+
+from html.parser import HTMLParser
+
+import pytest
+
+from data import content
+
+_SHIPPED = content.names()
+
+
+class Anchors(HTMLParser):
+    """Every link of a page, its attributes in their order."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[list[tuple[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "a":
+            self.found.append(attrs)
+
+
+def test_there_are_templates():
+    assert _SHIPPED
+
+
+@pytest.mark.parametrize("name", _SHIPPED)
+def test_the_way_out_is_not_click_tracked(name):
+    # SendGrid would lead it over its own host, which would see the token; and the attribute counts before href only.
+    anchors = Anchors(content.load(name).parts["body.html"]).found
+    ways_out = [attributes for attributes in anchors if "unsubscribe_url" in (dict(attributes)["href"] or "")]
+    assert ways_out
+    for attributes in ways_out:
+        assert attributes[0] == ("clicktracking", "off")
