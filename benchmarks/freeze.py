@@ -66,9 +66,8 @@ def obvious(engine: sa.Engine, people: Sequence[int]) -> None:
     with database.write(engine) as connection:
         run = shop.new_run(connection, datetime.now(UTC))
         known = {row.id: row for row in connection.execute(sa.select(party).where(party.c.account_id == shop.ACCOUNT))}
-        last_word = dict(
-            connection.execute(sa.select(consent.c.party_id, consent.c.status).order_by(consent.c.occurred_at)).all()
-        )
+        words = sa.select(consent.c.party_id, consent.c.status).order_by(consent.c.occurred_at)
+        last_word = {row[0]: row[1] for row in connection.execute(words)}
         refused = set(connection.scalars(sa.select(suppression.c.address_hash)))
         rows: list[dict[str, object]] = []
         planned = 0

@@ -119,7 +119,7 @@ def _counts(connection: sa.Connection, run_id: str) -> dict[Any, int]:
     query = (
         sa.select(table.c.skip_reason, sa.func.count()).where(table.c.run_id == run_id).group_by(table.c.skip_reason)
     )
-    return dict(connection.execute(query).all())
+    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def explain(connection: sa.Connection, run_id: str, party_id: int) -> str | None:

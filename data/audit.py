@@ -34,7 +34,7 @@ def _skipped(connection: sa.Connection, run_id: str) -> dict[str | None, int]:
     query = (
         sa.select(table.c.skip_reason, sa.func.count()).where(table.c.run_id == run_id).group_by(table.c.skip_reason)
     )
-    return dict(connection.execute(query).all())
+    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def message_states(connection: sa.Connection, run_id: str) -> dict[str, int]:

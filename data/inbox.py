@@ -42,7 +42,7 @@ def backlog(connection: sa.Connection) -> int:
     ).scalar_one()
 
 
-def pending(connection: sa.Connection, limit: int, *, after: int = 0) -> Sequence[sa.Row[int, str, bytes]]:
+def pending(connection: sa.Connection, limit: int, *, after: int = 0) -> Sequence[sa.Row[tuple[int, str, bytes]]]:
     """The oldest unread bodies (id, provider, body) with an id above `after`, locked until the transaction ends.
 
     Bodies that another processor holds are passed over (PostgreSQL; on SQLite there is one writer anyway).

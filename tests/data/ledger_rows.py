@@ -113,9 +113,14 @@ def add_run(
         "dispatched_at": NOW,
     }
     connection.execute(tables.campaign_runs.insert().values(**{**values, **facts}))
-    rows = [{"run_id": run_id, "party_id": one, "ordinal": n, "skip_reason": None} for n, one in enumerate(party_ids)]
+    party = tables.parties
+    mailboxes = dict(connection.execute(sa.select(party.c.id, party.c.address_hash)).all())
+    rows = [
+        {"run_id": run_id, "party_id": one, "ordinal": n, "skip_reason": None, "address_hash": mailboxes[one]}
+        for n, one in enumerate(party_ids)
+    ]
     rows += [
-        {"run_id": run_id, "party_id": one, "ordinal": None, "skip_reason": reason}
+        {"run_id": run_id, "party_id": one, "ordinal": None, "skip_reason": reason, "address_hash": None}
         for reason, ids in left_out.items()
         for one in ids
     ]

@@ -70,6 +70,7 @@ def test_a_file_by_the_contract_becomes_orders() -> None:
             consent=Consent(ConsentStatus.GRANTED, "consent", "checkout", "v3", datetime(2026, 3, 1, 11, tzinfo=UTC)),
         ),
         status=OrderStatus.PAID,
+        channel_status="paid",
         currency="EUR",
         total=Decimal("59.80"),
         refunded=Decimal(0),

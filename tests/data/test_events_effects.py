@@ -51,7 +51,12 @@ def test_the_events_own_address_is_suppressed_in_the_account_of_the_run(engine: 
 
 
 @pytest.mark.parametrize("address", [None, "no address at all"])
-def test_without_an_address_that_on_record_is_suppressed(engine: sa.Engine, run: str, address: str | None) -> None:
+@pytest.mark.parametrize("present", ["another", None])
+def test_without_an_address_that_which_was_mailed_is_suppressed(
+    engine: sa.Engine, run: str, address: str | None, present: str | None
+) -> None:
+    with database.write(engine) as connection:
+        connection.execute(tables.parties.update().values(address_hash=present))
     receive(engine, body_of(complaint("run1.1", address)))
     process(engine)
     assert standing(engine) == {("shop", ledger_rows.hash_of(1), "complaint")}

@@ -1,3 +1,4 @@
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -177,6 +178,23 @@ def test_a_suppression_of_another_account_stops_nobody_here(people: Audience) ->
         connection.execute(tables.accounts.insert().values(row | {"id": "other"}))
     people.suppress("hash 2", account_id="other")
     assert people.check().passed
+
+
+def test_a_suppression_is_looked_up_by_the_address_and_not_the_whole_list_for_each(people: Audience) -> None:
+    """Reading the list for each person took 45 s for 2,000 people and 150,000 suppressions."""
+    sent: list[tuple[str, Any]] = []
+    engine = people.engine
+    sa.event.listen(engine, "before_cursor_execute", lambda *call: sent.append(call[2:4]))
+    with database.read(engine) as connection:
+        audience.facts(engine, RUN, variables={}, now=NOW)
+        statement, values = next(one for one in sent if "suppressions" in one[0])
+        if engine.dialect.name == "postgresql":  # of two rows it would read all
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        verb = "EXPLAIN" if engine.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
+        plan = [str(row[-1]) for row in connection.exec_driver_sql(f"{verb} {statement}", values)]
+    first = next(place for place, step in enumerate(plan) if " suppressions" in step)
+    looked_up = re.compile(r"account_id ?= ?\S+ AND \(?address_hash ?=")
+    assert any(map(looked_up.search, plan[first : first + 2])), plan
 
 
 def test_people_left_out_are_not_judged(people: Audience) -> None:

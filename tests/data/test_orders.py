@@ -275,6 +275,35 @@ def test_customer_data_follow_the_newest_order_of_all(engine: sa.Engine) -> None
     assert only(engine, tables.parties).email == "new@example.com"
 
 
+@pytest.mark.parametrize("email", [None, "not an address"])
+@pytest.mark.parametrize("together", [True, False], ids=["in one chunk", "one after the other"])
+def test_no_address_and_an_impossible_one_leave_what_is_known(
+    engine: sa.Engine, email: str | None, *, together: bool
+) -> None:
+    unclear = replace(later(ORDER, 1), external_id="1002", customer=Customer("42", email, "Anne", "Ling", "AT"))
+    for items in ([ORDER, unclear],) if together else ([ORDER], [unclear]):
+        load(engine, items)
+    party = only(engine, tables.parties)
+    assert (party.email, party.mailbox_provider) == ("Anna@Example.com", "other")
+    assert party.address_hash == address_hash("anna@example.com", PEPPER)
+    assert (party.first_name, party.country, party.updated_at) == ("Anne", "AT", unclear.updated_at)
+
+
+def test_an_old_address_does_not_come_back_beside_a_newer_order_without_one(engine: sa.Engine) -> None:
+    load(engine, [replace(later(ORDER, 2), customer=replace(ORDER.customer, email="new@example.com"))])
+    old = replace(later(ORDER, 1), external_id="1002")
+    load(engine, [old, replace(later(ORDER, 3), external_id="1003", customer=replace(ORDER.customer, email=None))])
+    assert only(engine, tables.parties).email == "new@example.com"
+
+
+def test_an_address_replaces_none_and_an_impossible_one(engine: sa.Engine) -> None:
+    load(engine, [replace(ORDER, customer=replace(ORDER.customer, email="not an address"))])
+    load(engine, [later(ORDER, 1, customer=replace(ORDER.customer, email=None))])
+    assert only(engine, tables.parties).email is None
+    load(engine, [later(ORDER, 2)])
+    assert only(engine, tables.parties).address_hash == address_hash("anna@example.com", PEPPER)
+
+
 def test_an_erased_person_is_not_filled_again(engine: sa.Engine) -> None:
     load(engine, [ORDER])
     with database.write(engine) as connection:

@@ -1,8 +1,10 @@
 """What a newcomer runs first: the whole stack in its own processes, from real orders to the last figure."""
 
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,13 @@ def test_summary_agrees_with_the_esps_own_record(demo: Path) -> None:
     assert (summary["audit"]["duplicates"], summary["audit"]["missing"]) == (0, 0)
     assert summary["disagreements"] == {}
     assert summary["suppressions"] > 0
+
+
+def test_schedules_start_flow_runs(demo: Path) -> None:
+    """They did not with SQLAlchemy 2.1, on which the scheduler of Prefect 3.8 fails once a minute."""
+    with closing(sqlite3.connect(demo / "prefect" / "prefect.db")) as connection:
+        (scheduled,) = connection.execute("SELECT count(*) FROM flow_run WHERE auto_scheduled").fetchone()
+    assert scheduled > 0
 
 
 def test_no_address_is_in_what_people_can_open(demo: Path) -> None:

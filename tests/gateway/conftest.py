@@ -163,7 +163,11 @@ def sent_run(engine: sa.Engine, account_id: str, new_run) -> Run:
             reason = {8: "suppressed_unsubscribe", 9: "holdout"}.get(number)
             connection.execute(
                 tables.audience.insert().values(
-                    run_id=run.id, party_id=party_id, ordinal=None if reason else number, skip_reason=reason
+                    run_id=run.id,
+                    party_id=party_id,
+                    ordinal=None if reason else number,
+                    skip_reason=reason,
+                    address_hash=None if reason else addresses.address_hash(address, PEPPER),
                 )
             )
             connection.execute(_consent(account_id, party_id))

@@ -117,9 +117,10 @@ def test_the_other_facts_about_the_message_stay(gateway, engine, sent_run):
 def test_a_second_mail_of_somebody_who_is_out_already_counts_nothing(gateway, engine, sent_run, new_run):
     second = new_run()
     member = tables.audience
-    everybody = sa.select(sa.literal(second.id), member.c.party_id, member.c.ordinal, member.c.skip_reason)
+    same = [column for column in member.c if column.name != "run_id"]
+    everybody = sa.select(sa.literal(second.id), *same)
     with database.write(engine) as connection:
-        connection.execute(member.insert().from_select(["run_id", "party_id", "ordinal", "skip_reason"], everybody))
+        connection.execute(member.insert().from_select(["run_id", *(column.name for column in same)], everybody))
     for run_id in (sent_run.id, second.id):
         gateway.post(f"/unsubscribe/{token_for(run_id, 3)}", data=ONE_CLICK)
     counted = rows(engine, tables.message_delivery, tables.message_delivery.c.unsubscribed_at.is_not(None))
@@ -183,12 +184,63 @@ def test_a_token_in_the_body_counts_for_nothing(gateway, sent_run, everything, p
     assert everything() == before
 
 
-def test_somebody_erased_since_gets_the_same_answer_and_leaves_no_trace(gateway, engine, sent_run, everything):
+def change_addresses(engine: sa.Engine, **facts) -> None:
     with database.write(engine) as connection:
-        connection.execute(tables.parties.update().values(email=None, address_hash=None))
-    before = everything()
-    assert gateway.post(f"/unsubscribe/{token_for(sent_run.id, 3)}", data=ONE_CLICK).status_code == 200
-    assert everything() == before
+        connection.execute(tables.parties.update().where(tables.parties.c.external_id == "c3").values(**facts))
+
+
+def refused(engine: sa.Engine) -> set[str]:
+    return {row.address_hash for row in rows(engine, tables.suppressions)}
+
+
+def withdrawn(engine: sa.Engine) -> int:
+    return len(rows(engine, tables.consents, tables.consents.c.status == "withdrawn"))
+
+
+MAILED = addresses.address_hash("person3@gmail.com", PEPPER)
+
+
+def test_somebody_erased_since_has_nothing_to_withdraw_and_the_mailbox_is_refused(gateway, engine, sent_run):
+    change_addresses(engine, email=None, address_hash=None, erased_at=NOW)
+    for _ in range(2):
+        assert gateway.post(f"/unsubscribe/{token_for(sent_run.id, 3)}", data=ONE_CLICK).status_code == 200
+    assert refused(engine) == {MAILED}
+    assert withdrawn(engine) == 0
+    assert len(rows(engine, tables.audit_log)) == 1
+
+
+@pytest.mark.parametrize("email", [None, "not an address"])
+def test_who_has_no_address_any_more_is_out_all_the_same(gateway, engine, sent_run, email):
+    change_addresses(engine, email=email, address_hash=None)
+    for _ in range(2):
+        assert gateway.post(f"/unsubscribe/{token_for(sent_run.id, 3)}", data=ONE_CLICK).status_code == 200
+    assert refused(engine) == {MAILED}
+    assert withdrawn(engine) == 1
+
+
+def test_who_changed_the_address_is_out_with_both(gateway, engine, sent_run):
+    change_addresses(engine, email="new@example.com", address_hash="new")
+    for _ in range(2):
+        assert gateway.post(f"/unsubscribe/{token_for(sent_run.id, 3)}", data=ONE_CLICK).status_code == 200
+    assert refused(engine) == {MAILED, "new"}
+    assert withdrawn(engine) == 1
+
+
+def test_a_withdrawal_is_news_where_another_customer_of_the_mailbox_agreed_since(gateway, engine, sent_run):
+    path = f"/unsubscribe/{token_for(sent_run.id, 3)}"
+    member = tables.audience.c
+    with database.write(engine) as connection:
+        twin = connection.scalar(sa.select(member.party_id).where(member.ordinal == 4))
+        me = connection.scalar(sa.select(member.party_id).where(member.ordinal == 3))
+        connection.execute(tables.parties.update().where(tables.parties.c.id == twin).values(address_hash=MAILED))
+        word = {"account_id": sent_run.plan.account_id, "basis": "b", "source": "s", "wording": "w"}
+        hour = timedelta(hours=1)
+        statements = [(me, "withdrawn", NOW - 2 * hour), (twin, "granted", NOW - hour)]
+        for party_id, status, at in statements:
+            values = {**word, "party_id": party_id, "status": status, "occurred_at": at, "recorded_at": at}
+            connection.execute(tables.consents.insert().values(values))
+    gateway.post(path, data=ONE_CLICK)
+    assert withdrawn(engine) == 2
 
 
 def test_a_large_body_is_refused_and_changes_nothing(gateway, sent_run, everything):

@@ -99,8 +99,10 @@ def test_only_where_nobody_can_live_mail_fails_and_people_leave(domain):
 
 @pytest.mark.parametrize(
     "domain",
-    ["gmail.com", "shop.de", "latest", "mytest.com", "myexample.com", "test.com", "hard.test.com", ""]
-    + ["example.com.au", "example.de", "invalid.org", "x.example.com.", "test.example.co", "exampleXcom"],
+    [
+        *("gmail.com", "shop.de", "latest", "mytest.com", "myexample.com", "test.com", "hard.test.com", ""),
+        *("example.com.au", "example.de", "invalid.org", "x.example.com.", "test.example.co", "exampleXcom"),
+    ],
 )
 def test_a_real_customer_is_mailed_and_nothing_worse(domain):
     stories = drawn(domain)
