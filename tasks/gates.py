@@ -63,13 +63,18 @@ def _conclude(run_id: str, *validations: Validation) -> None:
         run = runs.get(connection, run_id)
         runs.note_validation(connection, run, {v.gate: v.as_json() for v in validations})
         if failures:
-            reason = "; ".join(check.sentence for check in failures)
-            runs.advance(connection, run, RunStatus.STOPPED, stop_reason=f"stopped by the validation gate: {reason}")
+            reason = "; ".join(f"{check.sentence} ({check.observed})" for check in failures)
+            runs.advance(
+                connection,
+                run,
+                RunStatus.STOPPED,
+                stop_reason=f"stopped by the validation gate, as this does not hold: {reason}",
+            )
     for validation in validations:
         artifacts.publish_validation(run_id, validation)
     if failures:
         raise GateFailed(
-            f"Stopped before anything was sent: {failures[0].sentence} ({failures[0].observed})."
+            f"Stopped before anything was sent, as this does not hold: {failures[0].sentence} ({failures[0].observed})."
             f" {len(failures)} check(s) failed in all; the Artifacts tab names the rows."
         )
     get_run_logger().info("Gate passed: %s", ", ".join(validation.gate for validation in validations))

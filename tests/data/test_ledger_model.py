@@ -80,8 +80,9 @@ class LedgerMachine(RuleBasedStateMachine):
             self.record(batch, seen)
 
     @precondition(lambda self: self.unrecorded)
-    @rule(which=st.integers(0, 9))
-    def slow_worker_records(self, which: int) -> None:
+    @rule(which=st.integers(0, 9), pause=st.sampled_from([5, 61]))
+    def slow_worker_records(self, which: int, pause: int) -> None:
+        self.clock.forward(seconds=pause)
         self.record(*self.unrecorded.pop(which % len(self.unrecorded)))
 
     def record(self, batch: Batch, seen: OutcomeKind) -> None:
@@ -162,7 +163,7 @@ def test_the_ledger_keeps_its_promises(sqlite_url: str, sqlite_template: Path) -
     run_state_machine_as_test(
         lambda: LedgerMachine(engine, sqlite_template),
         settings=settings(
-            max_examples=50, stateful_step_count=16, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=40, stateful_step_count=16, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
     engine.dispose()
