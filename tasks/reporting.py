@@ -45,7 +45,13 @@ def sweep_ledger() -> dict[str, int]:
             if kpis.is_settled(connection, run.id, now=now, settle_after_hours=policy.settle_after_hours):
                 runs.advance(connection, run, RunStatus.SETTLED, settled_at=now)
                 settled += 1
-    counts = {"lost": swept.lost, "held": swept.held, "expired": swept.expired, "settled_runs": settled}
+    counts = {
+        "lost": swept.lost,
+        "confirmed": swept.confirmed,
+        "held": swept.held,
+        "expired": swept.expired,
+        "settled_runs": settled,
+    }
     get_run_logger().info("Sweep: %s", counts)
     return counts
 

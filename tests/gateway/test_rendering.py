@@ -22,6 +22,7 @@ RUN = Run(
     status=RunStatus.SETTLED,
     flow_run_id=None,
     definition_hash=None,
+    template_hash=None,
     feature_watermark=None,
     validation=None,
     members=100,
