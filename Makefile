@@ -36,7 +36,8 @@ up: $(VENV)/.runtime ## start Prefect, sandbox ESP, gateway and worker until Ctr
 	@$(BIN)/campaigns up
 
 test: setup ## the whole suite, on SQLite and PostgreSQL
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/demo
+	@$(BIN)/python -m pytest tests/demo
 
 check: setup ## format, lint, types, import contracts, fast tests
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/python -m pytest -m "not slow"
