@@ -8,7 +8,7 @@ from functools import lru_cache
 from pydantic import BaseModel, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from data.config import DatabaseConfig, PrivacyConfig, ShopConfig
+from data.config import DatabaseConfig, IntakeConfig, PrivacyConfig, ShopConfig
 from domain.policy import SendingPolicy
 from gateway.config import GatewayConfig
 from providers.sandbox.config import SandboxConfig
@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     account: str = Field("main", description="the account that commands and flows work on unless told otherwise")
     shop: ShopConfig = ShopConfig()
     database: DatabaseConfig = DatabaseConfig()
+    intake: IntakeConfig = IntakeConfig()
     privacy: PrivacyConfig
     sending: SendingPolicy = SendingPolicy()
     gateway: GatewayConfig = GatewayConfig()

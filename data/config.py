@@ -1,5 +1,7 @@
 """The data room's settings."""
 
+from pathlib import Path
+
 from pydantic import BaseModel, Field, SecretStr
 
 
@@ -7,6 +9,19 @@ class DatabaseConfig(BaseModel):
     """Where the one store is."""
 
     url: str = Field("sqlite:///var/oms.db", description="SQLite file or PostgreSQL; nothing else changes with it")
+
+
+class IntakeConfig(BaseModel):
+    """How orders come in."""
+
+    channels_file: Path = Field(Path("channels.yaml"), description="which shops sell where; channels.example.yaml")
+    thresholds_file: Path = Field(
+        Path(__file__).parent / "expectations" / "intake.yaml", description="what is required and tolerated of orders"
+    )
+    max_backlog: int = Field(
+        50_000, ge=1, description="with this many records of one channel waiting, further ones are answered 503"
+    )
+    keep_days: int = Field(30, ge=1, description="raw records are kept so long once they are orders")
 
 
 class PrivacyConfig(BaseModel):

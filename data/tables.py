@@ -12,7 +12,15 @@ from data.schema.campaigns import (
 )
 from data.schema.delivery import campaign_kpis, delivery_events, message_delivery, webhook_inbox
 from data.schema.governance import audit_log, sync_cursors
-from data.schema.orders import dead_letters, intake_files, order_lines, orders
+from data.schema.intake import (
+    dead_letters,
+    intake_batches,
+    intake_cursors,
+    intake_files,
+    intake_quarantines,
+    intake_records,
+)
+from data.schema.orders import order_deletions, order_events, order_lines, orders
 from data.schema.people import accounts, consents, customer_features, feature_refreshes, parties, suppressions
 
 __all__ = [
@@ -30,10 +38,16 @@ __all__ = [
     "dead_letters",
     "delivery_events",
     "feature_refreshes",
+    "intake_batches",
+    "intake_cursors",
     "intake_files",
+    "intake_quarantines",
+    "intake_records",
     "message_delivery",
     "message_exceptions",
     "metadata",
+    "order_deletions",
+    "order_events",
     "order_lines",
     "orders",
     "parties",

@@ -15,13 +15,14 @@ class ConsentStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """One statement of a customer about marketing mail."""
+    """One statement of a customer about marketing mail. `level`: how it was made sure that it was he."""
 
     status: ConsentStatus
     basis: str
     source: str
     wording: str
     occurred_at: datetime
+    level: str = ""  # the field's words: single_opt_in, confirmed_opt_in; empty where the channel does not say
 
 
 def is_granted(history: Iterable[Consent]) -> bool:

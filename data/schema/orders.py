@@ -1,8 +1,8 @@
-"""Orders, their lines, and what came in refused or whole."""
+"""Orders: their lines, their timelines, and what the channels deleted."""
 
 import sqlalchemy as sa
 
-from data.columns import Id, Json, Money
+from data.columns import Id, Money
 from data.schema import base
 
 orders = sa.Table(
@@ -23,6 +23,19 @@ orders = sa.Table(
     base.at("cancelled_at", required=False),
     sa.Column("is_test", sa.Boolean, nullable=False),
     base.text("content_hash"),
+    base.text("number", required=False),
+    sa.Column("kind", sa.Text, nullable=False, server_default="sale"),
+    base.text("replaces", required=False),
+    sa.Column("tax", Money),
+    sa.Column("shipping", Money),
+    sa.Column("discount", Money),
+    base.text("coupons", required=False),  # separated by commas
+    base.text("shop_currency", required=False),
+    sa.Column("shop_total", Money),
+    sa.Column("shop_refunded", Money),
+    base.at("observed_at", required=False),
+    base.at("deleted_at", required=False),
+    sa.Column("notify", sa.Boolean, nullable=False, server_default=sa.true()),
     sa.UniqueConstraint("account_id", "channel", "external_id"),
     sa.Index(None, "party_id", "placed_at"),
 )
@@ -37,39 +50,34 @@ order_lines = sa.Table(
     base.text("category", required=False),
     sa.Column("quantity", sa.Integer, nullable=False),
     sa.Column("total", Money, nullable=False),
+    base.text("external_id", required=False),
+    base.text("brand", required=False),
+    sa.Column("discount", Money),
+    sa.Column("tax", Money),
 )
 
-intake_files = sa.Table(
-    "intake_files",
+# What happened to an order once it was placed: payments, parcels, refunds, the end.
+order_events = sa.Table(
+    "order_events",
     base.metadata,
-    sa.Column("id", Id, primary_key=True),
-    base.account(),
-    base.text("channel"),
-    base.text("name"),
-    base.text("content_hash"),
-    base.count("rows"),
-    base.count("loaded"),
-    base.count("updated"),
-    base.count("unchanged"),
-    base.count("stale"),
-    base.count("dead"),
-    base.at("loaded_at"),
-    sa.UniqueConstraint("account_id", "channel", "content_hash"),
+    sa.Column("order_id", sa.ForeignKey("orders.id"), primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
+    base.text("step"),
+    base.at("at"),
+    base.text("reference"),
+    sa.Column("amount", Money),
+    base.text("carrier", required=False),
+    base.text("tracking_number", required=False),
+    base.text("tracking_url", required=False),
+    base.text("note", required=False),
 )
 
-dead_letters = sa.Table(
-    "dead_letters",
+# Also of orders that never came: a state older than this, whenever it arrives, is of a deleted order.
+order_deletions = sa.Table(
+    "order_deletions",
     base.metadata,
-    sa.Column("id", Id, primary_key=True),
-    sa.Column("account_id", sa.ForeignKey("accounts.id"), nullable=True),  # a webhook element may name nobody
-    base.text("source"),
-    base.text("location"),
-    sa.Column("row_number", sa.Integer, nullable=False),
-    base.text("reason"),
-    sa.Column("payload", Json, nullable=False),
-    base.text("payload_hash"),
-    sa.Column("priority", sa.Integer, nullable=False),
-    base.text("state"),
-    base.at("created_at"),
-    sa.UniqueConstraint("source", "location", "row_number", "payload_hash"),
+    sa.Column("account_id", sa.ForeignKey("accounts.id"), primary_key=True),
+    sa.Column("channel", sa.Text, primary_key=True),
+    sa.Column("external_id", sa.Text, primary_key=True),
+    base.at("deleted_at"),
 )

@@ -36,7 +36,13 @@ parties = sa.Table(
     base.at("created_at"),
     base.at("updated_at"),
     base.at("erased_at", required=False),
-    sa.UniqueConstraint("account_id", "external_id"),
+    # Whose numbers external_id is one of: a channel's own, or empty for the shop's.
+    sa.Column("numbering", sa.Text, nullable=False, server_default=""),
+    # The party who stands for the same person; NULL stands for oneself.
+    sa.Column("person_id", sa.ForeignKey("parties.id"), nullable=True, index=True),
+    base.text("locale", required=False),
+    sa.Column("relay", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.UniqueConstraint("account_id", "numbering", "external_id"),
     sa.Index(None, "account_id", "address_hash"),
 )
 
@@ -52,6 +58,8 @@ consents = sa.Table(
     base.text("wording"),
     base.at("occurred_at"),
     base.at("recorded_at"),
+    sa.Column("channel", sa.Text, nullable=False, server_default=""),
+    sa.Column("level", sa.Text, nullable=False, server_default=""),
     sa.UniqueConstraint("party_id", "occurred_at", "status", "source"),
 )
 

@@ -50,7 +50,7 @@ def test_an_older_schema_is_upgraded_with_its_rows(tmp_path: Path) -> None:
         row = connection.execute(sa.select(tables.intake_files)).one()
         member = tables.audience.c
         mailboxes = connection.execute(sa.select(member.party_id, member.address_hash).order_by(member.party_id)).all()
-    assert (row.rows, row.loaded, row.updated, row.stale) == (5, 4, 0, 0)
+    assert (row.rows, row.staged_at is not None) == (5, True)
     assert mailboxes == [(1, "h1"), (2, None)]  # planned, left out
     assert migrate.current(engine) == migrate.newest()
     engine.dispose()

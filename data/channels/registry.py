@@ -1,0 +1,20 @@
+"""Which channels can be read: one line each. docs/add-a-channel.md tells how to add one."""
+
+from collections.abc import Mapping
+
+from data.channels.channel import Channel
+
+
+class UnknownChannel(LookupError):
+    """Nothing here can read that channel; the message names what can."""
+
+
+CHANNELS: Mapping[str, Channel] = {one.name: one for one in ()}
+
+
+def get(name: str) -> Channel:
+    """The adapter of that name. Raises UnknownChannel."""
+    try:
+        return CHANNELS[name]
+    except KeyError as error:
+        raise UnknownChannel(f"there is no adapter {name!r}; there are: {', '.join(sorted(CHANNELS))}") from error
