@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 from cli import (
     data_commands,
     explain_command,
+    intake_commands,
     mistakes,
     operate,
     report_commands,
@@ -35,6 +36,7 @@ data_commands.register(app)
 run_commands.register(app)
 report_commands.register(app)
 explain_command.register(app)
+app.add_typer(intake_commands.app, name="intake", help="Orders in: load files, and work on what could not be used.")
 app.add_typer(segment_commands.app, name="segments", help="Who: list, explain and preview segments.")
 app.add_typer(suppression_commands.app, name="suppressions", help="Whom not to mail: list, add, remove, export.")
 

@@ -79,6 +79,14 @@ def account_id(connection: "sa.Connection", given: str | None) -> str:
         raise Mistake(f"{error}{hint}") from error
 
 
+def chosen_account(engine: "sa.Engine", given: str | None) -> str:
+    """The account that is meant, on a connection of its own. Raises Mistake."""
+    from data import database
+
+    with database.read(engine) as connection:
+        return account_id(connection, given)
+
+
 def note_reading(engine: "sa.Engine", account_id: str, subject: str, detail: dict[str, Any]) -> None:
     """Write to the audit log that somebody at the keyboard reads personal data: before it is shown."""
     from data import audit_log, database
@@ -88,7 +96,7 @@ def note_reading(engine: "sa.Engine", account_id: str, subject: str, detail: dic
         audit_log.write(
             connection,
             account_id=account_id,
-            actor=_reader(),
+            actor=person(),
             action="read",
             subject=subject,
             detail=detail,
@@ -96,7 +104,8 @@ def note_reading(engine: "sa.Engine", account_id: str, subject: str, detail: dic
         )
 
 
-def _reader() -> str:
+def person() -> str:
+    """Who is at the keyboard, for the audit log."""
     try:
         return f"{getpass.getuser()} (command line)"
     except (KeyError, OSError):  # a container may run under a number without a name

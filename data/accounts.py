@@ -29,6 +29,11 @@ def get(connection: sa.Connection, account_id: str) -> Account:
     return Account(**row)
 
 
+def names(connection: sa.Connection) -> list[str]:
+    """The ids of all accounts, by alphabet."""
+    return list(connection.scalars(sa.select(tables.accounts.c.id).order_by(tables.accounts.c.id)))
+
+
 def lock(connection: sa.Connection, account_id: str) -> None:
     """Let one transaction at a time change this account's orders; it ends with the transaction. Raises UnknownAccount.
 
@@ -41,6 +46,5 @@ def lock(connection: sa.Connection, account_id: str) -> None:
 
 
 def _unknown(connection: sa.Connection, account_id: str) -> UnknownAccount:
-    accounts = tables.accounts.c
-    known = ", ".join(connection.scalars(sa.select(accounts.id).order_by(accounts.id))) or "none yet"
+    known = ", ".join(names(connection)) or "none yet"
     return UnknownAccount(f"there is no account {account_id!r}; known accounts: {known}")

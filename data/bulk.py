@@ -32,7 +32,14 @@ def insert_rows(
 
 
 def _processor(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> _Processor | None:
-    return kind.dialect_impl(dialect).bind_processor(dialect)
+    process = kind.dialect_impl(dialect).bind_processor(dialect)
+    if not isinstance(kind, sa.types.TypeDecorator) or process is None:
+        return process
+    inner = kind.dialect_impl(dialect).impl_instance.bind_processor(dialect)
+    if inner is not None:
+        return process
+    own = kind.process_bind_param  # without SQLAlchemy's two calls around it, for each of millions of values
+    return lambda value: own(value, dialect)
 
 
 def _bound(rows: Iterable[Sequence[Any]], processors: Sequence[_Processor | None]) -> Iterator[Sequence[Any]]:

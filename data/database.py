@@ -98,3 +98,12 @@ def insert(connection: sa.Connection, table: sa.Table) -> postgresql.Insert | sq
     if connection.dialect.name == "postgresql":
         return postgresql.insert(table)
     return sqlite.insert(table)
+
+
+def not_storable(engine: sa.Engine) -> tuple[type[Exception], ...]:
+    """What is raised for a value that this database cannot hold, such as a NUL in a text.
+
+    The driver's own error too: bulk rows go past SQLAlchemy, which would have translated it.
+    """
+    driver: Any = engine.dialect.loaded_dbapi
+    return ValueError, OverflowError, sa.exc.DataError, driver.DataError

@@ -4,40 +4,74 @@ A payload may hold an address: it stays in this table and never enters a log.
 """
 
 import hashlib
+import heapq
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
 
 from data import database, tables
+from domain import stakes
 
-OPEN = "open"
 _MAX_PRIORITY = 2**31 - 1
+
+
+class UnknownLetter(LookupError):
+    """There is no such dead letter in this account."""
+
+
+class State(StrEnum):
+    """Where a letter is. Ended ones stay, for the report of false alarms.
+
+    released: loaded unchanged, by a person's word; fixed: loaded once it was patched or its reader was mended;
+    superseded: a newer state of the same order came and was sound; discarded: a person says that it is nothing.
+    """
+
+    OPEN = "open"
+    RELEASED = "released"
+    FIXED = "fixed"
+    SUPERSEDED = "superseded"
+    DISCARDED = "discarded"
 
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A record that could not be used. `reason` holds no personal data; `priority` is the value at stake."""
+    """A record that could not be used. `reason` holds no personal data; `priority` is what is at stake (domain.stakes).
+
+    `rule` and `fields`: which rule it broke, and where. `as_of`: the refused state's own time of change, where known.
+    `context`: what was known beside the payload, and is needed to convert it again.
+    """
 
     row_number: int
     reason: str
-    payload: dict[str, Any]
+    payload: Any
     priority: int = 0
+    rule: str = ""
+    fields: tuple[str, ...] = ()
+    external_id: str | None = None
+    as_of: datetime | None = None
+    context: dict[str, Any] = field(default_factory=dict)
+    next_try_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A bad row as it is kept: from which source, and where in it."""
+    """A bad row as it is kept: from which source, and where in it. `score` is its priority with its age."""
 
     id: int
+    account_id: str | None
     source: str
     location: str
     row: BadRow
-    state: str
+    state: State
     created_at: datetime
+    patch: tuple[dict[str, Any], ...]
+    attempts: int
+    score: int
 
 
 def put(
@@ -51,7 +85,7 @@ def put(
 ) -> None:
     """Keep the rows; one that is kept already (same place, same payload) is not kept twice."""
     values = [
-        _values(row) | {"account_id": account_id, "source": source, "location": location, "created_at": now}
+        _values(row, now) | {"account_id": account_id, "source": source, "location": location, "created_at": now}
         for row in rows
     ]
     for value in values:
@@ -61,13 +95,19 @@ def put(
         connection.execute(database.insert(connection, tables.dead_letters).on_conflict_do_nothing(), values)
 
 
-def _values(row: BadRow) -> dict[str, Any]:
+def _values(row: BadRow, now: datetime) -> dict[str, Any]:
     return {
         "row_number": row.row_number,
         "reason": row.reason,
         "payload": _storable(row.payload),
         "priority": max(0, min(row.priority, _MAX_PRIORITY)),
-        "state": OPEN,
+        "state": State.OPEN,
+        "rule": row.rule,
+        "fields": list(row.fields),
+        "external_id": _storable(row.external_id),
+        "as_of": row.as_of or now,
+        "context": row.context,
+        "next_try_at": row.next_try_at,
     }
 
 
@@ -82,30 +122,117 @@ def _storable(value: Any) -> Any:
     return value
 
 
-def _hash(account_id: str | None, payload: dict[str, Any]) -> str:
+def _hash(account_id: str | None, payload: Any) -> str:
     return hashlib.sha256(json.dumps([account_id, payload], sort_keys=True).encode()).hexdigest()
 
 
+def waiting(connection: sa.Connection, account_id: str, source: str) -> frozenset[str]:
+    """The external ids of orders of a channel that have open letters."""
+    letter = tables.dead_letters.c
+    query = sa.select(letter.external_id).where(
+        letter.account_id == account_id,
+        letter.source == source,
+        letter.external_id.is_not(None),
+        letter.state == State.OPEN,
+    )
+    return frozenset(connection.scalars(query))
+
+
 def listing(
-    connection: sa.Connection, account_id: str | None, *, source: str | None = None, limit: int = 100
+    connection: sa.Connection, account_id: str | None, *, now: datetime, source: str | None = None, rule: str | None = None, limit: int = 100
 ) -> list[DeadLetter]:
-    """The open letters of an account and those of nobody, the dearest first and of equals the oldest."""
-    letters = tables.dead_letters.c
-    # A webhook's element may name nobody: kept from every account, its letter would never be seen.
-    theirs = (letters.account_id == account_id) | letters.account_id.is_(None)
-    query = sa.select(tables.dead_letters).where(theirs, letters.state == OPEN)
+    """The open letters of an account and those of nobody, by what is at stake and how long they have waited."""
+    letter = tables.dead_letters.c
+    query = sa.select(letter.id, letter.priority, letter.created_at).where(
+        # A webhook's element may name nobody: kept from every account, its letter would never be seen.
+        (letter.account_id == account_id) | letter.account_id.is_(None),
+        letter.state == State.OPEN,
+    )
     if source is not None:
-        query = query.where(letters.source == source)
-    query = query.order_by(letters.priority.desc(), letters.id).limit(limit)
-    return [_letter(row) for row in connection.execute(query)]
+        query = query.where(letter.source == source)
+    if rule is not None:
+        query = query.where(letter.rule == rule)
+    scored = ((stakes.score(row.priority, now - row.created_at), -row.id) for row in connection.execute(query))
+    top = [-minus_id for _, minus_id in heapq.nlargest(limit, scored)]
+    return get(connection, account_id, top, now=now)
 
 
-def _letter(row: sa.Row[Any]) -> DeadLetter:
+def get(connection: sa.Connection, account_id: str | None, ids: Sequence[int], *, now: datetime) -> list[DeadLetter]:
+    """These letters, in the order given. Raises UnknownLetter for one that is not there or is another account's."""
+    letter = tables.dead_letters.c
+    query = sa.select(tables.dead_letters).where(
+        letter.id.in_(ids), (letter.account_id == account_id) | letter.account_id.is_(None)
+    )
+    found = {row.id: _letter(row, now) for row in connection.execute(query)}
+    if missing := [one for one in ids if one not in found]:
+        raise UnknownLetter(f"there is no dead letter {missing[0]} in this account")
+    return [found[one] for one in ids]
+
+
+def due(connection: sa.Connection, *, now: datetime, limit: int) -> list[DeadLetter]:
+    """Open letters of all accounts whose time for another try has come, the dearest first."""
+    letter = tables.dead_letters.c
+    query = (
+        sa.select(tables.dead_letters)
+        .where(letter.state == State.OPEN, letter.next_try_at <= now)
+        .order_by(letter.priority.desc(), letter.id)
+        .limit(limit)
+    )
+    return [_letter(row, now) for row in connection.execute(query)]
+
+
+def end(
+    connection: sa.Connection, letter_id: int, state: State, *, by: str, note: str | None = None, now: datetime
+) -> bool:
+    """End an open letter; False when somebody else was quicker."""
+    letter = tables.dead_letters.c
+    done = connection.execute(
+        sa.update(tables.dead_letters)
+        .where(letter.id == letter_id, letter.state == State.OPEN)
+        .values(state=state, ended_at=now, ended_by=by, note=note, next_try_at=None)
+    )
+    return done.rowcount == 1
+
+
+def put_off(connection: sa.Connection, letter_id: int, *, next_try_at: datetime | None) -> None:
+    """Another try was in vain; None leaves it to people from now on."""
+    letter = tables.dead_letters.c
+    connection.execute(
+        sa.update(tables.dead_letters)
+        .where(letter.id == letter_id)
+        .values(attempts=letter.attempts + 1, next_try_at=next_try_at)
+    )
+
+
+def set_patch(connection: sa.Connection, letter_id: int, patch: Sequence[dict[str, Any]]) -> None:
+    """Keep what is to be changed in the payload when it is converted again."""
+    letter = tables.dead_letters.c
+    connection.execute(
+        sa.update(tables.dead_letters).where(letter.id == letter_id).values(patch=_storable(list(patch)))
+    )
+
+
+def _letter(row: sa.Row[Any], now: datetime) -> DeadLetter:
     return DeadLetter(
         id=row.id,
+        account_id=row.account_id,
         source=row.source,
         location=row.location,
-        row=BadRow(row.row_number, row.reason, row.payload, row.priority),
-        state=row.state,
+        row=BadRow(
+            row.row_number,
+            row.reason,
+            row.payload,
+            row.priority,
+            row.rule,
+            tuple(row.fields),
+            row.external_id,
+            row.as_of,
+            row.context,
+            row.next_try_at,
+        ),
+        state=State(row.state),
         created_at=row.created_at,
+        patch=tuple(row.patch),
+        attempts=row.attempts,
+        score=stakes.score(row.priority, now - row.created_at),
     )

@@ -53,6 +53,7 @@ def select(
     )
     reason = sa.case(
         (facts.c.erased_at.is_not(None), SkipReason.SUPPRESSED_ERASED),
+        (facts.c.relay & facts.c.email.is_(None), SkipReason.RELAY_ADDRESS),
         (facts.c.email.is_(None), SkipReason.NO_ADDRESS),
         (facts.c.address_hash.is_(None), SkipReason.INVALID_ADDRESS),
         (facts.c.suppressed_by.is_not(None), sa.literal("suppressed_") + facts.c.suppressed_by),
@@ -74,7 +75,8 @@ def _people(among: sa.FromClause) -> sa.CTE:
     party = tables.parties
     joined = among.join(party, party.c.id == among.c.party_id)
     return _once(
-        sa.select(*among.c, party.c.address_hash, party.c.email, party.c.erased_at).select_from(joined), "people"
+        sa.select(*among.c, party.c.address_hash, party.c.email, party.c.relay, party.c.erased_at).select_from(joined),
+        "people",
     )
 
 

@@ -106,12 +106,10 @@ def _apply(
 
     Anything else that goes wrong is the database's trouble or ours, not the body's: it rises, and the body stays pending.
     """
-    # The driver's own error too: bulk rows go past SQLAlchemy, which would have translated it.
-    not_storable = (ValueError, OverflowError, sa.exc.DataError, connection.dialect.loaded_dbapi.DataError)
     try:
         with connection.begin_nested():
             return events_apply.apply(connection, inbox_id, numbered, pepper=pepper, now=now), {}
-    except not_storable as error:
+    except database.not_storable(connection.engine) as error:
         if len(numbered) == 1:
             return Applied(), {numbered[0][0]: f"the event could not be applied ({type(error).__name__})"}
     middle = len(numbered) // 2

@@ -1,124 +1,165 @@
-"""Parties: the people who order, one row a customer number of the shop; and what their orders say of their consent.
+"""Parties: the people who order, one row a customer number; and what their orders say of their consent.
 
 A guest has no number: he is known by his address in any case of letters (as a keyed hash), and without an address by
-his one order. Two customer numbers that share a mailbox stay two parties: they are matched by `address_hash` where
-mail is concerned, and never merged.
+his one order. Numbers of two channels never mean the same customer by themselves: `persons` finds by the mailbox that
+a guest, a web shop's customer and a till's are one person.
+
+What is known of a party does not depend on the order in which its orders arrive: of each group of details the newest
+word holds, and of two words at one time the larger.
 """
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from data import bulk, database, tables
+from data import addresses_of, bulk, database, persons, tables
 from domain import addresses
 from domain.consent import Consent
-from domain.orders import Order
+from domain.orders import Customer, Order
 
-_ADDRESS = ("email", "address_hash", "mailbox_provider")
-_DETAILS = (*_ADDRESS, "first_name", "last_name", "country", "updated_at")
-_COLUMNS = ("account_id", "external_id", "created_at", *_DETAILS)
+GUESTS = "~guest"  # no connection's numbering begins so
+_ADDRESS = ("email", "address_hash", "mailbox_provider", "address_at")
+_DETAILS = ("first_name", "last_name", "country", "locale", "relay", "updated_at")
+_STATE = (*_ADDRESS, *_DETAILS)
+_COLUMNS = ("account_id", "numbering", "external_id", "created_at", *_STATE)
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-def identity(order: Order, pepper: str) -> str:
-    """The external id of the party who placed the order."""
+class Key(NamedTuple):
+    """Which party: whose numbers, and the number among them."""
+
+    numbering: str
+    external_id: str
+
+
+class Told(NamedTuple):
+    """What one order says of its customer, and when."""
+
+    customer: Customer
+    at: datetime
+
+
+def key(order: Order, *, channel: str, numbering: str, pepper: str) -> Key:
+    """The party who placed the order."""
     customer = order.customer
     if customer.external_id:
-        return customer.external_id
+        return Key(numbering, customer.external_id)
     if customer.email:
         spelling = customer.email.strip().casefold().encode()
-        return f"guest:{hmac.digest(pepper.encode(), spelling, hashlib.sha256).hex()}"
-    return f"guest-order:{order.external_id}"
+        return Key(GUESTS, f"guest:{hmac.digest(pepper.encode(), spelling, hashlib.sha256).hex()}")
+    return Key(GUESTS, f"guest-order:{channel}:{order.external_id}")
 
 
-def from_orders(
-    connection: sa.Connection, account_id: str, orders: Iterable[Order], *, pepper: str, now: datetime
-) -> dict[str, int]:
-    """Add or update those who ordered; return their ids by identity.
+def take_in(
+    connection: sa.Connection, account_id: str, told: Mapping[Key, Sequence[Told]], *, pepper: str, now: datetime
+) -> dict[Key, int]:
+    """Add or update those who ordered; return their ids.
 
-    `updated_at` is the time of the order that told the customer's data: only a newer order changes them, and nothing
-    fills the row of a person who was erased. An order without an address that can be mailed leaves a known one: a till
-    that asks for none, or a typing error, is no word of the customer's.
+    Only newer orders change names and country, and nothing fills the row of a person who was erased. An order without
+    an address that can be mailed leaves a known one: a till that asks for none, or a typing error, is no word of the
+    customer's.
     """
-    by_customer = _by_customer(orders, pepper)
-    known = {row.external_id: row for row in _rows(connection, account_id, by_customer)}
-    added = [
-        (account_id, identity, now, *_details(theirs, pepper).values())
-        for identity, theirs in by_customer.items()
-        if identity not in known
-    ]
+    known = _rows(connection, account_id, told)
+    added = [(account_id, *key, now, *_joined(None, told[key], pepper).values()) for key in sorted(told.keys() - known)]
     bulk.insert_rows(connection, tables.parties, _COLUMNS, added)
     changed = [
-        _change(row, newer, pepper)
-        for identity, row in known.items()
-        if row.erased_at is None
-        and (newer := [order for order in by_customer[identity] if order.updated_at > row.updated_at])
+        {"party_id": row.id} | state
+        for key, row in known.items()
+        if row.erased_at is None and (state := _joined(row, told[key], pepper)) != _held(row)
     ]
     if changed:
         table = tables.parties
         connection.execute(sa.update(table).where(table.c.id == sa.bindparam("party_id")), changed)
-    new = _rows(connection, account_id, [row[1] for row in added])
-    return {row.external_id: row.id for row in (*known.values(), *new)}
+    new = _rows(connection, account_id, [Key(row[1], row[2]) for row in added])
+    moved = {row.address_hash for row in new.values()} | _moved(known, changed)
+    persons.regroup(connection, account_id, moved - {None})
+    return {key: row.id for key, row in (*known.items(), *new.items())}
 
 
-def _by_customer(orders: Iterable[Order], pepper: str) -> dict[str, list[Order]]:
-    """Each customer's orders by identity, the newest first; of two at one time the first."""
-    found: dict[str, list[Order]] = {}
-    for order in sorted(orders, key=lambda order: order.updated_at, reverse=True):
-        found.setdefault(identity(order, pepper), []).append(order)
+def _rows(connection: sa.Connection, account_id: str, keys: Iterable[Key]) -> dict[Key, sa.Row[Any]]:
+    parties = tables.parties.c
+    by_numbering: dict[str, list[str]] = {}
+    for one in keys:
+        by_numbering.setdefault(one.numbering, []).append(one.external_id)
+    query = sa.select(
+        parties.id, parties.numbering, parties.external_id, parties.erased_at, *(parties[name] for name in _STATE)
+    )
+    found: dict[Key, sa.Row[Any]] = {}
+    for numbering, numbers in by_numbering.items():
+        theirs = query.where(
+            parties.account_id == account_id, parties.numbering == numbering, parties.external_id.in_(numbers)
+        )
+        found |= {Key(row.numbering, row.external_id): row for row in connection.execute(theirs)}
     return found
 
 
-def _rows(connection: sa.Connection, account_id: str, identities: Iterable[str]) -> list[sa.Row[Any]]:
-    parties = tables.parties.c
-    address = (parties[name] for name in _ADDRESS)
-    query = sa.select(parties.id, parties.external_id, parties.updated_at, parties.erased_at, *address)
-    return list(
-        connection.execute(query.where(parties.account_id == account_id, parties.external_id.in_(list(identities))))
-    )
+def _held(row: sa.Row[Any]) -> dict[str, Any]:
+    return {name: row._mapping[name] for name in _STATE}
 
 
-def _change(row: sa.Row[Any], newer: Sequence[Order], pepper: str) -> dict[str, Any]:
-    details = _details(newer, pepper)
-    if details["address_hash"] is None and row.address_hash is not None:
-        details |= {name: row._mapping[name] for name in _ADDRESS}
-    return {"party_id": row.id} | details
+def _moved(known: Mapping[Key, sa.Row[Any]], changed: Sequence[Mapping[str, Any]]) -> set[str | None]:
+    """The mailboxes that somebody came to or left."""
+    before = {row.id: row.address_hash for row in known.values()}
+    return {
+        mailbox
+        for state in changed
+        if state["address_hash"] != before[state["party_id"]]
+        for mailbox in (state["address_hash"], before[state["party_id"]])
+    }
 
 
-def _details(orders: Sequence[Order], pepper: str) -> dict[str, Any]:
-    """The values of _DETAILS, of a customer's orders with the newest first.
+def _joined(row: sa.Row[Any] | None, told: Sequence[Told], pepper: str) -> dict[str, Any]:
+    """The values of _STATE, of what is held and what was told: the same whichever came first."""
+    held = _held(row) if row is not None else None
+    address = _address(told, pepper)
+    if held is not None:
+        address = max(held, address, key=_weight_of_address)
+    newest = max((_details(one) for one in told), key=_weight_of_details)
+    if held is not None:
+        newest = max(held, newest, key=_weight_of_details)
+    return {name: address[name] for name in _ADDRESS} | {name: newest[name] for name in _DETAILS}
 
-    The address is the newest that can exist. Where there is none, what was given is kept, without a hash to find it by.
-    """
-    newest = orders[0].customer
-    email = next((one.customer.email for one in orders if addresses.is_valid(one.customer.email)), None)
-    values = (
-        email or newest.email,
-        addresses.address_hash(email, pepper) if email else None,
-        addresses.mailbox_provider(email) if email else None,
-        newest.first_name,
-        newest.last_name,
-        newest.country,
-        orders[0].updated_at,
-    )
+
+def _address(told: Sequence[Told], pepper: str) -> dict[str, Any]:
+    """The newest address that can exist; where there is none, what was given, without a hash to find it by."""
+    given = [(addresses_of.hashed(one.customer.email, pepper), one.at, one.customer.email) for one in told]
+    hashed, at, email = max(given, key=lambda one: (one[0] is not None, one[1], one[2] or ""))
+    provider = addresses.mailbox_provider(email) if hashed is not None and email else None
+    return dict(zip(_ADDRESS, (email, hashed, provider, at), strict=True))
+
+
+def _details(one: Told) -> dict[str, Any]:
+    customer = one.customer
+    values = (customer.first_name, customer.last_name, customer.country, customer.locale, customer.relay, one.at)
     return dict(zip(_DETAILS, values, strict=True))
 
 
+def _weight_of_address(state: Mapping[str, Any]) -> tuple[Any, ...]:
+    return state["address_hash"] is not None, state["address_at"] or _NEVER, state["email"] or ""
+
+
+def _weight_of_details(state: Mapping[str, Any]) -> tuple[Any, ...]:
+    return state["updated_at"], *(str(state[name] or "") for name in _DETAILS[:-1])
+
+
 def record_consents(
-    connection: sa.Connection, account_id: str, said: Iterable[tuple[int, Consent]], *, now: datetime
+    connection: sa.Connection, account_id: str, channel: str, said: Iterable[tuple[int, Consent]], *, now: datetime
 ) -> None:
     """Add what was said (party id, statement) to the history; a statement that is on record already changes nothing."""
     values = [
         {
             "account_id": account_id,
             "party_id": party_id,
+            "channel": channel,
             "status": consent.status.value,
             "basis": consent.basis,
             "source": consent.source,
             "wording": consent.wording,
+            "level": consent.level,
             "occurred_at": consent.occurred_at,
             "recorded_at": now,
         }

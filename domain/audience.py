@@ -7,6 +7,7 @@ class SkipReason(StrEnum):
     """Why a member of the segment gets no mail; the first that applies, in this order, is the one named."""
 
     SUPPRESSED_ERASED = "suppressed_erased"
+    RELAY_ADDRESS = "relay_address"
     NO_ADDRESS = "no_address"
     INVALID_ADDRESS = "invalid_address"
     SUPPRESSED_COMPLAINT = "suppressed_complaint"
@@ -25,6 +26,7 @@ class SkipReason(StrEnum):
 
 
 SENTENCE = {
+    SkipReason.RELAY_ADDRESS: "bought where the marketplace keeps the address to itself",
     SkipReason.NO_ADDRESS: "has no e-mail address",
     SkipReason.INVALID_ADDRESS: "the address cannot exist",
     SkipReason.SUPPRESSED_ERASED: "asked to be erased",

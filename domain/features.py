@@ -46,19 +46,18 @@ class Feature:
     maximum: float | None = None
 
 
-# "Counted" orders are those that are neither cancelled nor tests; every figure is as of one instant.
+# "Counted" orders are sales that are neither cancelled nor deleted nor tests; every figure is as of one instant.
 FEATURES: tuple[Feature, ...] = (
     Feature("orders", FeatureType.COUNT, "orders", "counted orders in the customer's life", minimum=1),
     Feature("orders_30d", FeatureType.COUNT, "orders", "counted orders in the last 30 days", minimum=0),
     Feature("orders_90d", FeatureType.COUNT, "orders", "counted orders in the last 90 days", minimum=0),
     Feature("orders_365d", FeatureType.COUNT, "orders", "counted orders in the last 365 days", minimum=0),
-    Feature("net_revenue", FeatureType.MONEY, "account currency", "totals of counted orders less refunds", minimum=0),
+    Feature("net_revenue", FeatureType.MONEY, "account currency", "totals of counted orders less refunds and credits"),
     Feature(
         "average_order_value",
         FeatureType.MONEY,
         "account currency",
         "net revenue divided by counted orders",
-        minimum=0,
     ),
     Feature(
         "refund_rate", FeatureType.NUMBER, "ratio", "refunds divided by totals before refunds", minimum=0, maximum=1

@@ -24,7 +24,7 @@ def http_error(request: Request, error: Exception) -> Response:
     """No such page, or no such method."""
     assert isinstance(error, HTTPException)
     path = request.url.path
-    if path.startswith("/webhooks/") or error.status_code != _NOT_FOUND:
+    if path.startswith(("/webhooks/", "/orders/")) or error.status_code != _NOT_FOUND:
         return PlainTextResponse(f"{error.detail}\n", error.status_code, error.headers)
     of_campaigns = path.startswith("/campaigns")
     text = "There is no campaign run of this name." if of_campaigns else "This link is incomplete, or not one of ours."

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 
 from data import database
 from domain.ports import EventReader
-from gateway import answers, health, metrics, pages, security, unsubscribe, webhooks
+from gateway import answers, health, metrics, orders, pages, security, unsubscribe, webhooks
 from gateway.bodies import Refused
 from providers.sendgrid import signature
 from providers.sendgrid.webhook import SendGridEvents
@@ -32,8 +32,10 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = _now) -> F
     app = FastAPI(title="Campaign engine gateway", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(security.SecurityHeaders)
     intake = webhooks.Intake(engine, max_backlog=config.max_backlog, clock=clock)
+    door = orders.Door(engine, settings.intake.channels_file, settings.intake.max_backlog, clock)
     way_out = unsubscribe.WayOut(engine, link_key=settings.privacy.link_key, clock=clock)
     app.include_router(webhooks.router(intake, config=config, readers=_readers(settings), metrics=counted))
+    app.include_router(orders.router(door, config=config, metrics=counted))
     app.include_router(unsubscribe.router(way_out, config=config, metrics=counted))
     app.include_router(pages.router(engine))
     app.include_router(health.router(engine))

@@ -21,6 +21,15 @@ class Metrics:
             ["provider", "reason"],
             registry=self.registry,
         )
+        self.order_stored = Counter(
+            "oms_order_stored",
+            "Pushed orders answered with success; known: the same body had come before, or was a channel's test",
+            ["channel", "known"],
+            registry=self.registry,
+        )
+        self.order_refused = Counter(
+            "oms_order_refused", "Pushed orders that were not stored", ["channel", "reason"], registry=self.registry
+        )
         self.unsubscribed = Counter(
             "oms_unsubscribed",
             "Unsubscribe requests carried out, repetitions included",

@@ -9,6 +9,7 @@ from domain.reports import RunReport, Step
 # Names for a chart, where a sentence is too long.
 _SHORT = {
     SkipReason.SUPPRESSED_ERASED: "erased",
+    SkipReason.RELAY_ADDRESS: "marketplace address",
     SkipReason.NO_ADDRESS: "no address",
     SkipReason.INVALID_ADDRESS: "impossible address",
     SkipReason.SUPPRESSED_COMPLAINT: "complained before",

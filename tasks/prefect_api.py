@@ -26,6 +26,9 @@ DEPLOYMENTS = {
     "process-delivery-events": "process-delivery-events/process-delivery-events",
     "reconcile": "reconcile/reconcile",
     "report-kpis": "report-kpis/report-kpis",
+    "ingest-orders": "ingest-orders/ingest-orders",
+    "pull-orders": "pull-orders/pull-orders",
+    "watch-intake": "watch-intake/watch-intake",
 }
 
 

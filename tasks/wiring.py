@@ -2,15 +2,19 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import sqlalchemy as sa
 
 import settings
 from data import accounts as account_rows
 from data import content, database, ledger, runs, variables
+from data.channels import connections as connection_file
+from data.intake import drain, thresholds
 from domain import ports
 from domain.campaigns import Run, RunPlan
 from domain.templates import Content
+from domain.validation import Validation
 from providers.sandbox.record import SandboxRecord
 from providers.sendgrid.config import SendGridConfig
 from providers.sendgrid.mailer import open_mailer
@@ -90,6 +94,30 @@ def content_of(connection: sa.Connection, run: Run) -> tuple[content.Template, C
         "sender_name": run.plan.sender.name,
     }
     return template, content.render(template, constants, subject=run.plan.subject)
+
+
+def connections() -> connection_file.Connections:
+    """Which shops sell where. Raises UnusableConnections."""
+    return connection_file.load(settings.load().intake.channels_file)
+
+
+def order_intake() -> drain.Intake:
+    """What turning intake records into orders takes. Raises UnusableConnections, UnusableThresholds."""
+    return drain.Intake(
+        engine=engine(),
+        connections=connections(),
+        book=thresholds.load(settings.load().intake.thresholds_file),
+        pepper=pepper(),
+        clock=clock,
+        judge=_judge_intake,
+    )
+
+
+def _judge_intake(**counts: Any) -> Validation:
+    """Great Expectations costs four seconds to import: only who has enough orders to judge pays."""
+    from data.expectations import gate
+
+    return gate.check_intake(**counts)
 
 
 def check_live(plan: RunPlan) -> None:

@@ -115,6 +115,13 @@ class Api:
         """Ask with a body that changes nothing (GraphQL, a login). Raises as get."""
         return self._ask("POST", path, **({"data": body} if form else {"json": body}))
 
+    def rest(self, seconds: float) -> None:
+        """Wait because an answer itself says so. Raises ChannelUnavailable where that is too long."""
+        if seconds > _LONGEST_PAUSE:
+            raise ChannelUnavailable(f"{self._client.base_url.host} puts us off: the next pull goes on from here")
+        if seconds > 0:
+            self._sleep(seconds)
+
     def _ask(self, method: str, path: str, **sent: Any) -> httpx.Response:
         self._check_host(path)
         problem = ""

@@ -23,6 +23,7 @@ _EXACT_IN_JSON = 2**53  # beyond it a number may have been rounded on its way (R
 # What a float makes of a sum of cents, such as 0.1 + 0.2; more than this is a real digit.
 _FLOAT_NOISE = Decimal("0.000001")
 _FINEST = Decimal(1).scaleb(-money.SCALE)
+UTC_ZONE = ZoneInfo("UTC")
 _TRUE = (True, "1", "true")
 _FLAGS = (*_TRUE, False, "0", "false", "")
 _SPREADSHEET = re.compile(r"[+-]?([0-9]+[.,][0-9]+[eE][+-]?[0-9]+|[0-9]+[eE][+-][0-9]+|[0-9]+[.,]0+)")

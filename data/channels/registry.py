@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from data.channels import adobe, amazon, csv_orders, medusa, shopify, woocommerce
 from data.channels.channel import Channel
 
 
@@ -9,7 +10,17 @@ class UnknownChannel(LookupError):
     """Nothing here can read that channel; the message names what can."""
 
 
-CHANNELS: Mapping[str, Channel] = {one.name: one for one in ()}
+CHANNELS: Mapping[str, Channel] = {
+    one.name: one
+    for one in (
+        adobe.CHANNEL,
+        amazon.CHANNEL,
+        csv_orders.CHANNEL,
+        medusa.CHANNEL,
+        shopify.CHANNEL,
+        woocommerce.CHANNEL,
+    )
+}
 
 
 def get(name: str) -> Channel:

@@ -45,15 +45,17 @@ class _Counted:
 def features(orders: pd.DataFrame, lines: pd.DataFrame, customers: pd.DataFrame, *, as_of: datetime) -> pd.DataFrame:
     """One row for each customer with a counted order: party_id and the contract's columns, sorted by party_id.
 
-    `orders`: order_id, party_id, total and refunded (int, ten-thousandths), placed_at, cancelled, is_test.
+    `orders`: order_id, party_id, total and refunded (int, ten-thousandths), placed_at, cancelled, is_test, is_credit.
+    A credit is no order: what it gives back is refunded to the customer on all their orders together.
     `lines`: order_id, category, quantity. `customers`: party_id, country.
     """
     instant = _microseconds(as_of)
     counted = _counted(orders, instant)
     groups = _by_customer(counted.party_ids)
+    given_back = _credits(orders, groups, instant)
     columns = {
         **_frequency(counted.placed, groups, instant),
-        **_money(counted, groups),
+        **_money(counted, groups, given_back),
         **_rhythm(counted.placed, groups, instant),
         "favourite_category": _favourite_category(lines, counted, groups),
         "country": _country(customers, groups),
@@ -68,8 +70,8 @@ def _microseconds(instant: datetime) -> int:
 
 
 def _counted(orders: pd.DataFrame, instant: int) -> _Counted:
-    placed = np.asarray(orders["placed_at"].astype(_INSTANT).astype("int64"), dtype=np.int64)
-    keep = ~orders["cancelled"].to_numpy(bool) & ~orders["is_test"].to_numpy(bool) & (placed <= instant)
+    placed = _placed(orders)
+    keep = _sound(orders, placed, instant) & ~orders["is_credit"].to_numpy(bool)
     party_ids = orders["party_id"].to_numpy("int64")[keep]
     sequence = np.argsort(party_ids, kind="stable")
     rows = np.flatnonzero(keep)[sequence]
@@ -82,6 +84,26 @@ def _counted(orders: pd.DataFrame, instant: int) -> _Counted:
         refunds=np.clip(orders["refunded"].to_numpy("int64")[rows], 0, totals),
         placed=placed[rows],
     )
+
+
+def _placed(orders: pd.DataFrame) -> Integers:
+    return np.asarray(orders["placed_at"].astype(_INSTANT).astype("int64"), dtype=np.int64)
+
+
+def _sound(orders: pd.DataFrame, placed: Integers, instant: int) -> npt.NDArray[np.bool_]:
+    return ~orders["cancelled"].to_numpy(bool) & ~orders["is_test"].to_numpy(bool) & (placed <= instant)
+
+
+def _credits(orders: pd.DataFrame, groups: _Customers, instant: int) -> Integers:
+    """What credit notes gave back to each customer who has a counted order."""
+    rows = np.flatnonzero(_sound(orders, _placed(orders), instant) & orders["is_credit"].to_numpy(bool))
+    given = np.zeros(len(groups.ids), np.int64)
+    if len(rows) and len(groups.ids):
+        party_ids = orders["party_id"].to_numpy("int64")[rows]
+        place = np.searchsorted(groups.ids, party_ids).clip(max=len(groups.ids) - 1)
+        known = groups.ids[place] == party_ids
+        np.add.at(given, place[known], orders["refunded"].to_numpy("int64")[rows][known])
+    return given
 
 
 def _by_customer(party_ids: Integers) -> _Customers:
@@ -110,15 +132,16 @@ def _frequency(placed: Integers, groups: _Customers, instant: int) -> dict[str, 
     return {"orders": groups.orders, **windows}
 
 
-def _money(counted: _Counted, groups: _Customers) -> dict[str, npt.NDArray[np.float64]]:
+def _money(counted: _Counted, groups: _Customers, given_back: Integers) -> dict[str, npt.NDArray[np.float64]]:
     totals = _reduced(np.add, counted.totals, groups.starts)
-    refunds = _reduced(np.add, counted.refunds, groups.starts)
+    refunds = _reduced(np.add, counted.refunds, groups.starts) + given_back
     net = totals - refunds
     return {
         "net_revenue": net / money.UNIT,
         # Rounded half up to a ten-thousandth here, because that is what the table can keep.
         "average_order_value": (2 * net + groups.orders) // (2 * groups.orders) / money.UNIT,
-        "refund_rate": np.divide(refunds, totals, out=np.zeros(len(totals)), where=totals > 0),
+        # A credit may give back more than was bought since the first order that we know of.
+        "refund_rate": np.divide(refunds, totals, out=np.zeros(len(totals)), where=totals > 0).clip(max=1.0),
     }
 
 

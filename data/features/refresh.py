@@ -6,14 +6,16 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 import sqlalchemy as sa
 
 from data import arrow, bulk, database, tables
 from data.features import compute
 from domain import money
 from domain.features import FEATURES, Feature, FeatureType
-from domain.orders import OrderStatus
+from domain.orders import OrderKind, OrderStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +49,11 @@ def refresh(engine: sa.Engine, *, account_id: str, as_of: datetime, now: datetim
 
 
 def read(engine: sa.Engine, account_id: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Orders, lines and customers of an account, as compute.features takes them."""
+    """Orders, lines and customers of an account, as compute.features takes them: of persons, not of parties."""
     order, line, party = tables.orders.c, tables.order_lines.c, tables.parties.c
-    cancelled = (order.status == OrderStatus.CANCELLED) | order.cancelled_at.is_not(None)
+    cancelled = (
+        (order.status == OrderStatus.CANCELLED) | order.cancelled_at.is_not(None) | order.deleted_at.is_not(None)
+    )
     orders = sa.select(
         order.id.label("order_id"),
         order.party_id,
@@ -57,7 +61,8 @@ def read(engine: sa.Engine, account_id: str) -> tuple[pd.DataFrame, pd.DataFrame
         order.refunded,
         order.placed_at,
         cancelled.label("cancelled"),
-        order.is_test,
+        (order.is_test | (order.kind == OrderKind.REPLACEMENT)).label("is_test"),
+        (order.kind == OrderKind.CREDIT).label("is_credit"),
     ).where(order.account_id == account_id)
     lines = (
         sa.select(line.order_id, line.category, line.quantity)
@@ -65,13 +70,27 @@ def read(engine: sa.Engine, account_id: str) -> tuple[pd.DataFrame, pd.DataFrame
         .where(order.account_id == account_id, line.category.is_not(None))
     )
     customers = sa.select(party.id.label("party_id"), party.country).where(
-        party.account_id == account_id, party.country.is_not(None)
+        party.account_id == account_id, party.country.is_not(None), party.person_id.is_(None)
+    )
+    joined = sa.select(party.id, party.person_id).where(party.account_id == account_id, party.person_id.is_not(None))
+    bought = arrow.read_table(engine, orders).to_pandas()
+    bought["party_id"] = _persons(
+        bought["party_id"].to_numpy("int64"), arrow.read_table(engine, joined.order_by(party.id))
     )
     return (
-        arrow.read_table(engine, orders).to_pandas(),
+        bought,
         arrow.read_table(engine, lines).to_pandas(),
         arrow.read_table(engine, customers).to_pandas(),
     )
+
+
+def _persons(party_ids: npt.NDArray[np.int64], joined: pa.Table) -> npt.NDArray[np.int64]:
+    """Each party's person. `joined`: id and person_id of those who are somebody else, by id; few beside all others."""
+    ids, persons = (joined[name].to_numpy() for name in ("id", "person_id"))
+    if not len(ids):
+        return party_ids
+    place = np.searchsorted(ids, party_ids).clip(max=len(ids) - 1)
+    return np.where(ids[place] == party_ids, persons[place], party_ids)
 
 
 def _replace(connection: sa.Connection, account_id: str, frame: pd.DataFrame) -> None:

@@ -115,6 +115,7 @@ dead_letters = sa.Table(
     sa.Column("rule", sa.Text, nullable=False, server_default=""),
     sa.Column("fields", Json, nullable=False, server_default="[]"),
     base.text("external_id", required=False),
+    base.at("as_of", required=False),  # the refused state's own time of change; when it was kept, if that is not known
     sa.Column("context", Json, nullable=False, server_default="{}"),  # what was known beside the payload
     sa.Column("patch", Json, nullable=False, server_default="[]"),
     base.count("attempts"),

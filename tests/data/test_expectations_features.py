@@ -47,7 +47,7 @@ def test_a_sane_frame_passes_every_rule_of_the_contract() -> None:
     assert validation.gate == "features"
     sentences = " ".join(check.sentence for check in validation.checks)
     assert all(f"{feature.name} ({feature.meaning}) is a" in sentences for feature in FEATURES)
-    assert "net_revenue (totals of counted orders less refunds) is an amount of money" in sentences
+    assert "net_revenue (totals of counted orders less refunds and credits) is an amount of money" in sentences
 
 
 def test_what_the_contract_lets_be_unknown_may_be_unknown() -> None:
@@ -116,6 +116,6 @@ def test_a_frame_of_nobody_fails() -> None:
 
 
 def test_only_a_sample_of_the_failing_ids_is_kept() -> None:
-    failure = only_failure(sane(500).assign(net_revenue=-1.0))
+    failure = only_failure(sane(500).assign(refund_rate=-1.0))
     assert failure.failing_count == 500
     assert failure.failing_ids == tuple(str(number) for number in range(100, 120))

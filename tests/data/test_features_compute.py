@@ -14,7 +14,7 @@ from domain.features import FEATURES
 
 AS_OF = datetime(2026, 6, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
-ORDER = {"total": 100_0000, "refunded": 0, "placed_at": AS_OF - DAY, "cancelled": False, "is_test": False}
+ORDER = {"total": 100_0000, "refunded": 0, "placed_at": AS_OF - DAY, "cancelled": False, "is_test": False, "is_credit": False}
 
 
 def order(order_id: int, party_id: int, **values) -> dict:
@@ -22,7 +22,7 @@ def order(order_id: int, party_id: int, **values) -> dict:
 
 
 def frames(orders: list[dict], lines: list[dict], customers: list[dict]) -> tuple[pd.DataFrame, ...]:
-    order_columns = ["order_id", "party_id", "total", "refunded", "placed_at", "cancelled", "is_test"]
+    order_columns = ["order_id", "party_id", "total", "refunded", "placed_at", "cancelled", "is_test", "is_credit"]
     return (
         pd.DataFrame(orders, columns=order_columns).astype({"placed_at": "datetime64[us, UTC]"}),
         pd.DataFrame(lines, columns=["order_id", "category", "quantity"]).astype({"category": "str"}),
@@ -38,16 +38,24 @@ def computed(orders: list[dict], lines: list[dict] = (), customers: list[dict] =
 
 def naive(orders: list[dict], lines: list[dict], customers: list[dict], as_of: datetime) -> dict:
     """The contract said once more, a customer at a time in plain Python."""
-    by_party = defaultdict(list)
+    by_party, credits = defaultdict(list), Counter()
     for row in orders:
         if not row["cancelled"] and not row["is_test"] and row["placed_at"] <= as_of:
-            by_party[row["party_id"]].append(row)
-    return {party_id: naive_customer(party_id, own, lines, customers, as_of) for party_id, own in by_party.items()}
+            if row["is_credit"]:
+                credits[row["party_id"]] += row["refunded"]
+            else:
+                by_party[row["party_id"]].append(row)
+    return {
+        party_id: naive_customer(party_id, own, credits[party_id], lines, customers, as_of)
+        for party_id, own in by_party.items()
+    }
 
 
-def naive_customer(party_id: int, own: list[dict], lines: list[dict], customers: list[dict], as_of: datetime) -> dict:
+def naive_customer(
+    party_id: int, own: list[dict], credit: int, lines: list[dict], customers: list[dict], as_of: datetime
+) -> dict:
     totals = [max(row["total"], 0) for row in own]
-    refunds = [min(max(row["refunded"], 0), total) for row, total in zip(own, totals, strict=True)]
+    refunds = [min(max(row["refunded"], 0), total) for row, total in zip(own, totals, strict=True)] + [credit]
     net = sum(totals) - sum(refunds)
     placed = sorted(row["placed_at"] for row in own)
     ids = {row["order_id"] for row in own}
@@ -62,7 +70,7 @@ def naive_customer(party_id: int, own: list[dict], lines: list[dict], customers:
         **{f"orders_{days}d": sum(at > as_of - days * DAY for at in placed) for days in (30, 90, 365)},
         "net_revenue": net / money.UNIT,
         "average_order_value": floor(Fraction(net, len(own)) + Fraction(1, 2)) / money.UNIT,
-        "refund_rate": sum(refunds) / sum(totals) if sum(totals) else 0.0,
+        "refund_rate": min(1.0, sum(refunds) / sum(totals)) if sum(totals) else 0.0,
         "first_order_at": placed[0],
         "last_order_at": placed[-1],
         "days_since_first_order": (as_of - placed[0]) // DAY,
@@ -89,6 +97,7 @@ order_rows = st.fixed_dictionaries(
         "placed_at": instants,
         "cancelled": st.booleans(),
         "is_test": st.sampled_from([False, False, True]),
+        "is_credit": st.sampled_from([False, False, False, True]),
     }
 )
 line_rows = st.fixed_dictionaries(

@@ -1,25 +1,21 @@
+from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import permutations
-from pathlib import Path
 from random import Random
 
 import pytest
 import sqlalchemy as sa
 
-from data import accounts, database, dead_letters, orders, tables
-from data.channels import csv_orders
-from data.dead_letters import BadRow
-from data.orders import IntakeReport
+from data import accounts, database, orders, tables
 from domain.addresses import address_hash
 from domain.consent import Consent, ConsentStatus
-from domain.orders import Customer, Order, OrderLine, OrderStatus
+from domain.orders import Customer, Deletion, Order, OrderEvent, OrderKind, OrderLine, OrderStatus, OrderStep
 from tests.conftest import NOW, PEPPER
 
-PAYLOADS = Path(__file__).parents[1] / "payloads" / "orders"
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ORDER = Order(
     external_id="1001",
@@ -37,12 +33,14 @@ ORDER = Order(
 )
 GRANTED = Consent(ConsentStatus.GRANTED, "consent", "checkout", "v3", AT)
 WITHDRAWN = Consent(ConsentStatus.WITHDRAWN, "", "", "", AT + timedelta(days=3))
-KEPT = (tables.parties, tables.orders, tables.order_lines, tables.consents, tables.dead_letters, tables.intake_files)
+KEPT = (tables.parties, tables.orders, tables.order_lines, tables.consents)
 
 
-def load(engine: sa.Engine, items: Iterable[Order | BadRow], **other) -> IntakeReport:
-    given = {"account_id": "shop", "channel": "csv", "source_name": "may.csv", "pepper": PEPPER, "now": NOW}
-    return orders.load(engine, items, **(given | other))
+def load(engine: sa.Engine, items: Iterable[Order | Deletion], **other) -> Counter[str]:
+    given = {"account_id": "shop", "channel": "csv", "numbering": "", "pepper": PEPPER}
+    now = other.pop("now", NOW)
+    with database.write(engine) as connection:
+        return orders.take_in(connection, list(items), orders.Source(**(given | other)), now=now).tally
 
 
 def everything(engine: sa.Engine) -> dict[str, list[tuple]]:
@@ -58,8 +56,8 @@ def only(engine: sa.Engine, table: sa.Table) -> sa.Row:
         return connection.execute(sa.select(table)).one()
 
 
-def counts(report: IntakeReport) -> tuple[int, ...]:
-    return (report.loaded, report.updated, report.unchanged, report.stale, report.dead)
+def counts(tally: Counter[str]) -> tuple[int, ...]:
+    return tuple(tally[name] for name in ("loaded", "updated", "unchanged", "stale", "conflict"))
 
 
 def later(order: Order, days: int, **changes) -> Order:
@@ -71,7 +69,7 @@ pytestmark = pytest.mark.usefixtures("account_id")
 
 def test_an_order_becomes_its_customer_its_row_and_its_lines(engine: sa.Engine) -> None:
     order = replace(ORDER, customer=replace(ORDER.customer, consent=GRANTED))
-    assert load(engine, [order]) == IntakeReport(rows=2, loaded=1, updated=0, unchanged=0, stale=0, dead=0)
+    assert counts(load(engine, [order])) == (1, 0, 0, 0, 0)
     party = only(engine, tables.parties)
     assert (party.external_id, party.email, party.first_name, party.country) == ("42", "Anna@Example.com", "Anna", "DE")
     assert party.address_hash == address_hash("anna@example.com", PEPPER)
@@ -81,40 +79,14 @@ def test_an_order_becomes_its_customer_its_row_and_its_lines(engine: sa.Engine) 
     assert (row.total, row.refunded, row.currency, row.is_test) == (Decimal(30), Decimal(0), "USD", False)
     assert (row.placed_at, row.updated_at, row.cancelled_at) == (AT, AT, None)
     assert everything(engine)["order_lines"] == [
-        (row.id, 1, "TEA", "Tea", "Tea", 2, Decimal(20)),
-        (row.id, 2, "CUP", None, None, 1, Decimal(10)),
+        (row.id, 1, "TEA", "Tea", "Tea", 2, Decimal(20), None, None, None, None),
+        (row.id, 2, "CUP", None, None, 1, Decimal(10), None, None, None, None),
     ]
     consent = only(engine, tables.consents)
     assert (consent.party_id, consent.status, consent.basis, consent.source, consent.wording, consent.occurred_at) == (
         party.id,
         *("granted", "consent", "checkout", "v3", AT),
     )
-
-
-@pytest.mark.parametrize("name", ["good.csv", "bad.csv"])
-def test_the_same_file_twice_changes_nothing(engine: sa.Engine, name: str) -> None:
-    path = PAYLOADS / name
-    given = {"source_name": name, "content_hash": csv_orders.fingerprint(path)}
-    first = load(engine, csv_orders.read(path), **given)
-    before = everything(engine)
-    again = load(engine, csv_orders.read(path), **given, now=NOW + timedelta(days=1))
-    assert everything(engine) == before
-    assert again == replace(first, loaded=0, unchanged=first.loaded)
-    assert first.rows == csv_orders.count_rows(path) == len(before["order_lines"]) + len(before["dead_letters"])
-    file = only(engine, tables.intake_files)
-    assert (file.name, file.rows, file.loaded, file.dead) == (name, first.rows, first.loaded, first.dead)
-
-
-def test_bad_rows_are_kept_with_file_row_and_reason_and_the_rest_is_loaded(engine: sa.Engine) -> None:
-    report = load(engine, csv_orders.read(PAYLOADS / "bad.csv"), source_name="bad.csv")
-    assert (report.loaded, report.dead) == (2, 22)
-    with database.read(engine) as connection:
-        letters = dead_letters.listing(connection, "shop", source="csv")
-    assert {letter.location for letter in letters} == {"bad.csv"}
-    by_row = {letter.row.row_number: letter.row for letter in letters}
-    assert sorted(by_row) == list(range(3, 25))
-    assert by_row[9].reason == "refunded_total is larger than order_total"
-    assert by_row[9].payload["order_id"] == "2008"
 
 
 def test_a_newer_state_replaces_the_order_and_all_its_lines(engine: sa.Engine) -> None:
@@ -149,24 +121,6 @@ def test_a_newer_state_with_the_old_content_still_moves_the_time(engine: sa.Engi
     load(engine, [ORDER, back_again])
     assert counts(load(engine, [later(ORDER, 1, status=OrderStatus.CANCELLED)])) == (0, 0, 0, 1, 0)
     assert only(engine, tables.orders).status == "paid"
-
-
-def test_two_contents_at_one_time_are_a_conflict_for_a_person(engine: sa.Engine) -> None:
-    other = replace(ORDER, external_id="1002", customer=Customer("7", None))
-    load(engine, [ORDER])
-    before = everything(engine)
-    contrary = replace(ORDER, total=Decimal("31.00"), customer=replace(ORDER.customer, consent=WITHDRAWN))
-    bad = BadRow(2, "status is empty", {"order_id": "1"})
-    assert counts(load(engine, [bad, contrary, other], source_name="june.csv")) == (1, 0, 0, 0, 3)
-    after = everything(engine)
-    assert after["orders"][0] == before["orders"][0]
-    assert after["consents"] == []
-    with database.read(engine) as connection:
-        first, second, _ = dead_letters.listing(connection, "shop")
-    assert [first.row.row_number, second.row.row_number] == [3, 4]
-    assert first.row.reason.startswith("conflict")
-    assert (first.row.payload["external_id"], first.row.payload["line"]["sku"]) == ("1001", "TEA")
-    assert first.row.priority == 31
 
 
 def test_a_spelling_of_the_same_content_is_no_conflict(engine: sa.Engine) -> None:
@@ -212,54 +166,6 @@ def test_two_loaders_at_once_load_each_order_once(engine: sa.Engine) -> None:
     with ThreadPoolExecutor(2) as pool:
         reports = list(pool.map(lambda _: load(engine, items), range(2)))
     assert sorted(counts(report) for report in reports) == [(0, 0, 300, 0, 0), (300, 0, 0, 0, 0)]
-
-
-def test_ten_thousand_deliveries_in_any_order_leave_each_order_once(engine: sa.Engine) -> None:
-    random = Random(7)
-    unique = [replace(ORDER, external_id=str(n), customer=Customer(str(n % 500), None), lines=()) for n in range(4000)]
-    deliveries = [order for order in unique for _ in range(random.randint(1, 4))]
-    random.shuffle(deliveries)
-    seen: list[int] = []
-    report = load(engine, deliveries, progress=seen.append)
-    assert (report.loaded, report.loaded + report.unchanged, report.rows) == (4000, len(deliveries), len(deliveries))
-    assert seen == sorted(set(seen))
-    assert seen[-1] == len(deliveries)
-    with database.read(engine) as connection:
-        total = connection.execute(sa.select(sa.func.count(), sa.func.sum(tables.orders.c.total))).one()
-        assert tuple(total) == (4000, Decimal(120_000))
-        assert connection.scalar(sa.select(sa.func.count()).select_from(tables.parties)) == 500
-
-
-def test_guests_are_one_customer_in_any_case_of_letters_and_registered_ones_are_never_merged(engine: sa.Engine) -> None:
-    def by(number: str, customer_id: str, email: str | None) -> Order:
-        return replace(ORDER, external_id=number, customer=Customer(customer_id, email))
-
-    load(
-        engine,
-        [
-            by("1", "", "bob@example.com"),
-            by("2", "", " BOB@Example.com"),
-            by("3", "77", "Bob@example.com"),
-            by("4", "", "b.o.b@gmail.com"),
-            by("5", "", "bob@gmail.com"),
-            by("6", "", None),
-            by("7", "", None),
-        ],
-    )
-    with database.read(engine) as connection:
-        rows = connection.execute(
-            sa.select(tables.orders.c.external_id, tables.parties.c.id, tables.parties.c.address_hash)
-            .join_from(tables.orders, tables.parties, tables.parties.c.id == tables.orders.c.party_id)
-            .order_by(tables.orders.c.external_id)
-        ).all()
-        assert not connection.scalars(
-            sa.select(tables.parties.c.external_id).where(tables.parties.c.external_id.contains("@"))
-        ).all()
-    ids = [row.id for row in rows]
-    assert ids[0] == ids[1]
-    assert len(set(ids)) == 6
-    assert rows[0].address_hash == rows[2].address_hash is not None  # one mailbox, suppressed and capped as one
-    assert rows[3].address_hash == rows[4].address_hash is not None
 
 
 def test_an_address_that_cannot_exist_does_not_lose_the_order(engine: sa.Engine) -> None:
@@ -324,20 +230,6 @@ def test_consent_is_a_history_that_grows_also_by_unchanged_orders(engine: sa.Eng
     assert [row[3] for row in everything(engine)["consents"]] == ["granted", "withdrawn"]
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"updated_at": NOW + timedelta(days=2)},
-        {"placed_at": NOW + timedelta(days=2)},
-        {"customer": replace(ORDER.customer, consent=replace(GRANTED, occurred_at=NOW + timedelta(days=2)))},
-    ],
-)
-def test_an_order_from_the_future_waits_for_a_person(engine: sa.Engine, change) -> None:
-    tomorrow_by_a_wrong_zone = replace(ORDER, external_id="1002", updated_at=NOW + timedelta(hours=20))
-    assert counts(load(engine, [replace(ORDER, **change), tomorrow_by_a_wrong_zone])) == (1, 0, 0, 0, 2)
-    assert only(engine, tables.orders).external_id == "1002"
-
-
 def test_accounts_and_channels_keep_their_own_orders(engine: sa.Engine) -> None:
     with database.write(engine) as connection:
         account = replace(accounts.get(connection, "shop"), id="tea", currency="EUR")
@@ -347,25 +239,109 @@ def test_accounts_and_channels_keep_their_own_orders(engine: sa.Engine) -> None:
     assert [party[1] for party in everything(engine)["parties"]] == ["shop", "tea"]
 
 
-def test_an_unknown_account_and_an_unreadable_file_load_nothing(engine: sa.Engine, tmp_path: Path) -> None:
+def test_two_contents_at_one_time_are_a_conflict_and_the_first_stays(engine: sa.Engine) -> None:
+    load(engine, [ORDER])
+    before = everything(engine)
+    contrary = replace(ORDER, total=Decimal("31.00"), customer=replace(ORDER.customer, consent=WITHDRAWN))
+    assert counts(load(engine, [contrary, replace(ORDER, external_id="1002")])) == (1, 0, 0, 0, 1)
+    after = everything(engine)
+    assert after["orders"][0] == before["orders"][0]
+    assert after["consents"] == []
+
+
+def test_of_two_states_of_one_second_the_one_seen_later_holds(engine: sa.Engine) -> None:
+    """Shopify counts updated_at in seconds, and an order is created and paid within one."""
+    created = replace(ORDER, status=OrderStatus.PLACED, observed_at=AT + timedelta(milliseconds=200))
+    paid = replace(ORDER, observed_at=AT + timedelta(milliseconds=700))
+    again = replace(created, observed_at=AT + timedelta(milliseconds=300))
+    for number, arrival in enumerate(permutations([created, paid, again])):
+        for one in arrival:
+            assert load(engine, [replace(one, external_id=str(number))])["conflict"] == 0
+    with database.read(engine) as connection:
+        assert set(connection.scalars(sa.select(tables.orders.c.status))) == {"paid"}
+
+
+def test_an_unchanged_state_that_was_seen_again_is_newer_than_one_seen_in_between(engine: sa.Engine) -> None:
+    def seen(order: Order, second: int) -> Order:
+        return replace(order, observed_at=AT + timedelta(seconds=second))
+
+    other = replace(ORDER, status=OrderStatus.PLACED)
+    arrivals = [seen(ORDER, 1), seen(other, 2), seen(ORDER, 3)]
+    for number, arrival in enumerate(permutations(arrivals)):
+        load(engine, [replace(one, external_id=str(number)) for one in arrival])
+    with database.read(engine) as connection:
+        assert set(connection.scalars(sa.select(tables.orders.c.status))) == {"paid"}
+
+
+def test_ten_thousand_deliveries_in_any_order_leave_each_order_once(engine: sa.Engine) -> None:
+    random = Random(7)
+    unique = [replace(ORDER, external_id=str(n), customer=Customer(str(n % 500), None), lines=()) for n in range(4000)]
+    deliveries = [order for order in unique for _ in range(random.randint(1, 4))]
+    random.shuffle(deliveries)
+    tally = Counter()
+    for start in range(0, len(deliveries), 1000):
+        tally += load(engine, deliveries[start : start + 1000])
+    assert counts(tally) == (4000, 0, len(deliveries) - 4000, 0, 0)
+    with database.read(engine) as connection:
+        total = connection.execute(sa.select(sa.func.count(), sa.func.sum(tables.orders.c.total))).one()
+        assert tuple(total) == (4000, Decimal(120_000))
+        assert connection.scalar(sa.select(sa.func.count()).select_from(tables.parties)) == 500
+
+
+def test_a_deleted_order_stays_deleted_until_a_later_change_whatever_comes_first(engine: sa.Engine) -> None:
+    gone = Deletion("", AT + timedelta(days=1))
+    restored = later(ORDER, 2)
+    for number, arrival in enumerate(permutations([ORDER, gone, later(ORDER, 1), replace(gone, deleted_at=AT)])):
+        for one in arrival:
+            load(engine, [replace(one, external_id=f"deleted-{number}")])
+    for number, arrival in enumerate(permutations([ORDER, gone, restored])):
+        for one in arrival:
+            load(engine, [replace(one, external_id=f"restored-{number}")])
+    order = tables.orders.c
+    with database.read(engine) as connection:
+        rows = connection.execute(sa.select(order.external_id, order.deleted_at)).all()
+    assert {row.deleted_at for row in rows if row.external_id.startswith("deleted")} == {gone.deleted_at}
+    assert {row.deleted_at for row in rows if row.external_id.startswith("restored")} == {None}
+    assert len(rows) == 24 + 6
+
+
+def test_the_timeline_is_replaced_with_the_order(engine: sa.Engine) -> None:
+    paid = OrderEvent(OrderStep.PAID, AT, "t1", Decimal(30))
+    parcel = OrderEvent(OrderStep.SHIPPED, AT + timedelta(days=1), "f1", None, "DHL", "123", "https://dhl.example/123")
+    load(engine, [replace(ORDER, events=(paid,))])
+    load(engine, [later(ORDER, 1, events=(paid, parcel))])
+    event = tables.order_events.c
+    with database.read(engine) as connection:
+        rows = connection.execute(sa.select(event.step, event.amount, event.tracking_number).order_by(event.position))
+        assert [tuple(row) for row in rows] == [("paid", Decimal(30), None), ("shipped", None, "123")]
+
+
+def test_the_rest_of_the_model_is_kept(engine: sa.Engine) -> None:
+    whole = replace(
+        ORDER,
+        number="#1001",
+        kind=OrderKind.REPLACEMENT,
+        replaces="900",
+        tax=Decimal("4.79"),
+        shipping=Decimal(5),
+        discount=Decimal(2),
+        coupons=("SPRING", "VIP"),
+        shop_currency="EUR",
+        shop_total=Decimal("27.50"),
+        shop_refunded=Decimal(0),
+        notify=False,
+        customer=replace(ORDER.customer, locale="de-DE", relay=True, email=None),
+    )
+    load(engine, [whole])
+    row = only(engine, tables.orders)
+    assert (row.number, row.kind, row.replaces, row.notify) == ("#1001", "replacement", "900", False)
+    assert (row.tax, row.shipping, row.discount, row.coupons) == (Decimal("4.79"), 5, 2, "SPRING,VIP")
+    assert (row.shop_currency, row.shop_total, row.shop_refunded) == ("EUR", Decimal("27.50"), 0)
+    party = only(engine, tables.parties)
+    assert (party.locale, party.relay, party.address_hash) == ("de-DE", True, None)
+
+
+def test_an_unknown_account_loads_nothing(engine: sa.Engine) -> None:
     with pytest.raises(accounts.UnknownAccount):
         load(engine, [ORDER], account_id="tee")
-    path = tmp_path / "wrong.csv"
-    path.write_text("order_id,order_id\n1,1\n")
-    with pytest.raises(csv_orders.UnreadableFile):
-        load(engine, csv_orders.read(path), content_hash=csv_orders.fingerprint(path))
     assert not any(everything(engine).values())
-
-
-def test_what_was_committed_stays_when_the_stream_breaks_and_loading_again_completes_it(engine: sa.Engine) -> None:
-    whole = [replace(ORDER, external_id=str(n), lines=()) for n in range(4500)]
-
-    def breaking() -> Iterable[Order]:
-        yield from whole[:4200]
-        raise OSError("the disk is gone")
-
-    with pytest.raises(OSError, match="disk"):
-        load(engine, breaking(), content_hash="abc")
-    assert everything(engine)["intake_files"] == []
-    assert counts(load(engine, whole, content_hash="abc")) == (500, 0, 4000, 0, 0)
-    assert len(everything(engine)["orders"]) == 4500

@@ -54,12 +54,15 @@ def upgrade() -> None:
     with op.batch_alter_table("parties") as table:
         table.add_column(_text("numbering", server_default=""))
         table.add_column(sa.Column("person_id", data.columns.Id, nullable=True))
+        table.add_column(_at("address_at", True))
         table.add_column(_text("locale", True))
         table.add_column(sa.Column("relay", sa.Boolean(), nullable=False, server_default=sa.false()))
         table.drop_constraint("uq_parties_account_id_external_id", type_="unique")
         table.create_unique_constraint("uq_parties_account_id_numbering_external_id", ["account_id", "numbering", "external_id"])
         table.create_foreign_key("fk_parties_person_id_parties", "parties", ["person_id"], ["id"])
     op.create_index("ix_parties_person_id", "parties", ["person_id"])
+    op.execute("UPDATE parties SET address_at = updated_at WHERE email IS NOT NULL")
+    op.execute("UPDATE parties SET numbering = '~guest' WHERE external_id LIKE 'guest:%' OR external_id LIKE 'guest-order:%'")
     with op.batch_alter_table("intake_files") as table:
         for name in ("loaded", "updated", "unchanged", "stale", "dead"):
             table.drop_column(name)
@@ -70,7 +73,7 @@ def upgrade() -> None:
     with op.batch_alter_table("dead_letters") as table:
         for column in (
             _text("rule", server_default=""), sa.Column("fields", Json, nullable=False, server_default="[]"),
-            _text("external_id", True), sa.Column("context", Json, nullable=False, server_default="{}"),
+            _text("external_id", True), _at("as_of", True), sa.Column("context", Json, nullable=False, server_default="{}"),
             sa.Column("patch", Json, nullable=False, server_default="[]"), _count("attempts"),
             _at("next_try_at", True), _at("ended_at", True), _text("ended_by", True), _text("note", True),
         ):
@@ -128,7 +131,7 @@ def downgrade() -> None:
     op.drop_index("ix_dead_letters_state_next_try_at", "dead_letters")
     op.drop_index("ix_dead_letters_account_id_source_external_id", "dead_letters")
     with op.batch_alter_table("dead_letters") as table:
-        for name in ("rule", "fields", "external_id", "context", "patch", "attempts", "next_try_at", "ended_at", "ended_by", "note"):
+        for name in ("rule", "fields", "external_id", "as_of", "context", "patch", "attempts", "next_try_at", "ended_at", "ended_by", "note"):
             table.drop_column(name)
     with op.batch_alter_table("intake_files") as table:
         table.drop_column("staged_at")
@@ -141,7 +144,7 @@ def downgrade() -> None:
         table.drop_constraint("fk_parties_person_id_parties", type_="foreignkey")
         table.drop_constraint("uq_parties_account_id_numbering_external_id", type_="unique")
         table.create_unique_constraint("uq_parties_account_id_external_id", ["account_id", "external_id"])
-        for name in ("numbering", "person_id", "locale", "relay"):
+        for name in ("numbering", "person_id", "address_at", "locale", "relay"):
             table.drop_column(name)
     for name in ("channel", "level"):
         op.drop_column("consents", name)

@@ -1,0 +1,1 @@
+"""Intake, from raw records to governed orders: staging, draining, row rules, quality gates, quarantine, reports."""

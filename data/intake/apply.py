@@ -1,0 +1,161 @@
+"""Apply read records: orders, dead letters and the end of the records, all in one transaction."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+
+import sqlalchemy as sa
+
+from data import addresses_of, database, dead_letters, orders, tables
+from data.channels import glance
+from data.channels.channel import Unfit
+from data.dead_letters import BadRow
+from data.intake import convert, history, records
+from data.intake.convert import Converted, Item, Reader
+from data.orders import Verdict
+from domain import stakes
+from domain.orders import Order
+
+COUNTS = (*("records", "rows", "orders", "loaded", "updated", "unchanged", "stale", "deleted", "ignored", "refused"),)
+
+
+def apply(engine: sa.Engine, part: Sequence[Converted], reader: Reader, *, pepper: str, now: datetime) -> Counter[str]:
+    """Apply all, or where a value cannot be stored halve down to the culprit, which becomes a dead letter."""
+    try:
+        with database.write(engine) as connection:
+            return _apply(connection, part, reader, pepper, now)
+    except database.not_storable(engine):
+        if len(part) > 1:
+            middle = len(part) // 2
+            first = apply(engine, part[:middle], reader, pepper=pepper, now=now)
+            return first + apply(engine, part[middle:], reader, pepper=pepper, now=now)
+    with database.write(engine) as connection:
+        return _apply(connection, [_storable_part(connection, part[0], reader, pepper, now)], reader, pepper, now)
+
+
+def _storable_part(connection: sa.Connection, one: Converted, reader: Reader, pepper: str, now: datetime) -> Converted:
+    """The record without the items that the database refuses: each is tried alone, and undone."""
+    sound = replace(one, items=[], elements=[], letters=list(one.letters))
+    for item, element in zip(one.items, one.elements, strict=True):
+        attempt = connection.begin_nested()
+        try:
+            orders.take_in(connection, [item], _source(reader, pepper), now=now)
+        except database.not_storable(connection.engine) as error:
+            fault = Unfit("not_storable", f"a value of this order cannot be stored ({type(error).__name__})")
+            context = convert.context_of(one.record)
+            first_row = one.record.incoming.first_row
+            sound.letters.append(convert.letter(element, fault, context, first_row=first_row, now=now))
+        else:
+            sound.items.append(item)
+            sound.elements.append(element)
+        attempt.rollback()
+    return sound
+
+
+def _source(reader: Reader, pepper: str) -> orders.Source:
+    connection = reader.connection
+    return orders.Source(connection.account, connection.channel, reader.numbering, pepper)
+
+
+def _apply(
+    connection: sa.Connection, part: Sequence[Converted], reader: Reader, pepper: str, now: datetime
+) -> Counter[str]:
+    mine = _finish(connection, part, now)
+    part = [one for one in part if one.record.id in mine]
+    if not part:
+        return Counter()
+    source = _source(reader, pepper)
+    taken = orders.take_in(connection, list(convert.items_of(list(part))), source, now=now)
+    conflicts = _conflicts(part, taken.verdicts, now)
+    sound = [
+        item
+        for item, verdict in zip(convert.items_of(list(part)), taken.verdicts, strict=True)
+        if isinstance(item, Order) and verdict is not Verdict.CONFLICT
+    ]
+    orders.close_superseded(connection, source, sound, now=now)
+    for one in part:
+        letters = [*one.letters, *conflicts.get(one.record.id, ())]
+        _put(connection, letters, one, reader, pepper, now)
+    tally = Counter({str(name): taken.tally[name] for name in Verdict if name is not Verdict.CONFLICT})
+    conflicted = sum(map(len, conflicts.values()))
+    tally += Counter(
+        records=len(part),
+        rows=sum(one.rows for one in part),
+        orders=sum(one.orders for one in part),
+        ignored=sum(one.ignored for one in part),
+        refused=conflicted + sum(len(one.letters) for one in part),
+    )
+    fired = sum((one.fired for one in part), Counter[str]()) + Counter({orders.CONFLICT_RULE: conflicted})
+    received = [one.record.incoming.received_at for one in part]
+    counts = {name: tally[name] for name in COUNTS if name != "rows"}
+    batch = history.Batch(min(received), max(received), counts, +fired)
+    history.note(connection, reader.connection.account, reader.connection.channel, batch, now=now)
+    return tally
+
+
+def _finish(connection: sa.Connection, part: Sequence[Converted], now: datetime) -> frozenset[int]:
+    read = [one.record.id for one in part if one.unreadable is None]
+    mine = records.finish(connection, read, now=now) if read else frozenset()
+    for one in part:
+        if one.unreadable is not None:
+            mine |= records.finish(connection, [one.record.id], state=records.State.DEAD, error=one.unreadable, now=now)
+    return mine
+
+
+def _conflicts(part: Sequence[Converted], verdicts: Sequence[Verdict], now: datetime) -> dict[int, list[BadRow]]:
+    """The letters of states that cannot be ordered, by record."""
+    found: dict[int, list[BadRow]] = {}
+    decided = iter(verdicts)
+    fault = Unfit(orders.CONFLICT_RULE, orders.CONFLICT, ("updated_at",))
+    for one in part:
+        context = convert.context_of(one.record)
+        for item, element in zip(one.items, one.elements, strict=True):
+            if next(decided) is Verdict.CONFLICT:
+                first_row = one.record.incoming.first_row
+                letter = convert.letter(element, fault, context, first_row=first_row, now=now, item=item)
+                found.setdefault(one.record.id, []).append(letter)
+    return found
+
+
+def _put(
+    connection: sa.Connection, letters: Sequence[BadRow], one: Converted, reader: Reader, pepper: str, now: datetime
+) -> None:
+    if not letters:
+        return
+    account_id, channel = reader.connection.account, reader.connection.channel
+    values = customer_values(connection, account_id, letters, pepper)
+    waiting = convert.waiting(one.record, None)
+    priced = [replace(letter, priority=priority(letter, values, waiting=waiting, pepper=pepper)) for letter in letters]
+    source = one.record.incoming.source
+    dead_letters.put(connection, priced, account_id=account_id, source=channel, location=source, now=now)
+
+
+def priority(letter: BadRow, values: Mapping[str, Decimal], *, waiting: bool, pepper: str) -> int:
+    """What is at stake with a refused order."""
+    seen = glance.at_payload(letter.payload)
+    value = values.get(addresses_of.hashed(seen.email, pepper) or "", Decimal(0))
+    return stakes.stake(seen.amount, seen.currency, customer_value=value, waiting=waiting)
+
+
+def customer_values(
+    connection: sa.Connection, account_id: str, letters: Sequence[BadRow], pepper: str
+) -> dict[str, Decimal]:
+    """What the customers of these letters have spent so far, by address hash."""
+    hashes = {addresses_of.hashed(glance.at_payload(letter.payload).email, pepper) for letter in letters} - {None}
+    party, features = tables.parties.c, tables.customer_features.c
+    person = sa.func.coalesce(party.person_id, party.id)
+    query = (
+        sa.select(party.address_hash, features.net_revenue)
+        .join_from(tables.parties, tables.customer_features, features.party_id == person)
+        .where(party.account_id == account_id, party.address_hash.in_(sorted(filter(None, hashes))))
+    )
+    return {row.address_hash: row.net_revenue for row in connection.execute(query)}
+
+
+def load_items(
+    connection: sa.Connection, items: Sequence[Item], reader: Reader, *, pepper: str, now: datetime
+) -> list[Verdict]:
+    """Take items in that were released from the dead letters."""
+    return orders.take_in(connection, items, _source(reader, pepper), now=now).verdicts

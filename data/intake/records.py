@@ -1,0 +1,201 @@
+"""Intake records: raw documents of channels, kept before anybody is told that they arrived, read afterwards.
+
+One document may hold one order (a webhook) or hundreds (a page of an API, a piece of a file). Bodies lie compressed.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from data import database, tables
+from data.channels.channel import Origin, Urgency
+
+_CODEC = "zstd"
+_MOST_RECORDS, _MOST_BYTES = 1000, 8 * 2**20  # of one claim: some 5,000 orders, which are held in memory at once
+
+
+class State(StrEnum):
+    """Where a record is. `held`: its channel and account are in quarantine. `dead`: nobody could read it; it is kept."""
+
+    PENDING = "pending"
+    HELD = "held"
+    DONE = "done"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """One document as it came. `first_row`: the row of the file at which it begins, 1 where there is no file."""
+
+    body: bytes
+    origin: Origin
+    source: str
+    received_at: datetime
+    topic: str = ""
+    observed_at: datetime | None = None
+    urgency: Urgency = Urgency.USUAL
+    first_row: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One stored document of a channel and account."""
+
+    id: int
+    account_id: str
+    channel: str
+    incoming: Incoming
+
+
+def store(connection: sa.Connection, account_id: str, channel: str, documents: Iterable[Incoming]) -> int:
+    """Keep the documents; return how many were new: the same bytes with the same headers are kept once."""
+    values = [_values(one) | {"account_id": account_id, "channel": channel} for one in documents]
+    table = tables.intake_records
+    statement = database.insert(connection, table).on_conflict_do_nothing().returning(table.c.id)
+    return len(connection.execute(statement, values).all()) if values else 0
+
+
+def _values(one: Incoming) -> dict[str, Any]:
+    headers = f"{one.topic}\n{one.observed_at.isoformat() if one.observed_at else ''}\n".encode()
+    return {
+        "origin": one.origin,
+        "source": one.source,
+        "topic": one.topic,
+        "observed_at": one.observed_at,
+        "urgency": one.urgency,
+        "first_row": one.first_row,
+        "body": pa.compress(one.body, codec=_CODEC, asbytes=True),
+        "body_bytes": len(one.body),
+        "body_hash": hashlib.sha256(headers + one.body).hexdigest(),
+        "received_at": one.received_at,
+        "state": State.PENDING,
+    }
+
+
+def backlog(connection: sa.Connection, account_id: str, channel: str) -> int:
+    """How many records of the channel wait, those in quarantine included."""
+    record = tables.intake_records.c
+    return connection.execute(
+        sa.select(sa.func.count()).where(
+            record.account_id == account_id,
+            record.channel == channel,
+            record.state.in_((State.PENDING, State.HELD)),
+        )
+    ).scalar_one()
+
+
+def next_batch(
+    connection: sa.Connection, *, only: tuple[str, str] | None = None, passed: Sequence[int] = ()
+) -> list[Record]:
+    """The most urgent pending records of one channel and account, oldest first; empty when there are none.
+
+    `only`: of this account and channel. `passed`: ids that could not be done this time.
+    """
+    record = tables.intake_records.c
+    pending = [record.state == State.PENDING]
+    if only is not None:
+        pending += [record.account_id == only[0], record.channel == only[1]]
+    if passed:
+        pending.append(record.id.not_in(passed))
+    head = connection.execute(
+        sa.select(record.account_id, record.channel, record.urgency)
+        .where(*pending)
+        .order_by(record.urgency, record.id)
+        .limit(1)
+    ).one_or_none()
+    if head is None:
+        return []
+    sizes = connection.execute(
+        sa.select(record.id, record.body_bytes)
+        .where(*pending, record.account_id == head.account_id, record.channel == head.channel)
+        .where(record.urgency == head.urgency)
+        .order_by(record.id)
+        .limit(_MOST_RECORDS)
+    ).all()
+    return _read(connection, _fitting(sizes))
+
+
+def _fitting(sizes: Sequence[Any]) -> list[int]:
+    """The first records whose bodies fit into memory together; one at least."""
+    ids: list[int] = []
+    total = 0
+    for row in sizes:
+        total += row.body_bytes
+        if ids and total > _MOST_BYTES:
+            break
+        ids.append(row.id)
+    return ids
+
+
+def _read(connection: sa.Connection, ids: Sequence[int]) -> list[Record]:
+    record = tables.intake_records
+    rows = connection.execute(sa.select(record).where(record.c.id.in_(ids)).order_by(record.c.id))
+    return [
+        Record(
+            row.id,
+            row.account_id,
+            row.channel,
+            Incoming(
+                pa.decompress(row.body, row.body_bytes, codec=_CODEC, asbytes=True),
+                Origin(row.origin),
+                row.source,
+                row.received_at,
+                row.topic,
+                row.observed_at,
+                Urgency(row.urgency),
+                row.first_row,
+            ),
+        )
+        for row in rows
+    ]
+
+
+def finish(
+    connection: sa.Connection, ids: Sequence[int], *, state: State = State.DONE, error: str | None = None, now: datetime
+) -> frozenset[int]:
+    """Take these records off the queue; return those that were still on it: another drain may have been quicker."""
+    record = tables.intake_records
+    done = (
+        sa.update(record)
+        .where(record.c.id.in_(ids), record.c.state == State.PENDING)
+        .values(state=state, processed_at=now, error=error)
+        .returning(record.c.id)
+    )
+    return frozenset(connection.scalars(done))
+
+
+def again(connection: sa.Connection, record_id: int) -> bool:
+    """Put a dead record back on the queue; False when it is not dead or its retention has ended."""
+    record = tables.intake_records.c
+    done = connection.execute(
+        sa.update(tables.intake_records)
+        .where(record.id == record_id, record.state == State.DEAD)
+        .values(state=State.PENDING, error=None, processed_at=None)
+    )
+    return done.rowcount == 1
+
+
+def heed_quarantines(connection: sa.Connection, quarantined: frozenset[tuple[str, str]]) -> None:
+    """Hold the pending records of these (account, channel) pairs, and free those of all others."""
+    record = tables.intake_records.c
+    pair = sa.tuple_(record.account_id, record.channel)
+    move = sa.update(tables.intake_records)
+    free = move.where(record.state == State.HELD).values(state=State.PENDING)
+    connection.execute(free.where(pair.not_in(sorted(quarantined))) if quarantined else free)
+    for account_id, channel in sorted(quarantined):
+        theirs = (record.account_id == account_id, record.channel == channel, record.state == State.PENDING)
+        connection.execute(move.where(*theirs).values(state=State.HELD))
+
+
+def purge(connection: sa.Connection, *, before: datetime) -> int:
+    """Remove the raw bodies of records that were done before that time; dead ones stay until somebody ends them."""
+    record = tables.intake_records.c
+    return connection.execute(
+        sa.delete(tables.intake_records).where(record.state == State.DONE, record.processed_at < before)
+    ).rowcount

@@ -1,0 +1,96 @@
+"""What operators read about the intake on the Artifacts tab. Counts and order numbers only, no addresses."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+
+from data import accounts, database, dead_letters
+from data.dead_letters import DeadLetter
+from data.intake import health
+from data.intake.health import SourceHealth
+from tasks import wiring
+from tasks.artifacts import bar
+
+_TOP = 10
+_REASON = 200  # characters
+
+
+class IntakeUnwell(RuntimeError):
+    """A source of orders needs somebody. Nothing is lost; the message says what to do."""
+
+
+@task(task_run_name="look at the sources of orders", cache_policy=NO_CACHE)
+def publish_health() -> int:
+    """Each source with its figures; return how many there are. Raises IntakeUnwell."""
+    now = wiring.clock()
+    with database.read(wiring.engine()) as connection:
+        found = health.examine(connection, wiring.connections(), now=now)
+    create_markdown_artifact(health_page(found, now), key="intake-health", description="How each source of orders does")
+    if unwell := [one for one in found if one.alarms]:
+        told = "; ".join(f"{one.channel} of {one.account_id}: {', '.join(one.alarms)}" for one in unwell)
+        raise IntakeUnwell(f"{told}. `campaigns intake health` shows all sources")
+    return len(found)
+
+
+def health_page(found: list[SourceHealth], now: datetime) -> str:
+    """Markdown: one row a source."""
+    lines = [
+        f"# Sources of orders, {now:%Y-%m-%d %H:%M} UTC",
+        "",
+        "| | Account | Channel | Last heard | Waiting | Lag | Orders (24 h) | Refused | Open dead letters | State |",
+        "|:-:|:--|:--|:--|--:|--:|--:|--:|--:|:--|",
+    ]
+    lines += [
+        f"| {'❌' if one.alarms else '✅'} | {one.account_id} | {one.channel} | {_ago(one.last_heard, now)} |"
+        f" {one.waiting:,} | {health.span(one.lag)} | {one.orders:,} | {health.percent(one.refused_share)} |"
+        f" {one.open_letters:,} | {'; '.join(one.alarms) or 'well'} |"
+        for one in found
+    ]
+    return "\n".join(lines if found else [lines[0], "", "No channel is declared, and none has brought an order yet."])
+
+
+def _ago(at: datetime | None, now: datetime) -> str:
+    return f"{health.span(now - at)} ago" if at else "never"
+
+
+@task(task_run_name="show the dead letters", cache_policy=NO_CACHE)
+def publish_dead_letters() -> None:
+    """The ten that cost most, account by account, and the trend of the last seven days."""
+    now = wiring.clock()
+    with database.read(wiring.engine()) as connection:
+        top = {
+            account: dead_letters.listing(connection, account, now=now, limit=_TOP)
+            for account in accounts.names(connection)
+        }
+        trend = health.trend(connection, now=now)
+    create_markdown_artifact(
+        letters_page(top, trend, now), key="dead-letters", description="Orders that could not be used, the dearest first"
+    )
+
+
+def letters_page(
+    top: dict[str, list[DeadLetter]], trend: Sequence[tuple[datetime, int, int]], now: datetime
+) -> str:
+    """Markdown: a table an account, and a bar a day."""
+    lines = [f"# Dead letters, {now:%Y-%m-%d %H:%M} UTC", ""]
+    for account, letters in top.items():
+        lines += [f"## {account}", ""]
+        if not letters:
+            lines += ["None open.", ""]
+            continue
+        lines += ["| No. | Score | Channel | Order | Waits | Reason |", "|--:|--:|:--|:--|--:|:--|"]
+        lines += [
+            f"| {one.id} | {one.score:,} | {one.source} | {one.row.external_id or '?'} |"
+            f" {health.span(now - one.created_at)} | {one.row.reason[:_REASON]} |"
+            for one in letters
+        ]
+        lines += ["", "`campaigns intake dead-letters --payload` shows the records, `replay` takes them in.", ""]
+    most = max((refused for _, _, refused in trend), default=0)
+    lines += ["## Refused in the last seven days", "", "| Until | Orders | Refused | |", "|:--|--:|--:|:--|"]
+    lines += [
+        f"| {end:%a %d %b} | {orders:,} | {refused:,} | {bar(refused, most)} |" for end, orders, refused in trend
+    ]
+    return "\n".join(lines)
