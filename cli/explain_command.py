@@ -42,7 +42,9 @@ def register(app: typer.Typer) -> None:
 
 def explain(
     run_id: RunId,
-    customer: Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer's number in the shop.")],
+    customer: Annotated[
+        str, typer.Argument(metavar="CUSTOMER", help="The customer's number in the shop, or CHANNEL/NUMBER.")
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Why a customer did or did not get the mail of a run.
@@ -54,9 +56,7 @@ def explain(
     engine = store.engine()
     with database.read(engine) as connection:
         run = runs.get(connection, run_id)
-        party = message_fate.party_id(connection, run.plan.account_id, customer)
-        if party is None:
-            raise Mistake(f"account {run.plan.account_id!r} has no customer {customer!r}")
+        party = _only(message_fate.persons(connection, run.plan.account_id, customer), customer, run)
         found = message_fate.fate(connection, run_id, party)
     store.note_reading(engine, run.plan.account_id, f"party:{party}", {"run": run_id})
     sentence = _sentence(run, found)
@@ -64,6 +64,16 @@ def explain(
     lines = [f"Customer {customer} in {run_id} ({run.plan.campaign}): {sentence}."]
     lines += [f"  {moment(one.at) + ' UTC' if one.at else '':<20}  {one.what}" for one in heard]
     answer(_payload(run, customer, found, sentence, heard), as_json=as_json, text="\n".join(lines))
+
+
+def _only(persons: dict[str, int], customer: str, run: Run) -> int:
+    """The one customer who is meant. Raises Mistake."""
+    if not persons:
+        raise Mistake(f"account {run.plan.account_id!r} has no customer {customer!r}")
+    if len(set(persons.values())) > 1:
+        names = ", ".join(f"{numbering}/{customer}" if numbering else "the shop's own" for numbering in persons)
+        raise Mistake(f"several customers have the number {customer!r}: {names}; write CHANNEL/NUMBER")
+    return next(iter(persons.values()))
 
 
 def _sentence(run: Run, found: "Fate") -> str:

@@ -104,8 +104,9 @@ def _prefect(error: Any) -> str:
 LINES: Mapping[str, Line] = {
     "cli.output.Mistake": str,
     "data.accounts.UnknownAccount": str,
-    "data.channels.csv_orders.UnreadableFile": str,
+    "data.channels.mapping.UnusableMapping": str,
     "data.content.TemplateError": str,
+    "data.intake.files.UnreadableFile": str,
     "data.runs.UnknownRun": str,
     "data.samples.cdnow.MissingDataSet": str,
     "domain.accounts.InvalidAccount": str,

@@ -39,7 +39,7 @@ def _processor(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> _Processo
     if inner is not None:
         return process
     own = kind.process_bind_param  # without SQLAlchemy's two calls around it, for each of millions of values
-    return lambda value: own(value, dialect)
+    return lambda value: None if value is None else own(value, dialect)
 
 
 def _bound(rows: Iterable[Sequence[Any]], processors: Sequence[_Processor | None]) -> Iterator[Sequence[Any]]:

@@ -25,13 +25,18 @@ class Fate:
     delivery: DeliveryState | None = None
 
 
-def party_id(connection: sa.Connection, account_id: str, external_id: str) -> int | None:
-    """The customer whom the shop knows by this number."""
+def persons(connection: sa.Connection, account_id: str, number: str) -> dict[str, int]:
+    """The customers with this number, by whose number it is: a channel's own, or the shop's (an empty name).
+
+    Of parties who are one person, the one who stands for it. `channel/number` asks for one channel's.
+    """
     party = tables.parties.c
-    found: int | None = connection.scalar(
-        sa.select(party.id).where(party.account_id == account_id, party.external_id == external_id)
+    numbering, slash, rest = number.partition("/")
+    exact = (party.numbering == numbering) & (party.external_id == rest) if slash else sa.false()
+    query = sa.select(party.numbering, sa.func.coalesce(party.person_id, party.id).label("person")).where(
+        party.account_id == account_id, exact | (party.external_id == number)
     )
-    return found
+    return {row.numbering: row.person for row in connection.execute(query)}
 
 
 def fate(connection: sa.Connection, run_id: str, party: int) -> Fate:

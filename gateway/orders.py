@@ -29,7 +29,8 @@ from gateway.metrics import Metrics
 _log = logging.getLogger(__name__)
 # The backlog is counted this often at most: at a spike the count would cost more than the storing.
 _COUNTED_SECONDS = 1.0
-_ACCEPTED = 202
+_SET_UP = "This door is not set up rightly; nothing was kept. Send it again."
+_NOBODY = "unknown"  # in metrics, instead of a name that is a part of the request
 
 
 @dataclass(slots=True)
@@ -40,7 +41,8 @@ class Door:
     channels_file: Path
     max_backlog: int
     clock: Callable[[], datetime]
-    _full_until: dict[tuple[str, str], tuple[float, bool]] = field(default_factory=dict)
+    # (account, channel) → when its backlog was counted, and how many waited; what we stored since is added.
+    _waiting: dict[tuple[str, str], tuple[float, int]] = field(default_factory=dict)
 
     def find(self, channel: str, account: str) -> tuple[Connection, Push] | None:
         """The connection and how it is verified; None where nothing can come in. Raises Refused."""
@@ -49,9 +51,7 @@ class Door:
             push = registry.get(found.reader).push if found else None
         except (UnusableConnections, registry.UnknownChannel) as error:
             _log.error("no order can be pushed: %s", error)
-            raise Refused(
-                503, "settings", "This door is not set up rightly; nothing was kept. Send it again."
-            ) from None
+            raise Refused(503, "settings", _SET_UP) from None
         if found is None or push is None:
             return None
         if not found.webhook_secrets:
@@ -74,6 +74,11 @@ class Door:
         incoming = Incoming(body, Origin.PUSH, source, now, meta.topic, meta.observed_at, meta.urgency)
         try:
             return self._store(connection, incoming)
+        except sa.exc.IntegrityError:
+            _log.error(
+                "channels.yaml names the account %s, and there is none: its orders are put off", connection.account
+            )
+            raise Refused(503, "settings", _SET_UP) from None
         except sa.exc.SQLAlchemyError as error:
             # Never the error's text: it quotes the body, and that holds addresses.
             _log.error("an order of %s could not be stored: %s", connection.channel, type(error).__name__)
@@ -81,18 +86,23 @@ class Door:
 
     def _store(self, connection: Connection, incoming: Incoming) -> bool:
         pair = (connection.account, connection.channel)
-        if self._is_full(pair):
+        counted, waiting = self._count(pair)
+        if waiting >= self.max_backlog:
             raise Refused(503, "backlog", "Too much waits to be read; nothing was kept. Send it again.")
         with database.write(self.engine) as transaction:
-            return records.store(transaction, *pair, [incoming]) == 1
+            new = records.store(transaction, *pair, [incoming]) == 1
+        if new:
+            self._waiting[pair] = (counted, waiting + 1)
+        return new
 
-    def _is_full(self, pair: tuple[str, str]) -> bool:
-        counted, full = self._full_until.get(pair, (0.0, False))
-        if time.monotonic() - counted > _COUNTED_SECONDS:
+    def _count(self, pair: tuple[str, str]) -> tuple[float, int]:
+        """When the backlog was counted, and how many wait. Threads may miss some of each other's for a second."""
+        counted = self._waiting.get(pair)
+        if counted is None or time.monotonic() - counted[0] > _COUNTED_SECONDS:
             with database.read(self.engine) as transaction:
-                full = records.backlog(transaction, *pair) >= self.max_backlog
-            self._full_until[pair] = (time.monotonic(), full)
-        return full
+                counted = time.monotonic(), records.backlog(transaction, *pair)
+            self._waiting[pair] = counted
+        return counted
 
 
 def router(door: Door, *, config: GatewayConfig, metrics: Metrics) -> APIRouter:
@@ -101,17 +111,21 @@ def router(door: Door, *, config: GatewayConfig, metrics: Metrics) -> APIRouter:
 
     @routes.post("/orders/{channel}/{account}")
     async def receive(channel: str, account: str, request: Request) -> Response:
-        found = await run_in_threadpool(door.find, channel, account)
-        if found is None:
-            raise HTTPException(404, "No order door of this name is set up here.")
-        connection, push = found
+        name = _NOBODY
         try:
+            found = await run_in_threadpool(door.find, channel, account)
+            if found is None:
+                metrics.order_refused.labels(name, "no_door").inc()
+                raise HTTPException(404, "No order door of this name is set up here.")
+            connection, push = found
+            name = connection.channel
             body = await bodies.read(request, limit=config.max_body_bytes, seconds=config.body_seconds)
             new = await run_in_threadpool(door.take, connection, push, request.headers, body)
         except Refused as refusal:
-            metrics.order_refused.labels(connection.channel, refusal.reason).inc()
+            metrics.order_refused.labels(name, refusal.reason).inc()
             raise
-        metrics.order_stored.labels(connection.channel, "false" if new else "true").inc()
-        return Response(status_code=_ACCEPTED)
+        metrics.order_stored.labels(name, "false" if new else "true").inc()
+        # 200 and nothing else: WooCommerce's test of a new webhook takes even other 2xx for a failure.
+        return Response(status_code=200)
 
     return routes

@@ -35,9 +35,9 @@ def _until_planned(report: RunReport) -> list[Step]:
 
 
 def publish_validation(run_id: str, validation: Validation) -> None:
-    """One line a check; failing rows by our ids."""
+    """One line a check; failing orders by channel and number, customers by our ids."""
     lines = [f"# Validation: {validation.gate} – {'passed' if validation.passed else 'failed'}", ""]
-    lines += ["| | Check | Found | Rows (our ids) |", "|:-:|:--|:--|:--|"]
+    lines += ["| | Check | Found | Which |", "|:-:|:--|:--|:--|"]
     for check in validation.checks:
         ids = ", ".join(check.failing_ids)
         more = f" … ({check.failing_count:,} in all)" if check.failing_count > len(check.failing_ids) else ""

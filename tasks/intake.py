@@ -79,6 +79,7 @@ def pull_orders(account: str, channel: str) -> int:
         raise pull.NothingToPull(f"channels.yaml has no {channel} of {account} any more")
     report = pull.pull(wiring.engine(), connection, clock=wiring.clock)
     get_run_logger().info(
-        "%s of %s: %d pages since %s, %d new", channel, account, report.pages, report.since, report.new
+        "%s of %s: %d pages with orders between %s and %s, %d new",
+        *(channel, account, report.pages, report.since, report.until, report.new),
     )
     return report.new

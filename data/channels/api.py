@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import Any, Self
 
 import httpx
@@ -25,6 +26,10 @@ class ChannelRefused(RuntimeError):
 
 class ChannelUnavailable(RuntimeError):
     """The channel does not answer, or puts us off. Nothing is lost: the next pull begins at the same place."""
+
+
+class PutOff(ChannelUnavailable):
+    """The channel's limit is used up for now. What was read before is sound: a long history takes several pulls."""
 
 
 class Access(BaseModel):
@@ -45,9 +50,26 @@ class Access(BaseModel):
     @field_validator("url", "token_url")
     @classmethod
     def _http(cls, url: str) -> str:
-        if url and httpx.URL(url).scheme not in {"http", "https"}:
-            raise ValueError("begins with https:// (http:// on your own machine)")
+        if url and not _is_web_address(url):
+            raise ValueError("needs the whole address: https://, then the host (http:// on your own machine)")
         return url.rstrip("/")
+
+    @field_validator("user", "token", "secret", "refresh_token")
+    @classmethod
+    def _key(cls, key: str | SecretStr) -> str | SecretStr:
+        """Keys travel in headers. What was pasted with a line break or an ellipsis can be none."""
+        text = key if isinstance(key, str) else key.get_secret_value()
+        if not text.isascii() or any(one.isspace() or not one.isprintable() for one in text):
+            raise ValueError("holds a space, a line break or a letter that no key has: copy it anew")
+        return key
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        return False
+    return parsed.scheme in {"http", "https"} and bool(parsed.host)
 
 
 @dataclass(slots=True)
@@ -74,7 +96,7 @@ class Pace:
             pause = -self._tokens / self.per_second
             if pause > _LONGEST_PAUSE:
                 self._tokens += 1
-                raise ChannelUnavailable("the channel's own rate limit is used up: the next pull goes on from here")
+                raise PutOff("the channel's own rate limit is used up: the next pull goes on from here")
             self.sleep(pause)
 
 
@@ -118,32 +140,37 @@ class Api:
     def rest(self, seconds: float) -> None:
         """Wait because an answer itself says so. Raises ChannelUnavailable where that is too long."""
         if seconds > _LONGEST_PAUSE:
-            raise ChannelUnavailable(f"{self._client.base_url.host} puts us off: the next pull goes on from here")
+            raise PutOff(f"{self._client.base_url.host} puts us off: the next pull goes on from here")
         if seconds > 0:
             self._sleep(seconds)
 
     def _ask(self, method: str, path: str, **sent: Any) -> httpx.Response:
         self._check_host(path)
-        problem = ""
+        problem, later = "", False
         for attempt in range(_TRIES):
             self._pace.wait()
             try:
                 response = self._client.request(method, path, **sent)
-            except httpx.TransportError as error:
-                problem, pause = type(error).__name__, 2.0**attempt
+            except httpx.RequestError as error:  # of the wire, or a body that does not inflate
+                problem, pause, later = type(error).__name__, 2.0**attempt, False
             else:
                 if response.status_code < _OK_BELOW:
                     return response
                 problem, pause = f"answers {response.status_code}", _pause(response, attempt, path)
+                later = response.status_code == _TOO_MANY
             if pause > _LONGEST_PAUSE:
                 break
             if attempt + 1 < _TRIES:
                 self._sleep(pause)
-        raise ChannelUnavailable(f"{self._client.base_url.host} {problem}: the next pull goes on from the same place")
+        told = f"{self._client.base_url.host} {problem}: the next pull goes on from the same place"
+        raise PutOff(told) if later else ChannelUnavailable(told)
 
     def _check_host(self, path: str) -> None:
         """A page's link to the next one must not carry our token elsewhere."""
-        url = httpx.URL(path)
+        try:
+            url = httpx.URL(path)
+        except httpx.InvalidURL as error:
+            raise ChannelRefused("the channel's link to its next page is no address") from error
         if url.is_absolute_url and (url.scheme, url.host, url.port) != (
             self._client.base_url.scheme,
             self._client.base_url.host,
@@ -155,13 +182,20 @@ class Api:
 def _pause(response: httpx.Response, attempt: int, path: str) -> float:
     """Seconds until the next try. Raises ChannelRefused where trying again is of no use."""
     if response.status_code in {_TOO_MANY, _UNAVAILABLE}:
-        try:
-            return max(0.0, float(response.headers.get("retry-after", "")))
-        except ValueError:
-            return 2.0**attempt
+        asked = _retry_after(response.headers.get("retry-after", ""))
+        return 2.0**attempt if asked is None else asked
     if response.status_code >= _SERVER_ERROR:
         return 2.0**attempt
     raise ChannelRefused(_refusal(response, path))
+
+
+def _retry_after(said: str) -> float | None:
+    """Seconds; the header says them, or until when (RFC 9110, section 10.2.3)."""
+    try:
+        seconds = float(said) if not said.endswith("GMT") else parsedate_to_datetime(said).timestamp() - time.time()
+    except ValueError:
+        return None
+    return max(0.0, seconds)
 
 
 def _refusal(response: httpx.Response, path: str) -> str:

@@ -30,16 +30,24 @@ class Connection(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    account: str
+    account: str = Field(min_length=1)
     channel: str = Field(pattern=_NAME, description="the name under which its orders are kept")
     adapter: str = Field("", description="who reads it; the channel's own name unless given")
-    mapping: Path | None = Field(None, description="YAML file that says what means what; for adapter mapped")
+    mapping: Path | None = Field(
+        None,
+        description="YAML file that says what means what, for adapter mapped; beside channels.yaml if not absolute",
+    )
     timezone: str = Field("UTC", description="zone of times that come without one")
     numbering: str | None = Field(
         None, description="whose customer numbers it uses; equal names mean equal numbers, empty the shop's own"
     )
     webhook_secrets: tuple[SecretStr, ...] = Field((), description="any of them may have signed: for rotation")
     api: Access | None = None
+    silent_after_hours: float | None = Field(
+        None,
+        ge=0,
+        description="an alarm after so many hours without an order; unless given by its own rhythm, 0: never",
+    )
     options: dict[str, Any] = {}
 
     @field_validator("timezone")
@@ -90,13 +98,27 @@ def load(path: Path) -> Connections:
 @lru_cache(maxsize=4)
 def _load(path: Path, _stamp: int) -> Connections:
     try:
-        return Connections.model_validate(yaml.safe_load(path.read_text("utf-8")) or {})
+        found = Connections.model_validate(yaml.safe_load(path.read_text("utf-8")) or {})
     except (OSError, UnicodeDecodeError) as error:
         raise UnusableConnections(f"{path} cannot be read: {type(error).__name__}") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}" if mark else ""
-        raise UnusableConnections(f"{path} is no YAML{place}") from error
+        raise UnusableConnections(
+            f"{path} is no YAML{place}"
+        ) from None  # its text quotes the line, and secrets with it
     except ValidationError as error:
-        told = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_input=False))
-        raise UnusableConnections(f"{path}: {told}. channels.example.yaml shows every key") from error
+        told = "; ".join(map(_told, error.errors(include_input=False, include_context=False)))
+        raise UnusableConnections(f"{path}: {told}. channels.example.yaml shows every key") from None
+    at_home = [
+        one.model_copy(update={"mapping": path.parent / one.mapping}) if one.mapping else one
+        for one in found.connections
+    ]
+    return Connections(connections=tuple(at_home))
+
+
+def _told(mistake: Any) -> str:
+    place = ".".join(map(str, mistake["loc"])) or "the file"
+    if mistake["type"] == "string_type":
+        return f"{place}: write it in quotes"  # 2026-01-01 is a date to YAML, 12345 a number
+    return f"{place}: {mistake['msg']}"

@@ -82,6 +82,8 @@ def _wrong_with(names: tuple[str, ...]) -> list[str]:
         return ["the file is empty"]
     if len(names) == 1 and ";" in names[0]:
         return ["the columns are separated by semicolons: use commas"]
+    if not set(COLUMNS).intersection(names):  # an order's row, perhaps: nothing of it is repeated
+        return ["the first row names none of our columns: is it the header row?"]
     wrong = [f"column {name!r} is there twice" for name in dict.fromkeys(names) if names.count(name) > 1]
     wrong += [f"unknown column {name!r}{_nearest(name)}" for name in names if name not in COLUMNS]
     if missing := [name for name in _REQUIRED if name not in names]:
@@ -144,7 +146,9 @@ def _plan(names: tuple[str, ...]) -> _Plan:
 def _in_row(fault: Unfit, number: int, count: int) -> Unfit:
     if count == 1:
         return fault
-    return Unfit(fault.rule, f"row {number} of the order's {count}: {fault}", fault.fields)
+    # A patch of a plain column is for every row; of a line's own column it is for that row.
+    fields = tuple(name if name in _OF_ORDER else f"{number - 1}.{name}" for name in fault.fields)
+    return Unfit(fault.rule, f"row {number} of the order's {count}: {fault}", fields)
 
 
 def _lines(rows: Sequence[cells.Row], plan: _Plan) -> tuple[OrderLine, ...]:
@@ -217,13 +221,13 @@ def _order(row: cells.Row, lines: tuple[OrderLine, ...], plan: _Plan) -> Order:
         cancelled_at=cancelled_at,
         is_test=cells.yes_or_no(row, "test"),
         lines=lines,
-        **(_rare(row, code) if plan.rare else {}),
+        **(_rare(row) if plan.rare else {}),
     )
     _check(order)
     return order
 
 
-def _rare(row: cells.Row, code: str) -> dict[str, Any]:
+def _rare(row: cells.Row) -> dict[str, Any]:
     """The fields of an order that few shops fill."""
     shop_code = cells.currency(row, "shop_currency") if row.get("shop_currency") else None
     if shop_code is None and (row.get("shop_total") or row.get("shop_refunded")):

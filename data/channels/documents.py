@@ -39,15 +39,18 @@ def elements(body: bytes, orders_in: Callable[[Any], Sequence[Any]]) -> Iterator
 
 
 def _is_lines(body: bytes) -> bool:
-    """Does the first line alone make sense, and do others follow?"""
-    first, _, others = body.strip().partition(b"\n")
-    if not others:
+    """Does the first line alone make sense, or where that one is broken at least half of all, and are there others?"""
+    lines = [line for line in body.split(b"\n") if line.strip()]
+    if len(lines) < 2:  # noqa: PLR2004 - one line is one document
         return False
+    return _is_document(lines[0]) or 2 * sum(map(_is_document, lines)) >= len(lines)
+
+
+def _is_document(line: bytes) -> bool:
     try:
-        parse(first)
+        return isinstance(parse(line), dict | list)
     except Unreadable:
         return False
-    return True
 
 
 def _of_lines(body: bytes, orders_in: Callable[[Any], Sequence[Any]]) -> Iterator[Element]:
@@ -55,10 +58,10 @@ def _of_lines(body: bytes, orders_in: Callable[[Any], Sequence[Any]]) -> Iterato
         if not line.strip():
             continue
         try:
-            document = parse(line)
+            found = orders_in(parse(line))
         except Unreadable as error:
             kept = line.decode("utf-8", "replace")[:_KEPT_OF_BROKEN_LINE]
             yield Element(number, {"line": kept}, fault=str(error))
         else:
-            for raw in orders_in(document):
+            for raw in found:
                 yield Element(number, raw)

@@ -15,6 +15,8 @@ from data.channels.channel import Unfit
 from data.channels.mapping_values import ISO, MILLISECONDS, SECONDS, Kind, Terms
 
 REFUSE, NOTHING = "refuse", "null"
+
+
 def as_list(value: Any) -> Any:
     """One or several in YAML, several here."""
     return (value,) if isinstance(value, str) else value
@@ -60,7 +62,7 @@ class Source(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _short(cls, given: Any) -> Any:
-        return {"path": given} if isinstance(given, str) else given
+        return {"path": given} if isinstance(given, str | list) else given
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
@@ -180,5 +182,7 @@ class Source(BaseModel):
         if word is None:
             word = NOTHING if raw is None and self.otherwise == REFUSE else self.otherwise
         if word == REFUSE:
-            raise mapping_values.wrong("unknown", f"is a word that `{'words' if self.words else 'match'}` does not have: add it")
+            raise mapping_values.wrong(
+                "unknown", f"is a word that `{'words' if self.words else 'match'}` does not have: add it"
+            )
         return None if word == NOTHING else word

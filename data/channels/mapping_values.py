@@ -78,7 +78,9 @@ def _written(raw: str, decimal: str, thousands: str) -> Decimal:
     if decimal != ".":
         text = text.replace(".", "?").replace(decimal, ".")
     if not _NUMBER.fullmatch(text):
-        raise wrong("unreadable", f"is no number such as 19{decimal}90 (`decimal` and `thousands` say how it is written)")
+        raise wrong(
+            "unreadable", f"is no number such as 19{decimal}90 (`decimal` and `thousands` say how it is written)"
+        )
     return Decimal(text)
 
 

@@ -11,11 +11,10 @@ import pandas as pd
 import pyarrow as pa
 import sqlalchemy as sa
 
-from data import arrow, bulk, database, tables
-from data.features import compute
+from data import accounts, arrow, bulk, database, tables
+from data.features import compute, counting
 from domain import money
 from domain.features import FEATURES, Feature, FeatureType
-from domain.orders import OrderKind, OrderStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +50,17 @@ def refresh(engine: sa.Engine, *, account_id: str, as_of: datetime, now: datetim
 def read(engine: sa.Engine, account_id: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Orders, lines and customers of an account, as compute.features takes them: of persons, not of parties."""
     order, line, party = tables.orders.c, tables.order_lines.c, tables.parties.c
-    cancelled = (
-        (order.status == OrderStatus.CANCELLED) | order.cancelled_at.is_not(None) | order.deleted_at.is_not(None)
-    )
+    with database.read(engine) as connection:
+        currency = accounts.get(connection, account_id).currency
     orders = sa.select(
         order.id.label("order_id"),
         order.party_id,
-        order.total,
-        order.refunded,
+        counting.reckoned("total", currency).label("total"),
+        counting.reckoned("refunded", currency).label("refunded"),
         order.placed_at,
-        cancelled.label("cancelled"),
-        (order.is_test | (order.kind == OrderKind.REPLACEMENT)).label("is_test"),
-        (order.kind == OrderKind.CREDIT).label("is_credit"),
+        counting.is_void().label("cancelled"),
+        counting.is_no_sale().label("is_test"),
+        counting.is_credit().label("is_credit"),
     ).where(order.account_id == account_id)
     lines = (
         sa.select(line.order_id, line.category, line.quantity)

@@ -153,7 +153,7 @@ def judged(
     if isinstance(item, Ignored):
         return item
     if isinstance(item, Deletion):
-        return item, ()
+        return item, rules.fired_on_deletion(item, reader.thresholds, now=now)
     fired = rules.fired(item, reader.thresholds, account_currency=reader.account_currency, now=now)
     return item, fired
 

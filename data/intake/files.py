@@ -28,7 +28,7 @@ _ORDERS = 500
 _PIECE = 2**20  # bytes
 _LARGEST_ORDER = 16 * 2**20  # bytes; a larger one is a wrong column to group by, or no text file
 _LARGEST_DOCUMENT = 256 * 2**20
-_BUFFER = 2**20
+_BUFFER = 2**16  # of a file that breaks off so much before its end is not read
 _MARK = b"\xef\xbb\xbf"
 
 
@@ -55,9 +55,12 @@ def found(path: Path) -> list[Path]:
 
 
 def fingerprint(path: Path) -> str:
-    """SHA-256 of the file's bytes: the same file is known again under any name."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """SHA-256 of the file's bytes: the same file is known again under any name. Raises UnreadableFile."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UnreadableFile(f"{path.name} cannot be read: {_reason(error)}. Nothing was loaded") from error
 
 
 def cut(path: Path, mapping: Mapping | None = None) -> Iterator[Piece]:
@@ -90,7 +93,7 @@ def _known() -> str:
 
 def _open(path: Path) -> io.BufferedReader:
     raw = gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")  # noqa: SIM115 - the caller closes it
-    return io.BufferedReader(raw, _BUFFER)  # type: ignore[arg-type] # GzipFile reads like any raw stream
+    return io.BufferedReader(raw, _BUFFER)
 
 
 def _lines(path: Path, nothing: bytes) -> Iterator[bytes]:

@@ -1,14 +1,16 @@
 """How each source of orders does: heard when, how far behind, what was refused, and what should alarm somebody."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from data import tables
+from data import accounts, tables
+from data.channels.channel import Urgency
 from data.channels.connections import Connection, Connections
+from data.dead_letters import State as LetterState
 from data.intake import quarantine
 from data.intake.records import State
 from domain import rhythm
@@ -17,8 +19,8 @@ _DAY = timedelta(days=1)
 # The queue is drained all the time: what waits for so long has nobody who drains it.
 _LONGEST_LAG = timedelta(minutes=15)
 # Pulls start every quarter of an hour.
-_OLDEST_CURSOR = timedelta(hours=1)
-_WELL = {None, "active", "none", "unknown"}
+_LONGEST_UNASKED = timedelta(hours=1)
+_WELL = {None, "active", "unknown"}  # unknown: the key may not see it, or the channel does not tell
 Pair = tuple[str, str]
 
 
@@ -26,7 +28,8 @@ Pair = tuple[str, str]
 class SourceHealth:
     """One channel of one account. Shares and counts are of the last 24 hours; `lag`: how long the oldest record waits.
 
-    `usual_silence`: the longest it is silent by its own rhythm. `alarms`: what somebody should do something about.
+    `usual_silence`: the longest it was silent at this time of earlier weeks. `cursor_age`: up to how long ago its API
+    was read. `alarms`: what somebody should do something about.
     """
 
     account_id: str
@@ -48,88 +51,136 @@ class SourceHealth:
         return self.refused / self.orders if self.orders else None
 
 
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What the store knows of all sources, by (account, channel). `drained_at`: when anything was drained last."""
+
+    queues: Mapping[Pair, Any]
+    cursors: Mapping[Pair, Any]
+    held: frozenset[Pair]
+    letters: Mapping[Pair, int]
+    counts: Mapping[Pair, tuple[int, int]]
+    active: frozenset[Pair]
+    drained_at: datetime | None
+    accounts: frozenset[str]
+
+
 def examine(
     connection: sa.Connection, connections: Connections, *, now: datetime, account_id: str | None = None
 ) -> list[SourceHealth]:
-    """All sources that are declared, or that brought orders in the last four weeks; of one account or of all."""
+    """All sources that are declared, that brought orders in the last eight weeks, or whose records wait."""
+    facts = _Facts(
+        queues=_queues(connection),
+        cursors=_cursors(connection),
+        held=quarantine.open_of(connection),
+        letters=_open_letters(connection),
+        counts=_counts(connection, now),
+        active=_active(connection, now),
+        drained_at=connection.scalar(sa.select(sa.func.max(tables.intake_batches.c.drained_at))),
+        accounts=frozenset(accounts.names(connection)),
+    )
     declared = {(one.account, one.channel): one for one in connections.connections}
-    heard = _heard(connection, now)
-    queues = _queues(connection)
-    pairs = {pair for pair in (*declared, *heard, *queues) if account_id in (None, pair[0])}
-    cursors = _cursors(connection)
-    held = quarantine.open_of(connection)
-    letters = _open_letters(connection)
-    counts = _counts(connection, now)
-    found = []
-    for pair in sorted(pairs):
-        arrivals, queue, cursor = heard.get(pair, []), queues.get(pair), cursors.get(pair)
-        last = max((until for _, until in arrivals), default=None)
-        if queue is not None:
-            last = max(last or queue.newest, queue.newest)
-        usual = rhythm.longest_usual_silence(arrivals)
-        lag = now - queue.oldest if queue is not None else None
-        age = now - cursor.read_until if cursor is not None and cursor.read_until is not None else None
-        alarms = [
-            *_silence(last, usual, now),
-            *_quarantined(pair, held),
-            *_behind(lag, pair in held),
-            *_pulling(declared.get(pair), cursor, age),
-        ]
-        orders, refused = counts.get(pair, (0, 0))
-        found.append(
-            SourceHealth(
-                *pair,
-                last_heard=last,
-                waiting=queue.waiting if queue is not None else 0,
-                lag=lag,
-                orders=orders,
-                refused=refused,
-                open_letters=letters.get(pair, 0),
-                cursor_age=age,
-                subscription=cursor.subscription if cursor is not None else None,
-                usual_silence=usual,
-                alarms=tuple(alarms),
-            )
-        )
-    return found
+    pairs = {pair for pair in (*declared, *facts.active, *facts.queues) if account_id in (None, pair[0])}
+    return [_source(connection, pair, declared.get(pair), facts, now) for pair in sorted(pairs)]
 
 
-def _silence(last: datetime | None, usual: timedelta | None, now: datetime) -> list[str]:
-    if last is None or usual is None or not rhythm.is_silent(last, usual, now):
+def _source(
+    connection: sa.Connection, pair: Pair, declared: Connection | None, facts: _Facts, now: datetime
+) -> SourceHealth:
+    heard_before = _ear(connection, pair)
+    queue, cursor = facts.queues.get(pair), facts.cursors.get(pair)
+    last = max(filter(None, (heard_before(now), queue.newest if queue is not None else None)), default=None)
+    usual = _usual(last, declared, now, heard_before)
+    alarms = [
+        *([] if pair[0] in facts.accounts else [f"there is no account {pair[0]}: nothing of it can be kept"]),
+        *_silence(last, usual, declared, now),
+        *(["in quarantine: `campaigns intake quarantine` says why"] if pair in facts.held else []),
+        *_behind(queue, facts, now, held=pair in facts.held),
+        *_pulling(declared, cursor, now),
+    ]
+    orders, refused = facts.counts.get(pair, (0, 0))
+    return SourceHealth(
+        *pair,
+        last_heard=last,
+        waiting=queue.waiting if queue is not None else 0,
+        lag=now - queue.oldest if queue is not None else None,
+        orders=orders,
+        refused=refused,
+        open_letters=facts.letters.get(pair, 0),
+        cursor_age=now - cursor.read_until if cursor is not None and cursor.read_until is not None else None,
+        subscription=cursor.subscription if cursor is not None else None,
+        usual_silence=usual,
+        alarms=tuple(alarms),
+    )
+
+
+def _usual(
+    last: datetime | None, declared: Connection | None, now: datetime, heard_before: rhythm.HeardBefore
+) -> timedelta | None:
+    if last is None or last > now or (declared is not None and declared.silent_after_hours is not None):
+        return None
+    return rhythm.usual_silence(last, now, heard_before)
+
+
+def _silence(last: datetime | None, usual: timedelta | None, declared: Connection | None, now: datetime) -> list[str]:
+    """By the limit that the connection names (0: never), else by the source's own rhythm."""
+    if last is None:
         return []
-    return [f"silent for {span(now - last)}, and never longer than {span(usual)} by its own rhythm"]
+    hours = declared.silent_after_hours if declared is not None else None
+    if hours and now - last > timedelta(hours=hours):
+        return [f"silent for {span(now - last)}: more than the {hours:g} h of channels.yaml"]
+    if usual is not None and rhythm.is_silent(last, usual, now):
+        return [f"silent for {span(now - last)}, and at this time of the week never longer than {span(usual)} before"]
+    return []
 
 
-def _quarantined(pair: Pair, held: frozenset[Pair]) -> list[str]:
-    return ["in quarantine: `campaigns intake quarantine` says why"] if pair in held else []
-
-
-def _behind(lag: timedelta | None, held: bool) -> list[str]:
-    if lag is None or held or lag <= _LONGEST_LAG:
+def _behind(queue: Any, facts: _Facts, now: datetime, *, held: bool) -> list[str]:
+    """History from files may wait while anything is drained at all; what was pushed or pulled just now may not."""
+    if queue is None or held:
         return []
-    return [f"records wait for {span(lag)}: does the deployment ingest-orders run?"]
-
-
-def _pulling(declared: Connection | None, cursor: Any, age: timedelta | None) -> list[str]:
-    if declared is None or declared.api is None or cursor is None:
+    is_drained = facts.drained_at is not None and now - facts.drained_at <= _LONGEST_LAG
+    oldest = queue.oldest_news if is_drained else queue.oldest
+    if oldest is None or now - oldest <= _LONGEST_LAG:
         return []
+    return [f"records wait for {span(now - oldest)}: does the deployment ingest-orders run, and does it fail?"]
+
+
+def _pulling(declared: Connection | None, cursor: Any, now: datetime) -> list[str]:
+    if declared is None or declared.api is None:
+        return []
+    if cursor is None:
+        return ["never asked yet: does the deployment pull-orders run?"]
     alarms = []
     if cursor.error:
         alarms.append(f"the last pull failed: {cursor.error}")
-    elif age is not None and age > _OLDEST_CURSOR:
-        alarms.append(f"last asked {span(age)} ago: does the deployment pull-orders run?")
-    if cursor.subscription not in _WELL:
+    elif now - cursor.asked_at > _LONGEST_UNASKED:
+        alarms.append(f"last asked {span(now - cursor.asked_at)} ago: does the deployment pull-orders run?")
+    if declared.webhook_secrets and cursor.subscription == "none":
+        alarms.append("it has no webhook that posts here: add it in the channel's own settings")
+    elif cursor.subscription not in {*_WELL, "none"}:
         alarms.append(f"its webhook is {cursor.subscription} there: switch it on again in the channel's own settings")
     return alarms
 
 
-def _heard(connection: sa.Connection, now: datetime) -> dict[Pair, list[tuple[datetime, datetime]]]:
+def _ear(connection: sa.Connection, pair: Pair) -> Callable[[datetime], datetime | None]:
+    """Tells when the source last brought orders up to an instant. Pages of an API that held none are no sign of life."""
     batch = tables.intake_batches.c
-    query = sa.select(batch.account_id, batch.channel, batch.first_received_at, batch.last_received_at)
-    found: dict[Pair, list[tuple[datetime, datetime]]] = {}
-    for row in connection.execute(query.where(batch.drained_at > now - rhythm.LOOK_BACK)):
-        found.setdefault((row.account_id, row.channel), []).append((row.first_received_at, row.last_received_at))
-    return found
+    query = sa.select(batch.last_received_at).where(
+        batch.account_id == pair[0], batch.channel == pair[1], batch.orders > 0
+    )
+
+    def heard_before(instant: datetime) -> datetime | None:
+        newest = query.where(batch.drained_at <= instant).order_by(batch.drained_at.desc(), batch.id.desc()).limit(1)
+        received: datetime | None = connection.scalar(newest)
+        return None if received is None else min(received, instant)
+
+    return heard_before
+
+
+def _active(connection: sa.Connection, now: datetime) -> frozenset[Pair]:
+    batch = tables.intake_batches.c
+    query = sa.select(batch.account_id, batch.channel).where(batch.drained_at > now - rhythm.LOOK_BACK).distinct()
+    return frozenset((row.account_id, row.channel) for row in connection.execute(query))
 
 
 def _queues(connection: sa.Connection) -> dict[Pair, Any]:
@@ -140,6 +191,7 @@ def _queues(connection: sa.Connection) -> dict[Pair, Any]:
             record.channel,
             sa.func.count().label("waiting"),
             sa.func.min(record.received_at).label("oldest"),
+            sa.func.min(sa.case((record.urgency != Urgency.BULK, record.received_at))).label("oldest_news"),
             sa.func.max(record.received_at).label("newest"),
         )
         .where(record.state.in_((State.PENDING, State.HELD)))
@@ -156,7 +208,7 @@ def _cursors(connection: sa.Connection) -> dict[Pair, Any]:
 def _open_letters(connection: sa.Connection) -> dict[Pair, int]:
     letter = tables.dead_letters.c
     query = sa.select(letter.account_id, letter.source, sa.func.count().label("open"))
-    query = query.where(letter.state == "open").group_by(letter.account_id, letter.source)
+    query = query.where(letter.state == LetterState.OPEN).group_by(letter.account_id, letter.source)
     return {(row.account_id, row.source): row.open for row in connection.execute(query)}
 
 
@@ -169,7 +221,7 @@ def _counts(connection: sa.Connection, now: datetime) -> dict[Pair, tuple[int, i
         sa.func.sum(batch.refused).label("refused"),
     )
     query = query.where(batch.drained_at > now - _DAY).group_by(batch.account_id, batch.channel)
-    return {(row.account_id, row.channel): (row.orders, row.refused) for row in connection.execute(query)}
+    return {(row.account_id, row.channel): (int(row.orders), int(row.refused)) for row in connection.execute(query)}
 
 
 def trend(connection: sa.Connection, *, now: datetime, days: int = 7) -> Sequence[tuple[datetime, int, int]]:

@@ -17,7 +17,7 @@ from data import database, tables
 from data.channels.channel import Origin, Urgency
 
 _CODEC = "zstd"
-_MOST_RECORDS, _MOST_BYTES = 1000, 8 * 2**20  # of one claim: some 5,000 orders, which are held in memory at once
+_MOST_RECORDS, _MOST_BYTES = 1000, 2**20  # of one claim: some 4,000 orders, which are held in memory at once
 
 
 class State(StrEnum):

@@ -10,6 +10,7 @@ from domain.validation import Check, Validation
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
+_CURRENCY = "Every order that counts is in the currency of the account, or says what it is in it"
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def add(engine: sa.Engine, party_id: int, *, lines: int = 1, **values) -> str:
         for number in range(lines):
             line = {"order_id": made, "line_no": number, "sku": "s", "quantity": 1, "total": Decimal("19.90")}
             connection.execute(tables.order_lines.insert().values(line))
-    return str(made)
+    return f"csv {(row | values)['external_id']}"
 
 
 def check(engine: sa.Engine) -> Validation:
@@ -68,9 +69,10 @@ def test_sound_orders_pass(engine: sa.Engine, party_id: int) -> None:
     [
         ({"total": Decimal("-0.01"), "refunded": Decimal(-1)}, "No order's total is below zero"),
         ({"refunded": Decimal("19.91")}, "No more was refunded on an order than was paid"),
-        ({"placed_at": NOW + timedelta(microseconds=1)}, "No order was placed in the future"),
-        ({"currency": "EUR"}, "Every order is in the currency of the account"),
-        ({"lines": 0}, "Every order says what was bought"),
+        ({"placed_at": NOW + DAY + timedelta(microseconds=1)}, "No order was placed in the future"),
+        ({"currency": "EUR"}, _CURRENCY),
+        ({"currency": "EUR", "shop_currency": "GBP", "shop_total": Decimal(1)}, _CURRENCY),
+        ({"currency": "EUR", "shop_currency": "USD"}, _CURRENCY),
     ],
 )
 def test_a_fault_is_told_with_the_orders_that_have_it(
@@ -112,3 +114,22 @@ def test_orders_of_another_account_are_not_judged(engine: sa.Engine, party_id: i
         connection.execute(tables.accounts.insert().values(row | {"id": "other"}))
     add(engine, party_id, account_id="other", currency="EUR", external_id="theirs")
     assert check(engine).passed
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"currency": "EUR", "shop_currency": "USD", "shop_total": Decimal("21.50")},
+        {"currency": "EUR", "status": "cancelled"},
+        {"currency": "EUR", "deleted_at": NOW},
+        {"currency": "EUR", "is_test": True},
+        {"currency": "EUR", "kind": "replacement"},
+        {"kind": "credit", "total": Decimal(0), "refunded": Decimal(5)},
+        {"placed_at": NOW + DAY},
+        {"lines": 0},
+    ],
+)
+def test_what_spoils_no_figure_stops_no_campaign(engine: sa.Engine, party_id: int, values: dict) -> None:
+    add(engine, party_id, external_id="sound")
+    add(engine, party_id, external_id="other", **values)
+    assert check(engine).passed, check(engine).failures()
