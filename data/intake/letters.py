@@ -166,7 +166,7 @@ def _take(
         (verdict,) = apply.load_items(connection, [found], reader, pepper=intake.pepper, now=now)
         outcome = Outcome(letter.id, verdict, orders.CONFLICT if verdict is orders.Verdict.CONFLICT else "")
     if outcome.ended:
-        by_a_rule = letter.row.rule in rules.NAMES or letter.row.rule == orders.CONFLICT_RULE
+        by_a_rule = letter.row.rule in rules.MEANINGS or letter.row.rule == orders.CONFLICT_RULE
         state = State.RELEASED if by_a_rule and not letter.patch else State.FIXED
         if not dead_letters.end(connection, letter.id, state, by=by, note=outcome.result, now=now):
             return Outcome(letter.id, IGNORED, "somebody else was quicker")
