@@ -3,12 +3,17 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import settings
 from cli import mistakes, services, store
 from cli.output import Mistake, moment
 from tasks import prefect_api
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from data.intake.load import Unfinished
 
 _FRESH = timedelta(days=2)
 _CHOICES = ("segment", "template", "provider")
@@ -32,8 +37,10 @@ def examine() -> list[Check]:
             raise
         return [Check("settings", ok=False, found=line)]
     checks = [Check("settings", ok=True, found="complete")]
-    looks = {
+    looks: dict[str, Callable[[settings.Settings], Iterator[Check]]] = {
         "database": _database,
+        "channels": _channels,
+        "orders": _orders,
         "sandbox ESP": _sandbox,
         "SendGrid": _sendgrid,
         "gateway": _gateway,
@@ -76,6 +83,66 @@ def _database(config: settings.Settings) -> Iterator[Check]:
     fresh = wiring.clock() - as_of < _FRESH
     hint = "" if fresh else ", older than two days: does the deployment refresh-features run every night?"
     yield Check("customer features", ok=fresh, found=f"as of {moment(as_of)} UTC{hint}")
+
+
+def _channels(config: settings.Settings) -> Iterator[Check]:
+    """The files that say which shops sell where, how they are read, and what is tolerated."""
+    from data.channels import mapping, registry
+    from tasks import wiring
+
+    intake = wiring.order_intake()
+    for one in intake.connections.connections:
+        registry.get(one.reader)
+        if one.mapping is not None:
+            mapping.load(one.mapping)
+    count = len(intake.connections.connections)
+    told = f"{count} in {config.intake.channels_file}" if count else f"none in {config.intake.channels_file}"
+    yield Check("channels", ok=True, found=f"{told}; files need none where the channel has its adapter's name")
+
+
+def _orders(_config: settings.Settings) -> Iterator[Check]:
+    """Each source that needs somebody, and files that were cut off."""
+    from data import database
+    from data.channels.connections import Connections, UnusableConnections
+    from data.intake import health, load
+    from tasks import wiring
+
+    try:
+        declared = wiring.connections()
+    except UnusableConnections:  # told above; what the store knows is told all the same
+        declared = Connections()
+    if (engine := _usable_engine()) is None:
+        return
+    now = wiring.clock()
+    with database.read(engine) as connection:
+        found = health.examine(connection, declared, now=now)
+        files = load.unfinished(connection, now=now)
+    unwell = [one for one in found if one.alarms]
+    for one in unwell:
+        yield Check(f"orders, {one.channel} of {one.account_id}", ok=False, found="; ".join(one.alarms))
+    for file in files:
+        yield Check(f"orders, {file.channel} of {file.account_id}", ok=False, found=_cut_off(file))
+    if not unwell and not files:
+        letters = sum(one.open_letters for one in found)
+        told = f"{len(found)} source(s) well" if found else "no channel has brought one yet: `campaigns intake FILE`"
+        yield Check("orders", ok=True, found=f"{told}; {letters:,} dead letter(s) open" if letters else told)
+
+
+def _usable_engine() -> "sa.Engine | None":
+    """None where the check of the database has said already what is wrong with it."""
+    try:
+        return store.engine()
+    except Exception as error:
+        if mistakes.line(error) is None:
+            raise
+        return None
+
+
+def _cut_off(file: "Unfinished") -> str:
+    return (
+        f"the file {file.name} was cut off while it was read ({moment(file.started_at)} UTC): load it again, or the mended "
+        f"one under the same name: `campaigns intake {file.name} --channel {file.channel}`"
+    )
 
 
 def _sandbox(config: settings.Settings) -> Iterator[Check]:

@@ -1,6 +1,6 @@
 """Dead letters at the command line: look, patch, replay, discard."""
 
-import json
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,10 +14,15 @@ if TYPE_CHECKING:
 
     from data.dead_letters import DeadLetter
 
-Ids = Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="Numbers of dead letters.")]
+_LARGEST_ID = 2**31 - 1
+_HELP = "Numbers of dead letters."
+Id = Annotated[int, typer.Argument(metavar="ID", min=1, max=_LARGEST_ID, help="Number of a dead letter.")]
+Ids = Annotated[list[int], typer.Argument(metavar="ID...", min=1, max=_LARGEST_ID, help=_HELP)]
+SomeIds = Annotated[list[int] | None, typer.Argument(metavar="[ID]...", min=1, max=_LARGEST_ID, help=_HELP)]
 Channel = Annotated[str | None, typer.Option(help="Only those of one channel.")]
 Rule = Annotated[str | None, typer.Option(help="Only those refused by one rule.")]
 _MOST = 10_000
+_BAD_NEWS = 1
 
 
 def register(app: typer.Typer) -> None:
@@ -43,13 +48,17 @@ def list_letters(
     The score is the order's money, a tenth of what the customer has spent so far and 10; three times that while the
     customer waits for a mail; and it grows by itself with each day.
     """
+    from data import database, dead_letters
+
     engine = store.engine()
     account_id = store.chosen_account(engine, account)
     found = _found(engine, account_id, channel, rule, top)
+    with database.read(engine) as connection:
+        count = dead_letters.count(connection, account_id, source=channel, rule=rule)
     if payload and found:
         store.note_reading(engine, account_id, "dead letters", {"ids": [one.id for one in found]})
-    facts = [_facts(one) | ({"payload": one.row.payload} if payload else {}) for one in found]
-    answer(facts, as_json=as_json, text=_text(facts) if facts else "No open dead letters.")
+    facts = [_facts(one) | (_record(one) if payload else {}) for one in found]
+    answer(facts, as_json=as_json, text=_text(facts, count) if facts else "No open dead letters.")
 
 
 def _facts(one: "DeadLetter") -> dict[str, Any]:
@@ -69,27 +78,52 @@ def _facts(one: "DeadLetter") -> dict[str, Any]:
     }
 
 
-def _text(facts: list[dict[str, Any]]) -> str:
-    names = ["id", "score", "channel", "order", "from", "row", "since", "rule", "reason"]
-    if "payload" not in facts[0]:
-        return table("", names, [[one[name] for name in names] for one in facts])
-    return "\n".join(f"{_line(one)}\n{_indented(one['payload'])}" for one in facts)
+def _record(one: "DeadLetter") -> dict[str, Any]:
+    return {"payload": one.row.payload, "patch": list(one.patch)}
+
+
+def _text(facts: list[dict[str, Any]], count: int) -> str:
+    shown = f"{len(facts):,} of {count:,} open dead letters, the dearest first." if count > len(facts) else ""
+    first = facts[0]["id"]
+    next_step = (
+        f"`campaigns intake dead-letters --payload` shows the records, `patch {first} FIELD=VALUE` mends one, "
+        f"`replay {first}` says what would come of it, `discard {first} --note …` ends it."
+    )
+    if "payload" in facts[0]:
+        shown_facts = "\n".join(f"{_line(one)}\n{_shown_record(one)}" for one in facts)
+    else:
+        heads = ["id", "score", "order", "channel", "from", "row", "since", "state", "rule", "reason"]
+        rows = [[_state(one) if name == "state" else one[name] for name in heads] for one in facts]
+        shown_facts = table("", heads, rows)
+    return "\n".join((shown_facts, "", *filter(None, (shown, next_step))))
+
+
+def _state(one: dict[str, Any]) -> str:
+    if one["patched"]:
+        return "patched"
+    return f"tried again {moment(one['next_try'])}" if one["next_try"] else "open"
 
 
 def _line(one: dict[str, Any]) -> str:
     fields = f" ({one['fields']})" if one["fields"] else ""
-    return f"{one['id']}  {one['channel']} order {one['order'] or '?'}, {moment(one['since'])}: {one['reason']}{fields}"
+    place = f"{one['channel']} order {one['order'] or '?'}, {one['from']} row {one['row']}, {moment(one['since'])}"
+    return f"{one['id']}  {place}: {one['reason']}{fields}"
 
 
-def _indented(payload: Any) -> str:
-    return "\n".join(f"    {line}" for line in json_text(payload).split("\n"))
+def _shown_record(one: dict[str, Any]) -> str:
+    patched = [f"    patched: {change['path']} = {json_text(change['value'])}" for change in one["patch"]]
+    return "\n".join([*(f"    {line}" for line in json_text(one["payload"]).split("\n")), *patched])
 
 
 def patch(
-    letter: Annotated[int, typer.Argument(metavar="ID", help="Number of a dead letter.")],
+    letter: Id,
     changes: Annotated[
         list[str],
-        typer.Argument(metavar="FIELD=VALUE...", help="Paths such as billing.email or 0.sku; values as JSON or text."),
+        typer.Argument(
+            metavar="FIELD=VALUE...",
+            help="Paths such as billing.email or 0.sku; values as JSON or text, always text where text stands; null "
+            "takes a field away.",
+        ),
     ],
     account: store.Account = None,
     as_json: AsJson = False,
@@ -99,7 +133,7 @@ def patch(
     In a record of rows (CSV) a column's plain name means all of its rows, 0.sku the first row's.
     """
     from data import database, dead_letters
-    from data.intake import letters
+    from data.intake import patches
     from tasks import wiring
 
     engine = store.engine()
@@ -108,23 +142,20 @@ def patch(
     now = wiring.clock()
     with database.write(engine) as connection:
         (found,) = dead_letters.get(connection, account_id, [letter], now=now)
-        letters.patch(connection, found, wanted, by=store.person(), now=now)
+        patches.keep(connection, found, wanted, by=store.person(), now=now)
     text = f"Kept. `campaigns intake replay {letter}` says what would come of it."
     answer({"id": letter, "fields": sorted(wanted)}, as_json=as_json, text=text)
 
 
-def _change(text: str) -> tuple[str, Any]:
+def _change(text: str) -> tuple[str, str]:
     path, equals, value = text.partition("=")
     if not equals or not path:
         raise Mistake("a change is written FIELD=VALUE, such as currency=EUR")
-    try:
-        return path, json.loads(value)
-    except ValueError:
-        return path, value
+    return path, value
 
 
 def replay(
-    ids: Ids = None,
+    ids: SomeIds = None,
     every: Annotated[bool, typer.Option("--all", help="All open ones, or all of --channel or --rule.")] = False,
     channel: Channel = None,
     rule: Rule = None,
@@ -134,7 +165,7 @@ def replay(
     do: Annotated[bool, typer.Option("--do", help="Do it. Without this, only say what would happen.")] = False,
     account: store.Account = None,
     as_json: AsJson = False,
-) -> None:
+) -> int:
     """Convert records again, as they are or as patched: first say what would happen, then with --do do it.
 
     With the mapping, the thresholds and the program of today. Doing it twice changes nothing; each is audited.
@@ -144,19 +175,33 @@ def replay(
 
     engine = store.engine()
     account_id = store.chosen_account(engine, account)
-    chosen = _chosen(engine, account_id, ids, channel, rule, every=every)
+    if not ids and not every and channel is None and rule is None:
+        raise Mistake("which ones? Name their numbers, a --channel, a --rule, or --all")
+    if ids and (every or channel is not None or rule is not None):
+        raise Mistake("name either numbers, or a --channel, a --rule or --all")
+    chosen = _named(engine, account_id, ids) if ids else _found(engine, account_id, channel, rule, _MOST)
     outcomes = letters.replay(wiring.order_intake(), chosen, by=store.person(), as_is=as_is, dry_run=not do)
     rows = [(one.letter_id, one.result, one.told) for one in outcomes]
-    note = "" if do else "\nNothing was changed: with --do it is."
-    text = (table("", ["id", "result" if do else "would be", ""], rows) if rows else "No open dead letters.") + note
+    counts = ", ".join(f"{count:,} {result}" for result, count in Counter(one.result for one in outcomes).items())
+    text = [table("", ["id", "result" if do else "would be", ""], rows), "", f"{counts}."]
+    text += [] if do else ["Nothing was changed: the same command with --do does it."]
+    text += [f"Only the {_MOST:,} dearest: do it again for the rest."] if len(chosen) == _MOST else []
+    text += ["`campaigns intake drain` reads the queued ones."] if do and _has(outcomes, letters.QUEUED) else []
     answer(
-        [{"id": one.letter_id, "result": one.result, "told": one.told} for one in outcomes], as_json=as_json, text=text
+        [{"id": one.letter_id, "result": one.result, "told": one.told} for one in outcomes],
+        as_json=as_json,
+        text="\n".join(text) if rows else "No open dead letters.",
     )
+    return 0 if all(one.ended for one in outcomes) else _BAD_NEWS
+
+
+def _has(outcomes: Sequence[Any], result: str) -> bool:
+    return any(one.result == result for one in outcomes)
 
 
 def discard(
     ids: Ids,
-    note: Annotated[str, typer.Option(help="Why it is nothing; kept in the audit log.")],
+    note: Annotated[str, typer.Option(help="Why it is nothing; kept in the audit log, without addresses.")],
     account: store.Account = None,
     as_json: AsJson = False,
 ) -> None:
@@ -167,34 +212,24 @@ def discard(
 
     engine = store.engine()
     account_id = store.chosen_account(engine, account)
-    chosen = _chosen(engine, account_id, ids, None, None, every=False)
+    if not note.strip():
+        raise Mistake("--note is empty: say why nothing is lost, for whoever looks at it later")
+    chosen, now, by = _named(engine, account_id, ids), wiring.clock(), store.person()
     with database.write(engine) as connection:
-        ended = [
-            one.id
-            for one in chosen
-            if letters.discard(connection, one, by=store.person(), note=note, now=wiring.clock())
-        ]
-    answer({"discarded": ended}, as_json=as_json, text=f"{len(ended)} discarded.")
+        ended = [one.id for one in chosen if letters.discard(connection, one, by=by, note=note, now=now)]
+    before = [one.id for one in chosen if one.id not in ended]
+    text = f"{len(ended):,} discarded."
+    if before:
+        text += f" Ended already: {', '.join(map(str, before))}."
+    answer({"discarded": ended, "ended_already": before}, as_json=as_json, text=text)
 
 
-def _chosen(
-    engine: "sa.Engine",
-    account_id: str,
-    ids: Sequence[int] | None,
-    channel: str | None,
-    rule: str | None,
-    *,
-    every: bool,
-) -> list["DeadLetter"]:
+def _named(engine: "sa.Engine", account_id: str, ids: Sequence[int]) -> list["DeadLetter"]:
     from data import database, dead_letters
     from tasks import wiring
 
-    if ids:
-        with database.read(engine) as connection:
-            return dead_letters.get(connection, account_id, ids, now=wiring.clock())
-    if not every and channel is None and rule is None:
-        raise Mistake("which ones? Name their numbers, a --channel, a --rule, or --all")
-    return _found(engine, account_id, channel, rule, _MOST)
+    with database.read(engine) as connection:
+        return dead_letters.get(connection, account_id, list(dict.fromkeys(ids)), now=wiring.clock())
 
 
 def _found(

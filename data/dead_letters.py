@@ -6,6 +6,8 @@ A payload may hold an address: it stays in this table and never enters a log.
 import hashlib
 import heapq
 import json
+import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,7 +19,10 @@ import sqlalchemy as sa
 from data import database, tables
 from domain import stakes
 
+_HALF = re.compile("[\ud800-\udfff]")  # of a surrogate pair: JSON can say it, no database can keep it
 _MAX_PRIORITY = 2**31 - 1
+_IDS_AT_ONCE = 1000
+WHOLE_DOCUMENT = "unreadable"  # the rule of letters that stand for a document which could not be cut into orders
 
 
 class UnknownLetter(LookupError):
@@ -83,7 +88,10 @@ def put(
     location: str,
     now: datetime,
 ) -> None:
-    """Keep the rows; one that is kept already (same place, same payload) is not kept twice."""
+    """Keep the rows; one that is kept already (same place, same payload) is not kept twice, and stays ended if it was.
+
+    But a whole document that was to be read again and still cannot be is open again.
+    """
     values = [
         _values(row, now) | {"account_id": account_id, "source": source, "location": location, "created_at": now}
         for row in rows
@@ -92,7 +100,21 @@ def put(
         # The table's key does not name the account: two accounts may load files of one name.
         value["payload_hash"] = _hash(account_id, value["payload"])
     if values:
-        connection.execute(database.insert(connection, tables.dead_letters).on_conflict_do_nothing(), values)
+        connection.execute(_insert(connection), values)
+
+
+def _insert(connection: sa.Connection) -> Any:
+    table = tables.dead_letters
+    statement = database.insert(connection, table)
+    return statement.on_conflict_do_update(
+        index_elements=["source", "location", "row_number", "payload_hash"],
+        set_={
+            "state": State.OPEN,
+            "reason": statement.excluded.reason,
+            **dict.fromkeys(("ended_at", "ended_by", "note")),
+        },
+        where=(table.c.state == State.FIXED) & (table.c.rule == WHOLE_DOCUMENT),
+    )
 
 
 def _values(row: BadRow, now: datetime) -> dict[str, Any]:
@@ -112,9 +134,11 @@ def _values(row: BadRow, now: datetime) -> dict[str, Any]:
 
 
 def _storable(value: Any) -> Any:
-    """The same JSON with U+2400 for NUL, which PostgreSQL cannot hold."""
+    """The same JSON without what PostgreSQL cannot hold: U+2400 for NUL, U+FFFD for half a character, text for 1e999."""
     if isinstance(value, str):
-        return value.replace("\0", "\N{SYMBOL FOR NULL}")
+        return _HALF.sub("\N{REPLACEMENT CHARACTER}", value.replace("\0", "\N{SYMBOL FOR NULL}"))
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
     if isinstance(value, list):
         return [_storable(item) for item in value]
     if isinstance(value, dict):
@@ -126,35 +150,51 @@ def _hash(account_id: str | None, payload: Any) -> str:
     return hashlib.sha256(json.dumps([account_id, payload], sort_keys=True).encode()).hexdigest()
 
 
-def waiting(connection: sa.Connection, account_id: str, source: str) -> frozenset[str]:
-    """The external ids of orders of a channel that have open letters."""
+def of_orders(
+    connection: sa.Connection, account_id: str, source: str, external_ids: Iterable[str]
+) -> list[sa.Row[Any]]:
+    """What is kept of these orders of a channel, in whatever state: id, external_id, rule, state, as_of, context."""
     letter = tables.dead_letters.c
-    query = sa.select(letter.external_id).where(
-        letter.account_id == account_id,
-        letter.source == source,
-        letter.external_id.is_not(None),
-        letter.state == State.OPEN,
-    )
-    return frozenset(connection.scalars(query))
+    query = sa.select(letter.id, letter.external_id, letter.rule, letter.state, letter.as_of, letter.context)
+    mine = query.where(letter.account_id == account_id, letter.source == source)
+    ids = sorted(set(external_ids))
+    return [
+        row
+        for start in range(0, len(ids), _IDS_AT_ONCE)
+        for row in connection.execute(mine.where(letter.external_id.in_(ids[start : start + _IDS_AT_ONCE])))
+    ]
 
 
 def listing(
-    connection: sa.Connection, account_id: str | None, *, now: datetime, source: str | None = None, rule: str | None = None, limit: int = 100
+    connection: sa.Connection,
+    account_id: str | None,
+    *,
+    now: datetime,
+    source: str | None = None,
+    rule: str | None = None,
+    limit: int = 100,
 ) -> list[DeadLetter]:
     """The open letters of an account and those of nobody, by what is at stake and how long they have waited."""
     letter = tables.dead_letters.c
-    query = sa.select(letter.id, letter.priority, letter.created_at).where(
-        # A webhook's element may name nobody: kept from every account, its letter would never be seen.
-        (letter.account_id == account_id) | letter.account_id.is_(None),
-        letter.state == State.OPEN,
-    )
-    if source is not None:
-        query = query.where(letter.source == source)
-    if rule is not None:
-        query = query.where(letter.rule == rule)
+    query = sa.select(letter.id, letter.priority, letter.created_at).where(*_open(account_id, source, rule))
     scored = ((stakes.score(row.priority, now - row.created_at), -row.id) for row in connection.execute(query))
     top = [-minus_id for _, minus_id in heapq.nlargest(limit, scored)]
     return get(connection, account_id, top, now=now)
+
+
+def _open(account_id: str | None, source: str | None, rule: str | None) -> list[sa.ColumnElement[bool]]:
+    letter = tables.dead_letters.c
+    # A webhook's element may name nobody: kept from every account, its letter would never be seen.
+    wanted = [(letter.account_id == account_id) | letter.account_id.is_(None), letter.state == State.OPEN]
+    wanted += [] if source is None else [letter.source == source]
+    return wanted if rule is None else [*wanted, letter.rule == rule]
+
+
+def count(
+    connection: sa.Connection, account_id: str | None, *, source: str | None = None, rule: str | None = None
+) -> int:
+    """How many are open, of an account and of nobody."""
+    return int(connection.execute(sa.select(sa.func.count()).where(*_open(account_id, source, rule))).scalar_one())
 
 
 def get(connection: sa.Connection, account_id: str | None, ids: Sequence[int], *, now: datetime) -> list[DeadLetter]:
@@ -199,17 +239,20 @@ def put_off(connection: sa.Connection, letter_id: int, *, next_try_at: datetime 
     letter = tables.dead_letters.c
     connection.execute(
         sa.update(tables.dead_letters)
-        .where(letter.id == letter_id)
+        .where(letter.id == letter_id, letter.state == State.OPEN)
         .values(attempts=letter.attempts + 1, next_try_at=next_try_at)
     )
 
 
-def set_patch(connection: sa.Connection, letter_id: int, patch: Sequence[dict[str, Any]]) -> None:
-    """Keep what is to be changed in the payload when it is converted again."""
+def set_patch(connection: sa.Connection, letter_id: int, patch: Sequence[dict[str, Any]]) -> bool:
+    """Keep what is to be changed in the payload when it is converted again; False when the letter has ended."""
     letter = tables.dead_letters.c
-    connection.execute(
-        sa.update(tables.dead_letters).where(letter.id == letter_id).values(patch=_storable(list(patch)))
+    done = connection.execute(
+        sa.update(tables.dead_letters)
+        .where(letter.id == letter_id, letter.state == State.OPEN)
+        .values(patch=_storable(list(patch)))
     )
+    return done.rowcount == 1
 
 
 def _letter(row: sa.Row[Any], now: datetime) -> DeadLetter:

@@ -3,7 +3,8 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from operator import attrgetter
 from typing import Any
 
@@ -28,8 +29,18 @@ _EVENT = (
     *("order_id", "position", "step", "at", "reference", "amount"),
     *("carrier", "tracking_number", "tracking_url", "note"),
 )
-_of_line = attrgetter("line_no", *_LINE[2:])
-_of_event = attrgetter(*_EVENT[2:])
+_DIGEST_BYTES = 16
+_whole_line = attrgetter("line_no", *_LINE[2:])
+_whole_event = attrgetter(*_EVENT[2:])
+# The same for the content hash: amounts apart, as JSON has no decimals.
+_of_order = attrgetter(
+    *("status", "currency", "placed_at", "cancelled_at", "is_test", "number", "kind", "replaces", "coupons"),
+    *("shop_currency", "notify"),
+)
+_amounts_of = attrgetter("total", "refunded", "tax", "shipping", "discount", "shop_total", "shop_refunded")
+_of_line = attrgetter("line_no", "sku", "title", "category", "quantity", "external_id", "brand")
+_amounts_of_line = attrgetter("total", "discount", "tax")
+_of_event = attrgetter("step", "at", "reference", "carrier", "tracking_number", "tracking_url", "note")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,38 +61,35 @@ class Placed:
     content_hash: str
 
 
-def content_hash(order: Order) -> str:
-    """Equal for equal orders. Customer data are left out: exports add today's address to every old order."""
+def version(updated_at: datetime, observed_at: datetime | None) -> tuple[datetime, datetime]:
+    """Of two states of an order, the one with the larger version is the newer (Order.version)."""
+    return updated_at, observed_at or _LONG_AGO
+
+
+def content_hash(order: Order, who: str) -> str:
+    """Equal for equal orders. `who` placed it: a customer number, or what stands for that of a guest (parties.key).
+
+    Addresses and names are left out: exports add today's to every old order. Raises ValueError where a value can be
+    stored in no database.
+    """
     content = (
-        order.customer.external_id,
-        order.status,
-        order.currency,
-        money.to_units(order.total),
-        money.to_units(order.refunded),
-        order.placed_at,
-        order.cancelled_at,
-        order.is_test,
-        order.kind,
-        order.replaces,
-        _units(order.tax),
-        _units(order.shipping),
-        _units(order.discount),
-        order.coupons,
-        _units(order.shop_total),
-        _units(order.shop_refunded),
+        who,
+        order.channel_status.casefold(),
+        _of_order(order),
+        [_units(amount) for amount in _amounts_of(order)],
         [
-            (line.line_no, line.sku, line.title, line.category, line.quantity, money.to_units(line.total))
+            (*_of_line(line), *(_units(amount) for amount in _amounts_of_line(line)))
             for line in sorted(order.lines, key=lambda line: line.line_no)
         ],
-        [
-            (event.step, event.at, event.reference, _units(event.amount), event.tracking_number)
-            for event in order.events
-        ],
+        [(*_of_event(event), _units(event.amount)) for event in order.events],
     )
-    return hashlib.blake2b(orjson.dumps(content), digest_size=16).hexdigest()
+    try:
+        return hashlib.blake2b(orjson.dumps(content), digest_size=_DIGEST_BYTES).hexdigest()
+    except TypeError as error:  # half a pair of surrogates, or more than 64 bits: the text would quote it
+        raise ValueError("a value of the order can be stored in no database") from error
 
 
-def _units(amount: Any) -> int | None:
+def _units(amount: Decimal | None) -> int | None:
     return None if amount is None else money.to_units(amount)
 
 
@@ -92,9 +100,15 @@ def known(connection: sa.Connection, account_id: str, channel: str, external_ids
         orders.account_id == account_id, orders.channel == channel, orders.external_id.in_(list(external_ids))
     )
     return {
-        row.external_id: Known(row.id, (row.updated_at, row.observed_at or _LONG_AGO), row.content_hash)
+        row.external_id: Known(row.id, version(_changed_at(row), row.observed_at), row.content_hash)
         for row in connection.execute(query)
     }
+
+
+def _changed_at(row: sa.Row[Any]) -> datetime:
+    """The state's own time. One that an earlier version of this program hashed cannot be compared: the next one holds."""
+    at: datetime = row.updated_at
+    return at if len(row.content_hash) == 2 * _DIGEST_BYTES else at - timedelta(microseconds=1)
 
 
 def write(
@@ -122,14 +136,14 @@ def _lines(placed: Sequence[Placed], row_ids: Mapping[str, int | None]) -> Itera
     for item in placed:
         order_id = row_ids[item.order.external_id]
         for line in item.order.lines:
-            yield (order_id, *_of_line(line))
+            yield (order_id, *_whole_line(line))
 
 
 def _events(placed: Sequence[Placed], row_ids: Mapping[str, int | None]) -> Iterator[tuple[Any, ...]]:
     for item in placed:
         order_id = row_ids[item.order.external_id]
         for position, event in enumerate(item.order.events, start=1):
-            yield (order_id, position, *_of_event(event))
+            yield (order_id, position, *_whole_event(event))
 
 
 def _update(

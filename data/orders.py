@@ -6,18 +6,20 @@ is a conflict, and goes to the dead letters. What was deleted stays deleted unti
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
 
-from data import accounts, dead_letters, order_rows, parties, tables
+from data import accounts, dead_letters, order_rows, parties
 from data.order_rows import Known
 from data.parties import Key, Told
 from domain.orders import Deletion, Order
 
+_AT_ONCE = 1000
 CONFLICT_RULE = "conflict"
 CONFLICT = (
     "this state of the order has the same time of change as the one that is held, and says something else: the one held "
@@ -48,80 +50,85 @@ class Source:
 
 @dataclass(slots=True)
 class Taken:
-    """What was done: the verdict of each item in its place, and how often each was given."""
+    """What was done: of each item in its place the verdict and the content hash (None of a deletion), and a tally."""
 
     verdicts: list[Verdict] = field(default_factory=list)
+    contents: list[str | None] = field(default_factory=list)
     tally: Counter[str] = field(default_factory=Counter)
 
 
 def take_in(connection: sa.Connection, items: Sequence[Order | Deletion], source: Source, *, now: datetime) -> Taken:
-    """Bring all items into the store, in the caller's transaction. Raises UnknownAccount.
-
-    At most some thousands at once: they are looked up by their ids.
-    """
+    """Bring all items into the store, in the caller's transaction. Raises UnknownAccount."""
     accounts.lock(connection, source.account_id)
-    orders = [item for item in items if isinstance(item, Order)]
-    deleted = [item for item in items if isinstance(item, Deletion)]
-    known = order_rows.known(
-        connection, source.account_id, source.channel, dict.fromkeys(order.external_id for order in orders)
-    )
-    taken, writes, seen, heard = _decide(items, known)
-    people = _people(connection, heard, source, now)
-    placed = [order_rows.Placed(order, people[_key(order, source)], digest) for order, digest in writes.values()]
-    order_rows.write(connection, source.account_id, source.channel, placed, known)
-    order_rows.note_seen(connection, seen)
-    if deleted:
-        order_rows.delete(connection, source.account_id, source.channel, deleted)
-    said = {(people[_key(order, source)], order.customer.consent) for order in heard if order.customer.consent}
-    parties.record_consents(connection, source.account_id, source.channel, said, now=now)
+    taken = Taken()
+    for start in range(0, len(items), _AT_ONCE):
+        _take_in(connection, items[start : start + _AT_ONCE], source, taken, now)
     return taken
 
 
-def _key(order: Order, source: Source) -> Key:
-    return parties.key(order, channel=source.channel, numbering=source.numbering, pepper=source.pepper)
-
-
-def _people(connection: sa.Connection, heard: Sequence[Order], source: Source, now: datetime) -> dict[Key, int]:
-    """What all but the refused say of customers counts, also a state that is older than the one held."""
+def _take_in(
+    connection: sa.Connection, items: Sequence[Order | Deletion], source: Source, taken: Taken, now: datetime
+) -> None:
+    """The same of so many that they can be looked up by their ids at once."""
+    heard = [item for item in items if isinstance(item, Order)]
+    known = order_rows.known(
+        connection, source.account_id, source.channel, dict.fromkeys(order.external_id for order in heard)
+    )
+    keys = {id(order): parties.key(order, source.channel, source.numbering, source.pepper) for order in heard}
+    decided = _decide(items, known, {one: key.external_id for one, key in keys.items()}, taken)
+    # What is said of customers counts whichever state of the order holds: it has a time of its own.
     told: dict[Key, list[Told]] = {}
     for order in heard:
-        told.setdefault(_key(order, source), []).append(Told(order.customer, order.updated_at))
-    return parties.take_in(connection, source.account_id, told, pepper=source.pepper, now=now)
+        told.setdefault(keys[id(order)], []).append(Told(order.customer, order.updated_at))
+    people = parties.take_in(connection, source.account_id, told, pepper=source.pepper, now=now)
+    placed = [order_rows.Placed(order, people[keys[id(order)]], digest) for order, digest in decided.writes.values()]
+    order_rows.write(connection, source.account_id, source.channel, placed, known)
+    order_rows.note_seen(connection, decided.seen)
+    if deleted := [item for item in items if isinstance(item, Deletion)]:
+        order_rows.delete(connection, source.account_id, source.channel, deleted)
+    said = {(people[keys[id(order)]], order.customer.consent) for order in heard if order.customer.consent}
+    parties.record_consents(connection, source.account_id, source.channel, said, now=now)
+
+
+@dataclass(slots=True)
+class _Decided:
+    """The newest state of each order that is to be written, with its hash; held states that were seen again, by row."""
+
+    writes: dict[str, tuple[Order, str]] = field(default_factory=dict)
+    seen: dict[int, datetime] = field(default_factory=dict)
 
 
 def _decide(
-    items: Sequence[Order | Deletion], known: Mapping[str, Known]
-) -> tuple[Taken, dict[str, tuple[Order, str]], dict[int, datetime], list[Order]]:
-    """The verdicts; the newest state of each order that is to be written, with its hash; what was seen again; all heard.
+    items: Sequence[Order | Deletion], known: Mapping[str, Known], who: Mapping[int, str], taken: Taken
+) -> _Decided:
+    """Give each item its verdict. `who` placed an order, by the id of its object.
 
     A state that is held and was seen again later counts from then on as of then: another state seen in between is older.
     """
-    taken, latest = Taken(), dict(known)
-    writes: dict[str, tuple[Order, str]] = {}
-    seen: dict[int, datetime] = {}
-    heard: list[Order] = []
+    decided, latest = _Decided(), dict(known)
     for item in items:
+        digest = None
         if isinstance(item, Deletion):
             verdict = Verdict.DELETED
         else:
-            digest = order_rows.content_hash(item)
+            digest = order_rows.content_hash(item, who[id(item)])
             held = latest.get(item.external_id)
             verdict = _verdict(item, digest, held)
-            newer = held is None or item.version > held.version
             if verdict in (Verdict.LOADED, Verdict.UPDATED):
-                writes[item.external_id] = (item, digest)
+                decided.writes[item.external_id] = (item, digest)
+                if held is not None and held.id is not None:
+                    decided.seen.pop(held.id, None)
                 latest[item.external_id] = Known(None, item.version, digest)
-            elif verdict is Verdict.UNCHANGED and newer and held is not None:
+            elif verdict is Verdict.UNCHANGED and held is not None and item.version > held.version:
                 latest[item.external_id] = Known(held.id, item.version, digest)
                 if held.id is None:
-                    writes[item.external_id] = (item, digest)
+                    decided.writes[item.external_id] = (item, digest)
                 else:
-                    seen[held.id] = item.version[1]
-            if verdict is not Verdict.CONFLICT:
-                heard.append(item)
+                    decided.seen[held.id] = item.version[1]
         taken.verdicts.append(verdict)
+        taken.contents.append(digest)
         taken.tally[verdict] += 1
-    return taken, writes, seen, heard
+    return decided
 
 
 def _verdict(order: Order, digest: str, known: Known | None) -> Verdict:
@@ -134,25 +141,33 @@ def _verdict(order: Order, digest: str, known: Known | None) -> Verdict:
     return Verdict.UPDATED if order.version > known.version else Verdict.STALE
 
 
-def close_superseded(connection: sa.Connection, source: Source, orders: Sequence[Order], *, now: datetime) -> int:
-    """End the open dead letters of orders of which a sound state, not an older one, has now come; return how many."""
-    letter = tables.dead_letters.c
-    state_at = sa.bindparam("state_at", type_=letter.as_of.type)
-    theirs = (
-        sa.update(tables.dead_letters)
-        .where(
-            letter.account_id == source.account_id,
-            letter.source == source.channel,
-            letter.external_id == sa.bindparam("order_id"),
-            letter.state == dead_letters.State.OPEN,
-            (letter.as_of < state_at) | ((letter.as_of == state_at) & (letter.rule != CONFLICT_RULE)),
-        )
-        .values(state=dead_letters.State.SUPERSEDED, ended_at=now, ended_by="intake")
-    )
-    waiting = dead_letters.waiting(connection, source.account_id, source.channel)
-    values = [
-        {"order_id": order.external_id, "state_at": order.updated_at}
-        for order in orders
-        if order.external_id in waiting
+def close_superseded(connection: sa.Connection, source: Source, external_ids: Iterable[str], *, now: datetime) -> int:
+    """End the open dead letters of orders of which a sound state, or the deletion, is held that is no older.
+
+    Whichever came first, the letter or what is held. Returns how many were ended.
+    """
+    open_ones = [
+        letter
+        for letter in dead_letters.of_orders(connection, source.account_id, source.channel, external_ids)
+        if letter.state == dead_letters.State.OPEN
     ]
-    return connection.execute(theirs, values).rowcount if values else 0
+    if not open_ones:
+        return 0
+    ids = {letter.external_id for letter in open_ones}
+    held = order_rows.known(connection, source.account_id, source.channel, ids)
+    gone = order_rows.deletions(connection, source.account_id, source.channel, ids)
+    over = [one for one in open_ones if _is_over(one, held.get(one.external_id), gone.get(one.external_id))]
+    for letter in over:
+        dead_letters.end(connection, letter.id, dead_letters.State.SUPERSEDED, by="intake", now=now)
+    return len(over)
+
+
+def _is_over(letter: sa.Row[Any], held: Known | None, deleted_at: datetime | None) -> bool:
+    """Of two contents with one version neither is the newer: such a conflict waits for a person."""
+    if deleted_at is not None and deleted_at >= letter.as_of:
+        return True
+    if held is None:
+        return False
+    seen = letter.context.get("observed_at")
+    version = order_rows.version(letter.as_of, datetime.fromisoformat(seen) if seen else None)
+    return held.version > version or (held.version == version and letter.rule != CONFLICT_RULE)

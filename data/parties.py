@@ -26,6 +26,8 @@ _ADDRESS = ("email", "address_hash", "mailbox_provider", "address_at")
 _DETAILS = ("first_name", "last_name", "country", "locale", "relay", "updated_at")
 _STATE = (*_ADDRESS, *_DETAILS)
 _COLUMNS = ("account_id", "numbering", "external_id", "created_at", *_STATE)
+_OF_CONSENT = ("party_id", "occurred_at", "source", "status", "wording", "level", "basis")
+_HASH = _COLUMNS.index("address_hash")
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -43,15 +45,20 @@ class Told(NamedTuple):
     at: datetime
 
 
-def key(order: Order, *, channel: str, numbering: str, pepper: str) -> Key:
+def key(order: Order, channel: str, numbering: str, pepper: str) -> Key:
     """The party who placed the order."""
     customer = order.customer
     if customer.external_id:
         return Key(numbering, customer.external_id)
-    if customer.email:
-        spelling = customer.email.strip().casefold().encode()
-        return Key(GUESTS, f"guest:{hmac.digest(pepper.encode(), spelling, hashlib.sha256).hex()}")
+    if spelling := (mailbox(customer) or "").strip().casefold():
+        return Key(GUESTS, f"guest:{hmac.digest(pepper.encode(), spelling.encode(), hashlib.sha256).hex()}")
     return Key(GUESTS, f"guest-order:{channel}:{order.external_id}")
+
+
+def mailbox(customer: Customer) -> str | None:
+    """The address by which the customer can be known and written to: none where a marketplace stands between."""
+    email = customer.email
+    return None if customer.relay or not email or addresses.is_relay(email) else email
 
 
 def take_in(
@@ -65,18 +72,19 @@ def take_in(
     """
     known = _rows(connection, account_id, told)
     added = [(account_id, *key, now, *_joined(None, told[key], pepper).values()) for key in sorted(told.keys() - known)]
-    bulk.insert_rows(connection, tables.parties, _COLUMNS, added)
     changed = [
         {"party_id": row.id} | state
         for key, row in known.items()
         if row.erased_at is None and (state := _joined(row, told[key], pepper)) != _held(row)
     ]
-    if changed:
-        table = tables.parties
-        connection.execute(sa.update(table).where(table.c.id == sa.bindparam("party_id")), changed)
+    came = {row[_HASH] for row in added} | _moved(known, changed)
+    with persons.regrouped(connection, account_id, filter(None, came)) as moved:
+        bulk.insert_rows(connection, tables.parties, _COLUMNS, added)
+        if changed:
+            table = tables.parties
+            connection.execute(sa.update(table).where(table.c.id == sa.bindparam("party_id")), changed)
+        moved += [state["party_id"] for state in changed]
     new = _rows(connection, account_id, [Key(row[1], row[2]) for row in added])
-    moved = {row.address_hash for row in new.values()} | _moved(known, changed)
-    persons.regroup(connection, account_id, moved - {None})
     return {key: row.id for key, row in (*known.items(), *new.items())}
 
 
@@ -126,7 +134,8 @@ def _joined(row: sa.Row[Any] | None, told: Sequence[Told], pepper: str) -> dict[
 
 def _address(told: Sequence[Told], pepper: str) -> dict[str, Any]:
     """The newest address that can exist; where there is none, what was given, without a hash to find it by."""
-    given = [(addresses_of.hashed(one.customer.email, pepper), one.at, one.customer.email) for one in told]
+    known_by = [(mailbox(one.customer), one.at) for one in told]
+    given = [(addresses_of.hashed(email, pepper), at, email) for email, at in known_by]
     hashed, at, email = max(given, key=lambda one: (one[0] is not None, one[1], one[2] or ""))
     provider = addresses.mailbox_provider(email) if hashed is not None and email else None
     return dict(zip(_ADDRESS, (email, hashed, provider, at), strict=True))
@@ -134,7 +143,8 @@ def _address(told: Sequence[Told], pepper: str) -> dict[str, Any]:
 
 def _details(one: Told) -> dict[str, Any]:
     customer = one.customer
-    values = (customer.first_name, customer.last_name, customer.country, customer.locale, customer.relay, one.at)
+    relay = customer.relay or bool(customer.email and addresses.is_relay(customer.email))
+    values = (customer.first_name, customer.last_name, customer.country, customer.locale, relay, one.at)
     return dict(zip(_DETAILS, values, strict=True))
 
 
@@ -166,6 +176,7 @@ def record_consents(
         for party_id, consent in said
     ]
     if values:
-        # One order of rows for all writers, so that two never wait for each other.
-        values.sort(key=lambda value: (value["party_id"], value["occurred_at"], value["source"]))
+        # One order of rows for all writers, so that two never wait for each other; and of one statement in two
+        # wordings always the same is kept.
+        values.sort(key=lambda value: [value[name] for name in _OF_CONSENT])
         connection.execute(database.insert(connection, tables.consents).on_conflict_do_nothing(), values)

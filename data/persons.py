@@ -4,12 +4,14 @@ One mailbox is one person: a guest and the customer who registered, the web shop
 where one numbering itself tells two customers with one mailbox apart (a couple, a till's dummy address), it is believed,
 and nobody of that mailbox is joined. So the answer depends on who has which mailbox now, and not on who came first.
 
-Parties are never merged: the one who stands for the person has person_id NULL, the others point to him. He is the
-registered customer who came first, or the first guest. A relay's address is nobody's and never joins (adapters keep none).
+Parties are never merged: the one who stands for the person has person_id NULL, the others point to him. He is a
+registered customer where there is one; of several the first by numbering and number, whoever came first. A relay's
+address is nobody's and never joins (parties keep none).
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from typing import Any
 
@@ -23,33 +25,57 @@ _MOST = 50
 _GUEST = "~"
 
 
-def regroup(connection: sa.Connection, account_id: str, mailboxes: Iterable[str | None]) -> None:
-    """Bring person_id of all parties with one of these address hashes in line with who has the mailbox now."""
-    hashes = sorted(mailbox for mailbox in mailboxes if mailbox is not None)
-    if not hashes:
-        return
+@contextmanager
+def regrouped(connection: sa.Connection, account_id: str, mailboxes: Iterable[str]) -> Iterator[list[int]]:
+    """While parties come to these mailboxes (address hashes) or leave them; afterwards person_id says who is who.
+
+    The list is for the ids of parties that had another mailbox before. Needs the account's lock.
+    """
+    touched = sorted(mailboxes)
+    before = _crowded(connection, account_id, touched)
+    moved: list[int] = []
+    yield moved
+    after = _crowded(connection, account_id, touched)
+    _join(connection, account_id, [one for one in touched if one not in after])
     party = tables.parties.c
-    here = (party.account_id == account_id) & party.address_hash.in_(hashes)
-    sizes = sa.select(party.address_hash).where(here).group_by(party.address_hash)
-    shared = sizes.having(sa.func.count().between(2, _MOST))
+    # Of a mailbox that was crowded before nobody is joined but who came there just now.
+    fresh = party.address_hash.in_(sorted(after - before))
+    came = party.address_hash.in_(sorted(after & before)) & party.id.in_(moved)
+    if after:
+        theirs = (party.account_id == account_id) & party.person_id.is_not(None) & (fresh | came)
+        connection.execute(sa.update(tables.parties).where(theirs).values(person_id=None))
+
+
+def _crowded(connection: sa.Connection, account_id: str, mailboxes: Sequence[str]) -> frozenset[str]:
+    """Which of these have more parties than a person can be. Each is counted up to there and no further."""
+    if not mailboxes:
+        return frozenset()
+    wanted = sa.values(sa.column("address_hash", sa.Text), name="wanted").data([(one,) for one in mailboxes]).cte()
+    party = tables.parties.c
+    one_too_many = (
+        sa.select(party.id)
+        .where(party.account_id == account_id, party.address_hash == wanted.c.address_hash)
+        .offset(_MOST)
+        .limit(1)
+        .correlate(wanted)
+        .scalar_subquery()
+    )
+    return frozenset(connection.scalars(sa.select(wanted.c.address_hash).where(one_too_many.is_not(None))))
+
+
+def _join(connection: sa.Connection, account_id: str, mailboxes: Sequence[str]) -> None:
+    party = tables.parties.c
     members = connection.execute(
-        sa.select(party.id, party.numbering, party.address_hash, party.person_id)
-        .where(party.account_id == account_id, party.address_hash.in_(shared), party.erased_at.is_(None))
-        .order_by(party.address_hash, party.id)
+        sa.select(party.id, party.numbering, party.external_id, party.address_hash, party.person_id)
+        .where(party.account_id == account_id, party.address_hash.in_(mailboxes), party.erased_at.is_(None))
+        .order_by(party.address_hash)
     ).all()
-    wanted = {
-        member.id: person
+    changed = [
+        {"party": member.id, "person": person}
         for _, group in groupby(members, key=lambda row: row.address_hash)
         for member, person in _persons(list(group))
-    }
-    alone = sizes.having(~sa.func.count().between(2, _MOST))
-    connection.execute(
-        sa.update(tables.parties)
-        .where(party.account_id == account_id, party.address_hash.in_(alone), party.person_id.is_not(None))
-        .values(person_id=None)
-    )
-    held = {member.id: member.person_id for member in members}
-    changed = [{"party": one, "person": person} for one, person in wanted.items() if held[one] != person]
+        if member.person_id != person
+    ]
     if changed:
         update = sa.update(tables.parties).where(party.id == sa.bindparam("party"))
         connection.execute(update.values(person_id=sa.bindparam("person")), changed)
@@ -60,5 +86,5 @@ def _persons(members: Sequence[sa.Row[Any]]) -> list[tuple[sa.Row[Any], int | No
     numberings = Counter(member.numbering for member in members if not member.numbering.startswith(_GUEST))
     if any(count > 1 for count in numberings.values()):
         return [(member, None) for member in members]
-    first = min(members, key=lambda member: (member.numbering.startswith(_GUEST), member.id))
+    first = min(members, key=lambda one: (one.numbering.startswith(_GUEST), one.numbering, one.external_id))
     return [(member, None if member.id == first.id else first.id) for member in members]

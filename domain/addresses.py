@@ -5,6 +5,7 @@ Mail is always sent to the address as the customer gave it; the canonical form i
 
 import hashlib
 import hmac
+import re
 import unicodedata
 
 import idna
@@ -27,6 +28,8 @@ _MAILBOX_PROVIDERS = {
 # Reserved twins (RFC 6761), by which the sandbox ESP plays the large mailbox providers.
 _MAILBOX_PROVIDERS |= {f"{name}.test": name for name in ("gmail", "outlook", "yahoo", "icloud")}
 _GMAIL = {"gmail.com", "googlemail.com"}
+# Amazon hands out an address a purchase and forwards. Its policy forbids marketing to it, whoever passes it on to us.
+_RELAY = re.compile(r"@(?:[a-z0-9.-]+\.)?marketplace\.amazon(?:\.[a-z]{2,3}){1,2}$")
 
 
 class InvalidAddress(ValueError):
@@ -77,6 +80,11 @@ def is_valid(address: str | None) -> bool:
         return address is not None and bool(canonical(address))
     except InvalidAddress:
         return False
+
+
+def is_relay(address: str) -> bool:
+    """Does a marketplace stand between? Such an address tells nothing of who it is and is never mailed."""
+    return _RELAY.search(address.strip().lower()) is not None
 
 
 def address_hash(address: str, pepper: str) -> str:

@@ -2,40 +2,33 @@
 
 A web shop is silent for some hours each night, a till from Saturday to Monday, a weekly file for seven days. A limit
 that allows for the weekend would let a shop that broke on Tuesday be silent until Saturday. So the present silence is
-held against those that there were at the same time of earlier weeks, and of the days before.
+held against those that there were at the same time of earlier weeks.
 """
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-_WEEKS, _DAYS = 8, 6
-_WEEK, _DAY, _HOUR = timedelta(weeks=1), timedelta(days=1), timedelta(hours=1)
+_WEEKS = 8
+_WEEK, _HOUR = timedelta(weeks=1), timedelta(hours=1)
 LOOK_BACK = _WEEKS * _WEEK
 _ENOUGH_WEEKS = 3  # before the third weekend nobody knows whether a source rests on weekends
-_FACTOR = 3  # of a source without any rhythm, with five orders a day: one false alarm in a month
+# Orders that come as they like, five a day, so alarm falsely three times a year; with 3, a dozen times.
+_FACTOR = 5
 _GRACE = timedelta(minutes=30)
 
 HeardBefore = Callable[[datetime], datetime | None]
 
 
 def usual_silence(last_heard: datetime, now: datetime, heard_before: HeardBefore) -> timedelta | None:
-    """The longest silence of earlier weeks and days at this time; None while too little is known.
+    """The longest silence at this time of earlier weeks; None while too little is known.
 
     `heard_before`: when the source was last heard at or before an instant. An hour late is not late: files take their
-    time, and clocks are put back. A day without a word is a matter of the week, so earlier days count only below one.
+    time, and clocks are put back.
     """
-    weeks = [_silence(at, heard_before) for at in _earlier(last_heard, now, _WEEK, _WEEKS)]
-    known = [silence for silence in weeks if silence is not None]
-    if len(known) < _ENOUGH_WEEKS:
-        return None
-    days = [_silence(at, heard_before) for at in _earlier(last_heard, now, _DAY, _DAYS)]
-    return max(*known, *(silence for silence in days if silence is not None and silence < _DAY))
-
-
-def _earlier(last_heard: datetime, now: datetime, step: timedelta, count: int) -> list[datetime]:
-    """The same time of earlier weeks or days, from before the present silence began."""
-    first = (now - last_heard) // step + 1
-    return [now - number * step for number in range(first, first + count)]
+    first = (now - last_heard) // _WEEK + 1  # from before the present silence began
+    silences = [_silence(now - week * _WEEK, heard_before) for week in range(first, first + _WEEKS)]
+    known = [silence for silence in silences if silence is not None]
+    return max(known) if len(known) >= _ENOUGH_WEEKS else None
 
 
 def _silence(at: datetime, heard_before: HeardBefore) -> timedelta | None:

@@ -24,6 +24,7 @@ from data.intake.records import Incoming
 from gateway import bodies
 from gateway.bodies import Refused
 from gateway.config import GatewayConfig
+from gateway.journal import Journal
 from gateway.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -43,6 +44,10 @@ class Door:
     clock: Callable[[], datetime]
     # (account, channel) → when its backlog was counted, and how many waited; what we stored since is added.
     _waiting: dict[tuple[str, str], tuple[float, int]] = field(default_factory=dict)
+    _journal: Journal = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._journal = Journal(self.engine)
 
     def find(self, channel: str, account: str) -> tuple[Connection, Push] | None:
         """The connection and how it is verified; None where nothing can come in. Raises Refused."""
@@ -89,8 +94,7 @@ class Door:
         counted, waiting = self._count(pair)
         if waiting >= self.max_backlog:
             raise Refused(503, "backlog", "Too much waits to be read; nothing was kept. Send it again.")
-        with database.write(self.engine) as transaction:
-            new = records.store(transaction, *pair, [incoming]) == 1
+        new = self._journal.keep(*pair, incoming).result()
         if new:
             self._waiting[pair] = (counted, waiting + 1)
         return new

@@ -5,6 +5,7 @@ other 5xx and broken connections with a growing pause.
 """
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ _TRIES = 5
 _LONGEST_PAUSE = 60.0  # seconds; who is told to wait longer comes back with the next pull
 _TOO_MANY, _UNAVAILABLE, _SERVER_ERROR, _OK_BELOW = 429, 503, 500, 300
 _REFUSED = {401, 403}
+_HOST = re.compile(rb"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")  # a name, or an address of either kind
 
 
 class ChannelRefused(RuntimeError):
@@ -69,7 +71,7 @@ def _is_web_address(url: str) -> bool:
         parsed = httpx.URL(url)
     except httpx.InvalidURL:
         return False
-    return parsed.scheme in {"http", "https"} and bool(parsed.host)
+    return parsed.scheme in {"http", "https"} and _HOST.fullmatch(parsed.raw_host) is not None
 
 
 @dataclass(slots=True)

@@ -22,7 +22,7 @@ _LONGEST_ID = 200
 _LONGEST_TEXT = 1000
 _LARGEST_COUNT = 1_000_000
 _EARLIEST_YEAR = 1970
-_REMEMBERED = 4096
+_REMEMBERED = 2**14  # some 5 MB; most prices of a shop come again and again
 _AMOUNT = re.compile(r"-?[0-9]{1,12}(?:\.([0-9]{1,6}))?")
 _COUNT = re.compile(r"-?[0-9]{1,7}")
 # What a spreadsheet or a float makes of a long number: 1.2E+10, 1e+16, 12345.0. An id "12E5" is left alone.
@@ -184,15 +184,14 @@ def _currency(cell: str) -> str:
 def count(row: Row, column: str, *, signed: bool = False) -> int:
     """A whole number from 0 (or if `signed` from minus a million) to a million."""
     try:
-        return _count(row.get(column, ""), signed=signed)
+        return _count(row.get(column, ""), -_LARGEST_COUNT if signed else 0)
     except _Wrong as wrong:
         raise wrong.of(column) from wrong
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _count(cell: str, *, signed: bool) -> int:
+def _count(cell: str, lowest: int) -> int:
     number = int(cell) if _COUNT.fullmatch(cell) else _LARGEST_COUNT + 1
-    lowest = -_LARGEST_COUNT if signed else 0
     if not lowest <= number <= _LARGEST_COUNT:
         raise _Wrong("unreadable", f" is no whole number from {lowest} to {_LARGEST_COUNT}")
     return number

@@ -27,7 +27,8 @@ UTC_ZONE = ZoneInfo("UTC")
 _TRUE = (True, "1", "true")
 _FLAGS = (*_TRUE, False, "0", "false", "")
 _SPREADSHEET = re.compile(r"[+-]?([0-9]+[.,][0-9]+[eE][+-]?[0-9]+|[0-9]+[eE][+-][0-9]+|[0-9]+[.,]0+)")
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+# Half a pair of surrogates too: JSON may hold one, and it is no character that could be stored.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
 def find(raw: Any, path: str) -> Any:

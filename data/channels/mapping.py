@@ -197,6 +197,8 @@ class _Loader(yaml.BaseLoader):
         """Raises ConstructorError."""
         seen: set[str] = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a key has to be a word", key.start_mark)
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key.value!r} stands twice", key.start_mark
@@ -214,7 +216,7 @@ def _told(error: Any) -> str:
     if error["type"] == "extra_forbidden":
         known = _known(error["loc"][:-1])
         near = difflib.get_close_matches(str(error["loc"][-1]), known, n=1)
-        return f"{at}is no key{f' (did you mean {near[0]!r}?)' if near else f'; there are {chr(44).join(known)}'}"
+        return f"{at}is no key (did you mean {near[0]!r}?)" if near else f"{at}is no key; there are {', '.join(known)}"
     if error["type"] in {"model_type", "model_attributes_type", "dict_type"}:
         return f"{at}needs keys below it, not a text"
     return f"{at}{error['msg'].removeprefix('Value error, ')}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from data.channels import adobe, amazon, csv_orders, medusa, shopify, woocommerce
+from data.channels import adobe, amazon, csv_orders, mapped, medusa, shopify, woocommerce
 from data.channels.channel import Channel
 
 
@@ -16,6 +16,7 @@ CHANNELS: Mapping[str, Channel] = {
         adobe.CHANNEL,
         amazon.CHANNEL,
         csv_orders.CHANNEL,
+        mapped.CHANNEL,
         medusa.CHANNEL,
         shopify.CHANNEL,
         woocommerce.CHANNEL,

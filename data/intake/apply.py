@@ -8,15 +8,14 @@ from decimal import Decimal
 
 import sqlalchemy as sa
 
-from data import addresses_of, database, dead_letters, orders, tables
+from data import accounts, addresses_of, database, dead_letters, orders, tables
 from data.channels import glance
 from data.channels.channel import Unfit
 from data.dead_letters import BadRow
 from data.intake import convert, history, records
 from data.intake.convert import Converted, Item, Reader
-from data.orders import Verdict
+from data.orders import Taken, Verdict
 from domain import stakes
-from domain.orders import Order
 
 COUNTS = (*("records", "rows", "orders", "loaded", "updated", "unchanged", "stale", "deleted", "ignored", "refused"),)
 
@@ -62,24 +61,21 @@ def _source(reader: Reader, pepper: str) -> orders.Source:
 def _apply(
     connection: sa.Connection, part: Sequence[Converted], reader: Reader, pepper: str, now: datetime
 ) -> Counter[str]:
+    # Before its records: who has the account waits for nobody's records, so two drains never wait for each other.
+    accounts.lock(connection, reader.connection.account)
     mine = _finish(connection, part, now)
     part = [one for one in part if one.record.id in mine]
     if not part:
         return Counter()
     source = _source(reader, pepper)
     taken = orders.take_in(connection, list(convert.items_of(list(part))), source, now=now)
-    conflicts = _conflicts(part, taken.verdicts, now)
-    sound = [
-        item
-        for item, verdict in zip(convert.items_of(list(part)), taken.verdicts, strict=True)
-        if isinstance(item, Order) and verdict is not Verdict.CONFLICT
-    ]
-    orders.close_superseded(connection, source, sound, now=now)
+    conflicts = _conflicts(connection, part, taken, source, now)
     for one in part:
         letters = [*one.letters, *conflicts.get(one.record.id, ())]
         _put(connection, letters, one, reader, pepper, now)
+    orders.close_superseded(connection, source, _touched(part), now=now)
     tally = Counter({str(name): taken.tally[name] for name in Verdict if name is not Verdict.CONFLICT})
-    conflicted = sum(map(len, conflicts.values()))
+    conflicted = taken.tally[Verdict.CONFLICT]
     tally += Counter(
         records=len(part),
         rows=sum(one.rows for one in part),
@@ -104,17 +100,31 @@ def _finish(connection: sa.Connection, part: Sequence[Converted], now: datetime)
     return mine
 
 
-def _conflicts(part: Sequence[Converted], verdicts: Sequence[Verdict], now: datetime) -> dict[int, list[BadRow]]:
-    """The letters of states that cannot be ordered, by record."""
+def _touched(part: Sequence[Converted]) -> set[str]:
+    """The orders that are told of, by whatever became of it."""
+    refused = (letter.external_id for one in part for letter in one.letters)
+    return {one for one in (*refused, *(item.external_id for item in convert.items_of(list(part)))) if one is not None}
+
+
+def _conflicts(
+    connection: sa.Connection, part: Sequence[Converted], taken: Taken, source: orders.Source, now: datetime
+) -> dict[int, list[BadRow]]:
+    """The letters of states that cannot be ordered, by record. One that has a letter gets no second, however it came."""
     found: dict[int, list[BadRow]] = {}
-    decided = iter(verdicts)
+    if not taken.tally[Verdict.CONFLICT]:
+        return found
+    kept = dead_letters.of_orders(connection, source.account_id, source.channel, _touched(part))
+    told = {(letter.external_id, letter.context.get("content")) for letter in kept}
+    decided = iter(zip(taken.verdicts, taken.contents, strict=True))
     fault = Unfit(orders.CONFLICT_RULE, orders.CONFLICT, ("updated_at",))
     for one in part:
-        context = convert.context_of(one.record)
+        context, first_row = convert.context_of(one.record), one.record.incoming.first_row
         for item, element in zip(one.items, one.elements, strict=True):
-            if next(decided) is Verdict.CONFLICT:
-                first_row = one.record.incoming.first_row
-                letter = convert.letter(element, fault, context, first_row=first_row, now=now, item=item)
+            verdict, content = next(decided)
+            if verdict is Verdict.CONFLICT and (item.external_id, content) not in told:
+                told.add((item.external_id, content))
+                about = context | {"content": content}
+                letter = convert.letter(element, fault, about, first_row=first_row, now=now, item=item)
                 found.setdefault(one.record.id, []).append(letter)
     return found
 
@@ -147,9 +157,10 @@ def customer_values(
     party, features = tables.parties.c, tables.customer_features.c
     person = sa.func.coalesce(party.person_id, party.id)
     query = (
-        sa.select(party.address_hash, features.net_revenue)
+        sa.select(party.address_hash, sa.func.max(features.net_revenue).label("net_revenue"))
         .join_from(tables.parties, tables.customer_features, features.party_id == person)
         .where(party.account_id == account_id, party.address_hash.in_(sorted(filter(None, hashes))))
+        .group_by(party.address_hash)
     )
     return {row.address_hash: row.net_revenue for row in connection.execute(query)}
 

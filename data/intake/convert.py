@@ -10,13 +10,14 @@ from zoneinfo import ZoneInfo
 from data.channels import glance, registry
 from data.channels.channel import Channel, Delivery, Element, Ignored, Origin, Unfit, Unreadable, Urgency
 from data.channels.connections import Connection
-from data.dead_letters import BadRow
+from data.dead_letters import WHOLE_DOCUMENT, BadRow
 from data.intake import rules
 from data.intake.records import Record
 from data.intake.thresholds import Thresholds
 from domain.orders import Deletion, Order
 
 _KEPT_OF_UNREADABLE = 2000
+BROKEN_ROW = "broken_row"
 # What time alone may cure: tried again with growing pauses, see data.intake.retry.
 TRANSIENT = frozenset({"in_the_future", "total_pending", "adapter_failed", "not_storable"})
 _FIRST_PAUSE = timedelta(minutes=10)
@@ -111,7 +112,7 @@ def convert(record: Record, reader: Reader, *, now: datetime) -> Converted:
         done.items.clear()
         done.elements.clear()
         done.letters = [_of_document(record, done.unreadable, context)]
-        done.fired = Counter({"unreadable": 1})
+        done.fired = Counter({WHOLE_DOCUMENT: 1})
     return done
 
 
@@ -143,7 +144,7 @@ def judged(
 ) -> tuple[Item, tuple[rules.Fired, ...]] | Unfit | Ignored:
     """Convert one raw order and hold it against the rules of its channel and account."""
     if element.fault is not None:
-        return Unfit("broken_row", element.fault)
+        return Unfit(BROKEN_ROW, element.fault)
     try:
         item = reader.channel.order(element.payload, delivery)
     except Unfit as fault:
@@ -188,7 +189,7 @@ def _of_document(record: Record, sentence: str, context: dict[str, Any]) -> BadR
         row_number=record.incoming.first_row,
         reason=sentence,
         payload={"record": record.id, "begins": begins},
-        rule="unreadable",
+        rule=WHOLE_DOCUMENT,
         context=context,
     )
 

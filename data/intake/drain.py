@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from data import accounts, database
 from data.channels.connections import Connection, Connections
+from data.channels.mapping import UnusableMapping
 from data.channels.registry import UnknownChannel
 from data.intake import apply, convert, history, quarantine, records, verdict
 from data.intake.convert import Converted, Reader
@@ -92,11 +93,11 @@ def _drain_batch(intake: Intake, batch: Sequence[Record], report: DrainReport) -
     now = intake.clock()
     try:
         reader = reader_of(intake, account_id, channel)
-    except UnknownChannel as error:
-        reason = f"{error}. Add a connection with an `adapter` to channels.yaml, then release the quarantine"
+        converted = [convert.convert(record, reader, now=now) for record in batch]
+    except (UnknownChannel, UnusableMapping) as error:
+        reason = f"{error}. Mend its connection in channels.yaml, then release the quarantine"
         _quarantine(intake, batch, reason, {}, report)
         return
-    converted = [convert.convert(record, reader, now=now) for record in batch]
     validation = _judged(intake, reader.thresholds, converted, now)
     if validation is not None and not validation.passed:
         failed = "; ".join(f"{check.sentence} ({check.observed})" for check in validation.failures())

@@ -1,39 +1,41 @@
-"""Working on dead letters: patch a field, look what a replay would do, replay, discard. Every deed is audited.
+"""Working on dead letters: look what a replay would do, replay, discard, try again by itself. Every deed is audited.
 
-A replay converts the kept record again, as it stands or patched, with the adapter, mapping and thresholds of today, and
-takes it in like any other: doing it twice changes nothing.
+A replay converts the kept record again, as it stands or patched (data.intake.patches), with the adapter, mapping and
+thresholds of today, and takes it in like any other: doing it twice changes nothing.
 """
 
-import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
 
-from data import audit_log, database, dead_letters, orders
+from data import database, dead_letters, orders
 from data.channels.channel import Element, Ignored, Unfit
+from data.channels.mapping import UnusableMapping
 from data.channels.registry import UnknownChannel
 from data.dead_letters import DeadLetter, State
-from data.intake import apply, convert, records, rules
+from data.intake import apply, convert, patches, records
 from data.intake.convert import Item, Reader
 from data.intake.drain import Intake, reader_of
+from data.intake.patches import UnusablePatch
+from data.orders import Verdict
 from domain.orders import Order
 
-REFUSED, IGNORED, QUEUED = "refused", "ignored", "queued"
+REFUSED, IGNORED, QUEUED, ALREADY = "refused", "ignored", "queued", "ended already"
 _FIRST_PAUSE, _GROWTH, _MOST_TRIES = timedelta(minutes=10), 3, 6  # 10 min, 30 min, … 40 h; then people are asked
 _AT_ONCE = 500
 _RETRY = "retry"
-
-
-class UnusablePatch(ValueError):
-    """The patch does not fit the record; the message says why."""
+_TAKE_THIS = f"{orders.CONFLICT}. To take this one instead, replay it as it is (--as-is)"
+_NOT_STORABLE = "a value of this order cannot be stored"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a replay did, or would do: loaded, updated, unchanged, stale, deleted, conflict, refused, ignored, queued."""
+    """What a replay did, or would do. `result`: a Verdict's word, or refused, ignored, queued, ended already.
+
+    queued: the whole document is read again by the next drain; ended already: nothing was done.
+    """
 
     letter_id: int
     result: str
@@ -42,56 +44,29 @@ class Outcome:
     @property
     def ended(self) -> bool:
         """Is the letter done with?"""
-        return self.result not in {REFUSED, orders.Verdict.CONFLICT}
+        return self.result not in {REFUSED, Verdict.CONFLICT}
 
 
-def patched(payload: Any, patch: Sequence[Mapping[str, Any]]) -> Any:
-    """The payload with each {"path", "value"} set. In a record of rows a plain column means every row.
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What the record is today, and the rules that fire on it, whether they refuse it or not."""
 
-    Raises UnusablePatch for a path that leads nowhere.
-    """
-    payload = copy.deepcopy(payload)
-    for one in patch:
-        parts = str(one["path"]).split(".")
-        targets = payload if isinstance(payload, list) and not parts[0].isdigit() else [payload]
-        for target in targets:
-            _set(target, parts, one["value"], str(one["path"]))
-    return payload
-
-
-def _set(target: Any, parts: Sequence[str], value: Any, path: str) -> None:
-    for part in parts[:-1]:
-        target = _step(target, part, path)
-    last = parts[-1]
-    if isinstance(target, dict):
-        target[last] = value
-    elif isinstance(target, list) and last.isdigit() and int(last) < len(target):
-        target[int(last)] = value
-    else:
-        raise UnusablePatch(f"there is no place {path} in this record: `--payload` shows what there is")
-
-
-def _step(target: Any, part: str, path: str) -> Any:
-    if isinstance(target, dict) and part in target:
-        return target[part]
-    if isinstance(target, list) and part.isdigit() and int(part) < len(target):
-        return target[int(part)]
-    raise UnusablePatch(f"there is no place {path} in this record: `--payload` shows what there is")
-
-
-def patch(connection: sa.Connection, letter: DeadLetter, changes: Mapping[str, Any], *, by: str, now: datetime) -> None:
-    """Keep changes for the next replay; the record itself stays as it came. Raises UnusablePatch."""
-    whole = [*letter.patch, *({"path": path, "value": value} for path, value in changes.items())]
-    patched(letter.row.payload, whole)
-    dead_letters.set_patch(connection, letter.id, whole)
-    _audit(connection, letter, "patch", by, {"fields": sorted(changes)}, now)  # no values: they may be addresses
+    reader: Reader
+    found: Item | Ignored
+    fired: frozenset[str] = frozenset()
 
 
 def discard(connection: sa.Connection, letter: DeadLetter, *, by: str, note: str, now: datetime) -> bool:
-    """A person says that it is nothing; False when it has ended already."""
+    """A person says that it is nothing; False when it has ended already. What looks like an address is cut out.
+
+    The raw document of one that could not be read is kept from then on as long as any other.
+    """
+    note = patches.without_addresses(note)
     if not dead_letters.end(connection, letter.id, State.DISCARDED, by=by, note=note, now=now):
         return False
-    _audit(connection, letter, "discard", by, {"note": note}, now)
+    if letter.row.rule == dead_letters.WHOLE_DOCUMENT and records.again(connection, letter.row.payload["record"]):
+        records.finish(connection, [letter.row.payload["record"]], now=now)
+    patches.audit(connection, letter, "discard", by, {"note": note}, now)
     return True
 
 
@@ -107,71 +82,101 @@ def replay(
 
 def _replay(intake: Intake, letter: DeadLetter, *, by: str, as_is: bool, dry_run: bool) -> Outcome:
     if letter.state is not State.OPEN:
-        return Outcome(letter.id, IGNORED, f"it was {letter.state} already")
-    if letter.account_id is None or "origin" not in letter.row.context:
-        return Outcome(
-            letter.id, REFUSED, "it is no order of a channel: see `campaigns explain` and docs/operations.md"
-        )
-    if letter.row.rule == "unreadable":
-        return _requeue(intake, letter, by=by, dry_run=dry_run)
+        return Outcome(letter.id, ALREADY, f"it was {letter.state}")
+    if no_order := _is_no_order(letter):
+        return Outcome(letter.id, REFUSED, no_order)
     try:
-        reader = reader_of(intake, letter.account_id, letter.source)
-        found = _judged(letter, reader, intake.clock(), as_is=as_is)
-    except (UnknownChannel, UnusablePatch) as error:
+        read = None if letter.row.rule == dead_letters.WHOLE_DOCUMENT else _read(letter, intake, as_is=as_is)
+        if isinstance(read, Unfit):
+            return Outcome(letter.id, REFUSED, str(read))
+        with database.write(intake.engine) as connection:
+            attempt = connection.begin_nested()
+            if read is None:
+                outcome = _requeue(connection, letter, by=by, now=intake.clock())
+            else:
+                outcome = _take(connection, letter, read, intake, by=by, as_is=as_is)
+            if dry_run or outcome.result in {REFUSED, ALREADY}:
+                attempt.rollback()
+    except (UnknownChannel, UnusableMapping, UnusablePatch) as error:
         return Outcome(letter.id, REFUSED, str(error))
-    if isinstance(found, Unfit):
-        return Outcome(letter.id, REFUSED, str(found))
-    with database.write(intake.engine) as connection:
-        attempt = connection.begin_nested()
-        outcome = _take(connection, letter, found, reader, intake, by=by)
-        if dry_run:
-            attempt.rollback()
+    except database.not_storable(intake.engine) as error:
+        return Outcome(letter.id, REFUSED, f"{_NOT_STORABLE} ({type(error).__name__})")
     return outcome
 
 
-def _requeue(intake: Intake, letter: DeadLetter, *, by: str, dry_run: bool) -> Outcome:
-    """A whole document that could not be cut goes back on the queue."""
-    if dry_run:
-        return Outcome(letter.id, QUEUED, "the whole document would be read again")
-    now = intake.clock()
-    with database.write(intake.engine) as connection:
-        if not records.again(connection, letter.row.payload["record"]):
-            return Outcome(letter.id, REFUSED, "the document is gone: ask the channel for it again")
-        dead_letters.end(connection, letter.id, State.FIXED, by=by, now=now)
-        _audit(connection, letter, "replay", by, {"result": QUEUED}, now)
+def _is_no_order(letter: DeadLetter) -> str | None:
+    """Why there is nothing to convert; None where there is."""
+    if letter.source.startswith("webhook:"):
+        return (
+            f"it is an event of an ESP ({letter.source}) and no order; its body stays in the webhook inbox. Its reason "
+            "says what was wrong: once that is understood, discard it with a note"
+        )
+    if letter.account_id is None or "origin" not in letter.row.context:
+        return "it was kept by an earlier version of this program: load its file again, then discard it"
+    return None
+
+
+def _requeue(connection: sa.Connection, letter: DeadLetter, *, by: str, now: datetime) -> Outcome:
+    """A document that could not be cut goes back on the queue. If it still cannot be read, its letter opens again."""
+    if not records.again(connection, letter.row.payload["record"]):
+        return Outcome(letter.id, REFUSED, "the document is gone: ask the channel for it again, then discard this")
+    if not dead_letters.end(connection, letter.id, State.FIXED, by=by, note=QUEUED, now=now):
+        return Outcome(letter.id, ALREADY, "somebody else was quicker")
+    patches.audit(connection, letter, "replay", by, {"result": QUEUED}, now)
     return Outcome(letter.id, QUEUED, "the whole document is read again by the next drain")
 
 
-def _judged(letter: DeadLetter, reader: Reader, now: datetime, *, as_is: bool) -> Item | Ignored | Unfit:
-    rows = int(letter.row.context.get("rows", 1))
-    element = Element(1, patched(letter.row.payload, letter.patch), rows)
+def _read(letter: DeadLetter, intake: Intake, *, as_is: bool) -> _Read | Unfit:
+    """Convert the record as the drain would. Raises UnknownChannel, UnusableMapping, UnusablePatch."""
+    now, reader = intake.clock(), reader_of(intake, str(letter.account_id), letter.source)
+    element = Element(1, patches.patched(letter.row.payload, letter.patch), int(letter.row.context.get("rows", 1)))
+    if letter.row.rule == convert.BROKEN_ROW and (not letter.patch or patches.is_damaged(element.payload)):
+        # What broke it stood beside the cells, in the document: they alone may look sound and have lost letters.
+        return Unfit(letter.row.rule, letter.row.reason)
     found = convert.judged(element, reader, reader.delivery(letter.row.context), now)
-    if isinstance(found, Unfit | Ignored):
+    if isinstance(found, Unfit):
         return found
+    if isinstance(found, Ignored):
+        return _Read(reader, found)
     item, fired = found
     if not as_is and (refused := [one for one in fired if one.refuse]):
         return Unfit(refused[0].rule, refused[0].sentence, refused[0].fields)
     if as_is and letter.row.rule == orders.CONFLICT_RULE and isinstance(item, Order):
-        return replace(item, observed_at=now)  # a person says that this state is the later one
-    return item
+        item = replace(item, observed_at=now)  # a person says that this state is the later one
+    return _Read(reader, item, frozenset(one.rule for one in fired))
 
 
 def _take(
-    connection: sa.Connection, letter: DeadLetter, found: Item | Ignored, reader: Reader, intake: Intake, *, by: str
+    connection: sa.Connection, letter: DeadLetter, read: _Read, intake: Intake, *, by: str, as_is: bool
 ) -> Outcome:
-    now = intake.clock()
-    if isinstance(found, Ignored):
-        outcome = Outcome(letter.id, IGNORED, found.reason)
+    now, reader = intake.clock(), read.reader
+    if isinstance(read.found, Ignored):
+        outcome = Outcome(letter.id, IGNORED, read.found.reason)
     else:
-        (verdict,) = apply.load_items(connection, [found], reader, pepper=intake.pepper, now=now)
-        outcome = Outcome(letter.id, verdict, orders.CONFLICT if verdict is orders.Verdict.CONFLICT else "")
-    if outcome.ended:
-        by_a_rule = letter.row.rule in rules.MEANINGS or letter.row.rule == orders.CONFLICT_RULE
-        state = State.RELEASED if by_a_rule and not letter.patch else State.FIXED
-        if not dead_letters.end(connection, letter.id, state, by=by, note=outcome.result, now=now):
-            return Outcome(letter.id, IGNORED, "somebody else was quicker")
-        _audit(connection, letter, "replay", by, {"result": outcome.result, "state": state}, now)
+        (verdict,) = apply.load_items(connection, [read.found], reader, pepper=intake.pepper, now=now)
+        if verdict is Verdict.CONFLICT:
+            return Outcome(letter.id, verdict, _TAKE_THIS)
+        outcome = Outcome(letter.id, verdict, "a newer state of the order is held" if verdict is Verdict.STALE else "")
+    state = _state(letter, read, outcome, as_is=as_is)
+    if not dead_letters.end(connection, letter.id, state, by=by, note=outcome.result, now=now):
+        return Outcome(letter.id, ALREADY, "somebody else was quicker")
+    if isinstance(read.found, Order):
+        mine = reader.connection
+        source = orders.Source(mine.account, mine.channel, reader.numbering, intake.pepper)
+        orders.close_superseded(connection, source, [read.found.external_id], now=now)
+    patches.audit(connection, letter, "replay", by, {"result": outcome.result, "state": state}, now)
     return outcome
+
+
+def _state(letter: DeadLetter, read: _Read, outcome: Outcome, *, as_is: bool) -> State:
+    """Released only where the order passed unchanged and its rule still holds against it: a false alarm of the rule.
+
+    Where the mapping was mended or the time has come, the rule no longer fires, and it was right when it did.
+    """
+    if outcome.result == Verdict.STALE:
+        return State.SUPERSEDED
+    overruled = as_is if letter.row.rule == orders.CONFLICT_RULE else letter.row.rule in read.fired
+    return State.RELEASED if overruled and not letter.patch else State.FIXED
 
 
 def retry(intake: Intake) -> dict[str, int]:
@@ -190,17 +195,3 @@ def retry(intake: Intake) -> dict[str, int]:
             pause = None if given_up else now + _FIRST_PAUSE * _GROWTH ** (letter.attempts + 1)
             dead_letters.put_off(connection, letter.id, next_try_at=pause)
     return counts
-
-
-def _audit(
-    connection: sa.Connection, letter: DeadLetter, action: str, by: str, detail: dict[str, Any], now: datetime
-) -> None:
-    audit_log.write(
-        connection,
-        account_id=letter.account_id,
-        actor=by,
-        action=f"dead letter: {action}",
-        subject=f"dead letter {letter.id}",
-        detail=detail | {"channel": letter.source, "rule": letter.row.rule},
-        now=now,
-    )

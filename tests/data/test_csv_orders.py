@@ -198,48 +198,45 @@ def test_what_somebody_patched_is_read_as_strictly(payload: object, said: str) -
         csv_orders.order(payload, DELIVERY)
 
 
-def test_the_columns_that_few_shops_fill() -> None:
-    credit = {
-        "number": "#1001",
-        "kind": "credit",
-        "replaces": "999",
-        "order_total": "0",
-        "refunded_total": "10.00",
-        "status": "refunded",
-        "order_tax": "-1.596638",
-        "order_shipping": "0.00",
-        "order_discount": "2.5",
-        "coupons": "SPRING| TEA10 |",
-        "locale": "de-DE",
-        "shop_currency": "usd",
-        "shop_total": "0",
-        "shop_refunded": "11.70",
-        "consent_status": "granted",
-        "consent_at": "2026-03-01T12:00:00Z",
-        "consent_source": "checkout",
-        "consent_basis": "consent",
-        "consent_wording": "v3",
-        "consent_level": "confirmed_opt_in",
-        "quantity": "-1",
-        "line_total": "-10.00",
-        "line_discount": "2.50",
-        "line_tax": "-1.60",
-        "brand": "Leaf",
-    }
-    order = only(read(as_text([GOOD | credit])))
-    assert (order.number, order.kind, order.replaces) == ("#1001", OrderKind.CREDIT, "999")
-    assert (order.tax, order.shipping, order.discount) == (Decimal("-1.5966"), Decimal(0), Decimal("2.5"))
-    assert (order.coupons, order.customer.locale) == (("SPRING", "TEA10"), "de-DE")
-    assert (order.shop_currency, order.shop_total, order.shop_refunded) == ("USD", 0, Decimal("11.70"))
-    assert (order.total, order.refunded) == (0, Decimal("10.00"))
-    assert order.customer.consent is not None
-    assert order.customer.consent.level == "confirmed_opt_in"
-    line = OrderLine(
-        1, "A", None, None, -1, Decimal("-10.00"), brand="Leaf", discount=Decimal("2.5"), tax=Decimal("-1.6")
+def test_every_column_is_read() -> None:
+    credit, replacement = read((PAYLOADS / "csv" / "every-column.csv").read_bytes())
+    agreed = Consent(
+        ConsentStatus.GRANTED, "consent", "checkout", "v3", datetime(2026, 3, 1, 11, tzinfo=UTC), "confirmed_opt_in"
     )
-    assert order.lines == (line,)
-    replacement = only(read(as_text([GOOD | {"kind": "Replacement", "replaces": "999"}])))
-    assert replacement.kind is OrderKind.REPLACEMENT
+    assert credit == Order(
+        external_id="1001",
+        customer=Customer("42", "anna@example.com", "Anna", "Beispiel", "DE", agreed, "de-DE"),
+        status=OrderStatus.REFUNDED,
+        channel_status="refunded",
+        currency="EUR",
+        total=Decimal(0),
+        refunded=Decimal("29.80"),
+        placed_at=datetime(2026, 3, 1, 11, tzinfo=UTC),
+        updated_at=datetime(2026, 3, 2, 9, 30, tzinfo=UTC),
+        cancelled_at=datetime(2026, 3, 2, 9, tzinfo=UTC),
+        is_test=True,
+        lines=(
+            OrderLine(
+                *(1, "TEA-1", "Green tea", "Tea", -1, Decimal("-19.80")),
+                brand="Leaf",
+                discount=Decimal("2.5"),
+                tax=Decimal("-3.1613"),
+            ),
+            OrderLine(2, "CUP-7", "Cup", "Cups", -1, Decimal(-10), brand="Clay", tax=Decimal("-1.5966")),
+        ),
+        number="#1001",
+        kind=OrderKind.CREDIT,
+        replaces="999",
+        tax=Decimal("-4.7580"),
+        shipping=Decimal("4.90"),
+        discount=Decimal("2.50"),
+        coupons=("SPRING", "TEA10"),
+        shop_currency="USD",
+        shop_total=Decimal(0),
+        shop_refunded=Decimal("34.87"),
+    )
+    assert isinstance(replacement, Order)
+    assert (replacement.kind, replacement.replaces, replacement.tax) == (OrderKind.REPLACEMENT, "1001", None)
 
 
 @pytest.mark.parametrize(
