@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +18,7 @@ from cli.output import AsJson, Mistake, answer, table
 
 if TYPE_CHECKING:
     from data.intake.drain import DrainReport, Intake
+    from data.intake.health import SourceHealth
     from data.intake.load import Staged
 
 _LOAD = "load"
@@ -91,15 +94,13 @@ def _tell_load(
     files = "1 file" if staged.files == 1 else f"{staged.files:,} files"
     text = [f"{files}, {staged.rows:,} rows."]
     if staged.records and not staged.new:
-        text = [
-            f"{files}, {staged.rows:,} rows: all of it was brought before, so there is nothing new to load.",
-            "Orders that were refused then are taken in by `campaigns intake replay`.",
-        ]
+        text = [f"{files}, {staged.rows:,} rows: all of it was brought before, so there is nothing new to load."]
+        text += [] if held else ["Orders that were refused then are taken in by `campaigns intake replay`."]
     elif report is None:
         text = [f"{files}, {staged.rows:,} rows wait in {staged.new:,} new records for the flow ingest-orders."]
     if report is not None and report.tally["records"]:
         text += _orders(report)
-    text += _trouble(report, waiting if held else {}, [one for one in held if one == pair])
+    text += _trouble(report, waiting, held)
     text += [f"Not read to the end: {sentence}." for sentence in staged.unreadable]
     payload = {"files": staged.files, "rows": staged.rows, "records": staged.records, "new_records": staged.new}
     payload |= {"unreadable": staged.unreadable} | _counts(report) | {"waiting": waiting.get(pair, 0)}
@@ -139,10 +140,11 @@ def _trouble(
 ) -> list[str]:
     lines = [f"Stopped: {told}." for told in (report.quarantined if report else ())]
     for account_id, channel in held:
+        count = waiting[account_id, channel]
+        wait = "1 record waits" if count == 1 else f"{count:,} records wait"
         lines.append(
-            f"{channel} of {account_id} is in quarantine, {waiting.get((account_id, channel), 0):,} records of it wait "
-            f"and nothing is lost: `campaigns intake quarantine` says why, `campaigns intake release --channel {channel} "
-            "--note …` lets them pass."
+            f"{channel} of {account_id} is in quarantine: {wait} and nothing is lost. `campaigns intake quarantine` says "
+            f"why, `campaigns intake release --channel {channel} --note …` lets them pass."
         )
     return lines
 
@@ -203,6 +205,40 @@ def pull_orders(channel: Channel, account: store.Account = None, as_json: AsJson
     answer(report, as_json=as_json, text=text)
 
 
+@app.command("reread")
+def reread(
+    channel: Channel,
+    note: Annotated[str, typer.Option(help="Why; kept in the audit log.")],
+    days: Annotated[int, typer.Option(min=1, max=3650, help="What came in the last so many days.")] = 30,
+    account: store.Account = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read a channel's records once more, after its mapping or adapter was mended.
+
+    What they say now holds against what was read then; newer states of an order stay. Records are kept for
+    OMS_INTAKE_KEEP_DAYS days.
+    """
+    from data import audit_log, database
+    from data.intake import records
+    from tasks import wiring
+
+    engine, now = store.engine(), wiring.clock()
+    account_id = store.chosen_account(engine, account)
+    with database.write(engine) as connection:
+        found = records.reread(connection, account_id, channel, since=now - timedelta(days=days))
+        audit_log.write(
+            connection,
+            account_id=account_id,
+            actor=store.person(),
+            action="records reread",
+            subject=f"channel {channel}",
+            detail={"note": note, "days": days, "records": found},
+            now=now,
+        )
+    text = f"{found:,} records wait to be read again: the flow ingest-orders does it, or `campaigns intake drain` now."
+    answer({"records": found}, as_json=as_json, text=text)
+
+
 @contextmanager
 def _bar(*, quiet: bool) -> Iterator[Progress]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -240,8 +276,19 @@ def show_health(account: store.Account = None, as_json: AsJson = False) -> int:
     ]
     alarms = [f"{one.channel}: {alarm}" for one in found for alarm in one.alarms]
     text = table("", ["", *heads], rows) if rows else "No channel is declared, and none has brought an order yet."
-    answer(found, as_json=as_json, text="\n".join([text, *([""] if alarms else []), *alarms]))
+    answer(
+        [_as_json(one) for one in found], as_json=as_json, text="\n".join([text, *([""] if alarms else []), *alarms])
+    )
     return _BAD_NEWS if alarms else 0
+
+
+def _as_json(one: "SourceHealth") -> dict[str, Any]:
+    """Durations in seconds."""
+    facts = asdict(one) | {"refused_share": one.refused_share}
+    for name in ("lag", "cursor_age", "usual_silence"):
+        duration = facts.pop(name)
+        facts[f"{name}_seconds"] = None if duration is None else int(duration.total_seconds())
+    return facts
 
 
 intake_letters.register(app)

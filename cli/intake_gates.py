@@ -1,12 +1,18 @@
 """Quality gates at the command line: what is in quarantine, which rules fire, and which thresholds history proposes."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import settings
 from cli import store
-from cli.output import AsJson, answer, table
+from cli.output import AsJson, Mistake, answer, table
 
+if TYPE_CHECKING:
+    from data.intake.quarantine import Quarantine
+
+_BAD_NEWS = 1
+_MOST_RULES = 5
 Days = Annotated[int, typer.Option(min=1, max=365, help="Of the last so many days.")]
 
 
@@ -18,7 +24,7 @@ def register(app: typer.Typer) -> None:
     app.command("tune")(propose)
 
 
-def list_quarantines(account: store.Account = None, as_json: AsJson = False) -> None:
+def list_quarantines(account: store.Account = None, as_json: AsJson = False) -> int:
     """Channels whose orders wait, because too many of them were bad, and those that did before."""
     from data import database
     from data.intake import quarantine, records
@@ -29,16 +35,40 @@ def list_quarantines(account: store.Account = None, as_json: AsJson = False) -> 
         found = quarantine.listing(connection, account_id)
         waiting = {one.channel: records.backlog(connection, account_id, one.channel) for one in found}
     rows = [
-        (one.channel, one.since, one.ended_at, one.ended_by, 0 if one.ended_at else waiting[one.channel], one.reason)
+        (
+            "released" if one.ended_at else "HELD",
+            one.channel,
+            one.since,
+            0 if one.ended_at else waiting[one.channel],
+            one.ended_at,
+            one.ended_by,
+            _reason(one),
+        )
         for one in found
     ]
-    heads = ["channel", "since", "released", "by", "records waiting", "reason"]
-    answer(found, as_json=as_json, text=table("", heads, rows) if rows else "Nothing is or was in quarantine.")
+    text = "Nothing is or was in quarantine."
+    if rows:
+        text = table("", ["", "channel", "since", "records waiting", "released", "by", "reason"], rows)
+    for one in found:
+        if one.ended_at is None:
+            text += (
+                f"\nNothing of {one.channel} is lost. Mend the channel, its mapping or the thresholds; "
+                f"`campaigns intake release --channel {one.channel} --note …` lets what waits pass."
+            )
+    answer(found, as_json=as_json, text=text)
+    return _BAD_NEWS if any(one.ended_at is None for one in found) else 0
+
+
+def _reason(one: "Quarantine") -> str:
+    """With the rules that fired most: until the release there are no dead letters to look at."""
+    most = sorted(one.facts.items(), key=lambda fact: (-int(fact[1]), fact[0]))[:_MOST_RULES]
+    fired = ", ".join(f"{rule} {count:,}" for rule, count in most)
+    return f"{one.reason}; fired: {fired}" if fired else one.reason
 
 
 def release(
     channel: Annotated[str, typer.Option(help="Which channel.")],
-    note: Annotated[str, typer.Option(help="Why it may pass; kept in the audit log.")],
+    note: Annotated[str, typer.Option(help="Why it may pass; kept in the audit log, without addresses.")],
     account: store.Account = None,
     as_json: AsJson = False,
 ) -> None:
@@ -47,11 +77,14 @@ def release(
     Orders that a rule refuses go to the dead letters, as ever. What arrives from now on is judged again.
     """
     from data import database
-    from data.intake import quarantine
+    from data.intake import patches, quarantine
     from tasks import wiring
 
     engine = store.engine()
     account_id = store.chosen_account(engine, account)
+    if not note.strip():
+        raise Mistake("--note is empty: say why it may pass, for whoever looks at it later")
+    note = patches.without_addresses(note)
     with database.write(engine) as connection:
         quarantine.release(connection, account_id, channel, by=store.person(), note=note, now=wiring.clock())
     text = "Released: the flow ingest-orders takes them in, or `campaigns intake drain` now."
@@ -95,7 +128,9 @@ def propose(days: Days = 30, account: store.Account = None, as_json: AsJson = Fa
     text = "Nothing to propose: history fits the thresholds."
     if rows:
         told = table("", ["channel", "rule", "key", "now", "proposed", "because"], rows)
-        text = f"{told}\n\nTo paste into data/expectations/intake.yaml:\n\n{tune.fragment(intake.book, found)}"
+        text = (
+            f"{told}\n\nTo paste into {settings.load().intake.thresholds_file}:\n\n{tune.fragment(intake.book, found)}"
+        )
     answer(found, as_json=as_json, text=text)
 
 

@@ -182,7 +182,7 @@ def replay(
     chosen = _named(engine, account_id, ids) if ids else _found(engine, account_id, channel, rule, _MOST)
     outcomes = letters.replay(wiring.order_intake(), chosen, by=store.person(), as_is=as_is, dry_run=not do)
     rows = [(one.letter_id, one.result, one.told) for one in outcomes]
-    counts = ", ".join(f"{count:,} {result}" for result, count in Counter(one.result for one in outcomes).items())
+    counts = ", ".join(f"{count:,} {result}" for result, count in Counter(one.result for one in outcomes).most_common())
     text = [table("", ["id", "result" if do else "would be", ""], rows), "", f"{counts}."]
     text += [] if do else ["Nothing was changed: the same command with --do does it."]
     text += [f"Only the {_MOST:,} dearest: do it again for the rest."] if len(chosen) == _MOST else []

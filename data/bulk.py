@@ -32,11 +32,11 @@ def insert_rows(
 
 
 def _processor(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> _Processor | None:
-    process = kind.dialect_impl(dialect).bind_processor(dialect)
+    described: Any = kind.dialect_impl(dialect)
+    process: _Processor | None = described.bind_processor(dialect)
     if not isinstance(kind, sa.types.TypeDecorator) or process is None:
         return process
-    inner = kind.dialect_impl(dialect).impl_instance.bind_processor(dialect)
-    if inner is not None:
+    if described.impl_instance.bind_processor(dialect) is not None:
         return process
     own = kind.process_bind_param  # without SQLAlchemy's two calls around it, for each of millions of values
     return lambda value: None if value is None else own(value, dialect)

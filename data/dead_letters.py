@@ -22,6 +22,7 @@ from domain import stakes
 _HALF = re.compile("[\ud800-\udfff]")  # of a surrogate pair: JSON can say it, no database can keep it
 _MAX_PRIORITY = 2**31 - 1
 _IDS_AT_ONCE = 1000
+_DEEPEST = 100  # levels of a payload
 WHOLE_DOCUMENT = "unreadable"  # the rule of letters that stand for a document which could not be cut into orders
 
 
@@ -133,17 +134,22 @@ def _values(row: BadRow, now: datetime) -> dict[str, Any]:
     }
 
 
-def _storable(value: Any) -> Any:
-    """The same JSON without what PostgreSQL cannot hold: U+2400 for NUL, U+FFFD for half a character, text for 1e999."""
+def _storable(value: Any, levels: int = _DEEPEST) -> Any:
+    """The same JSON without what PostgreSQL cannot hold: U+2400 for NUL, U+FFFD for half a character, text for 1e999.
+
+    What lies deeper than any order does is left out: reading it again would exhaust the stack.
+    """
     if isinstance(value, str):
         return _HALF.sub("\N{REPLACEMENT CHARACTER}", value.replace("\0", "\N{SYMBOL FOR NULL}"))
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
+    if not isinstance(value, list | dict):
+        return value
+    if not levels:
+        return "(nested too deeply to be kept)"
     if isinstance(value, list):
-        return [_storable(item) for item in value]
-    if isinstance(value, dict):
-        return {_storable(key): _storable(item) for key, item in value.items()}
-    return value
+        return [_storable(item, levels - 1) for item in value]
+    return {_storable(key): _storable(item, levels - 1) for key, item in value.items()}
 
 
 def _hash(account_id: str | None, payload: Any) -> str:
@@ -253,6 +259,13 @@ def set_patch(connection: sa.Connection, letter_id: int, patch: Sequence[dict[st
         .values(patch=_storable(list(patch)))
     )
     return done.rowcount == 1
+
+
+def forget(connection: sa.Connection, *, before: datetime) -> int:
+    """Empty the letters that ended before that time: rule, fields and state are all that the report of rules needs."""
+    letter = tables.dead_letters.c
+    theirs = sa.update(tables.dead_letters).where(letter.state != State.OPEN, letter.ended_at < before)
+    return connection.execute(theirs.values(payload={}, patch=[])).rowcount
 
 
 def _letter(row: sa.Row[Any], now: datetime) -> DeadLetter:

@@ -57,17 +57,33 @@ class Taken:
     tally: Counter[str] = field(default_factory=Counter)
 
 
-def take_in(connection: sa.Connection, items: Sequence[Order | Deletion], source: Source, *, now: datetime) -> Taken:
-    """Bring all items into the store, in the caller's transaction. Raises UnknownAccount."""
+def take_in(
+    connection: sa.Connection,
+    items: Sequence[Order | Deletion],
+    source: Source,
+    *,
+    now: datetime,
+    corrects: bool = False,
+) -> Taken:
+    """Bring all items into the store, in the caller's transaction. Raises UnknownAccount.
+
+    `corrects`: the same documents were read before, by a reader with a fault: what they say now is no conflict.
+    """
     accounts.lock(connection, source.account_id)
     taken = Taken()
     for start in range(0, len(items), _AT_ONCE):
-        _take_in(connection, items[start : start + _AT_ONCE], source, taken, now)
+        _take_in(connection, items[start : start + _AT_ONCE], source, taken, now, corrects=corrects)
     return taken
 
 
 def _take_in(
-    connection: sa.Connection, items: Sequence[Order | Deletion], source: Source, taken: Taken, now: datetime
+    connection: sa.Connection,
+    items: Sequence[Order | Deletion],
+    source: Source,
+    taken: Taken,
+    now: datetime,
+    *,
+    corrects: bool,
 ) -> None:
     """The same of so many that they can be looked up by their ids at once."""
     heard = [item for item in items if isinstance(item, Order)]
@@ -75,11 +91,12 @@ def _take_in(
         connection, source.account_id, source.channel, dict.fromkeys(order.external_id for order in heard)
     )
     keys = {id(order): parties.key(order, source.channel, source.numbering, source.pepper) for order in heard}
-    decided = _decide(items, known, {one: key.external_id for one, key in keys.items()}, taken)
+    who = {one: key.external_id for one, key in keys.items()}
+    decided = _decide(items, known, who, taken, corrects=corrects)
     # What is said of customers counts whichever state of the order holds: it has a time of its own.
     told: dict[Key, list[Told]] = {}
     for order in heard:
-        told.setdefault(keys[id(order)], []).append(Told(order.customer, order.updated_at))
+        told.setdefault(keys[id(order)], []).append(Told(order.customer, order.placed_at, order.updated_at))
     people = parties.take_in(connection, source.account_id, told, pepper=source.pepper, now=now)
     placed = [order_rows.Placed(order, people[keys[id(order)]], digest) for order, digest in decided.writes.values()]
     order_rows.write(connection, source.account_id, source.channel, placed, known)
@@ -99,7 +116,12 @@ class _Decided:
 
 
 def _decide(
-    items: Sequence[Order | Deletion], known: Mapping[str, Known], who: Mapping[int, str], taken: Taken
+    items: Sequence[Order | Deletion],
+    known: Mapping[str, Known],
+    who: Mapping[int, str],
+    taken: Taken,
+    *,
+    corrects: bool,
 ) -> _Decided:
     """Give each item its verdict. `who` placed an order, by the id of its object.
 
@@ -114,6 +136,8 @@ def _decide(
             digest = order_rows.content_hash(item, who[id(item)])
             held = latest.get(item.external_id)
             verdict = _verdict(item, digest, held)
+            if corrects and verdict is Verdict.CONFLICT:
+                verdict = Verdict.UPDATED
             if verdict in (Verdict.LOADED, Verdict.UPDATED):
                 decided.writes[item.external_id] = (item, digest)
                 if held is not None and held.id is not None:

@@ -10,7 +10,7 @@ word holds, and of two words at one time the larger.
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -18,16 +18,15 @@ import sqlalchemy as sa
 
 from data import addresses_of, bulk, database, persons, tables
 from domain import addresses
-from domain.consent import Consent
+from domain.consent import SEEN, Consent, ConsentStatus
 from domain.orders import Customer, Order
 
 GUESTS = "~guest"  # no connection's numbering begins so
-_ADDRESS = ("email", "address_hash", "mailbox_provider", "address_at")
-_DETAILS = ("first_name", "last_name", "country", "locale", "relay", "updated_at")
+_ADDRESS = ("email", "address_hash", "mailbox_provider", "address_placed_at", "address_at")
+_DETAILS = ("first_name", "last_name", "country", "locale", "relay", "placed_at", "updated_at")
 _STATE = (*_ADDRESS, *_DETAILS)
 _COLUMNS = ("account_id", "numbering", "external_id", "created_at", *_STATE)
 _OF_CONSENT = ("party_id", "occurred_at", "source", "status", "wording", "level", "basis")
-_HASH = _COLUMNS.index("address_hash")
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -39,10 +38,14 @@ class Key(NamedTuple):
 
 
 class Told(NamedTuple):
-    """What one order says of its customer, and when."""
+    """What one order says of its customer, and when.
+
+    The order placed last decides: its address is what the customer gave last, however late an old order changes.
+    """
 
     customer: Customer
-    at: datetime
+    placed_at: datetime
+    updated_at: datetime
 
 
 def key(order: Order, channel: str, numbering: str, pepper: str) -> Key:
@@ -77,15 +80,35 @@ def take_in(
         for key, row in known.items()
         if row.erased_at is None and (state := _joined(row, told[key], pepper)) != _held(row)
     ]
-    came = {row[_HASH] for row in added} | _moved(known, changed)
-    with persons.regrouped(connection, account_id, filter(None, came)) as moved:
-        bulk.insert_rows(connection, tables.parties, _COLUMNS, added)
-        if changed:
-            table = tables.parties
-            connection.execute(sa.update(table).where(table.c.id == sa.bindparam("party_id")), changed)
-        moved += [state["party_id"] for state in changed]
+    bulk.insert_rows(connection, tables.parties, _COLUMNS, added)
+    if changed:
+        table = tables.parties
+        connection.execute(sa.update(table).where(table.c.id == sa.bindparam("party_id")), changed)
     new = _rows(connection, account_id, [Key(row[1], row[2]) for row in added])
-    return {key: row.id for key, row in (*known.items(), *new.items())}
+    moved = _moved(known, changed)
+    mailboxes = {row.address_hash for row in new.values()}.union(*moved.values()) - {None}
+    persons.regroup(connection, account_id, mailboxes, [*(row.id for row in new.values()), *moved])
+    found = {key: row.id for key, row in (*known.items(), *new.items())}
+    _erase(connection, account_id, {found[key] for key in told if any(one.customer.redacted for one in told[key])}, now)
+    return found
+
+
+def _erase(connection: sa.Connection, account_id: str, ids: Collection[int], now: datetime) -> None:
+    """The channel erased these customers: nothing that tells who they were is left, and nothing fills them again."""
+    party = tables.parties.c
+    theirs = (party.id.in_(ids), party.erased_at.is_(None))
+    if not ids:
+        return
+    mailboxes = set(connection.scalars(sa.select(party.address_hash).where(*theirs))) - {None}
+    names = ("email", "address_hash", "mailbox_provider", "first_name", "last_name", "person_id")
+    connection.execute(sa.update(tables.parties).where(*theirs).values(erased_at=now, **dict.fromkeys(names)))
+    if mailboxes:
+        connection.execute(
+            sa.update(tables.parties)
+            .where(party.account_id == account_id, party.person_id.in_(ids))
+            .values(person_id=None)
+        )
+        persons.regroup(connection, account_id, mailboxes, ())
 
 
 def _rows(connection: sa.Connection, account_id: str, keys: Iterable[Key]) -> dict[Key, sa.Row[Any]]:
@@ -109,14 +132,13 @@ def _held(row: sa.Row[Any]) -> dict[str, Any]:
     return {name: row._mapping[name] for name in _STATE}
 
 
-def _moved(known: Mapping[Key, sa.Row[Any]], changed: Sequence[Mapping[str, Any]]) -> set[str | None]:
-    """The mailboxes that somebody came to or left."""
+def _moved(known: Mapping[Key, sa.Row[Any]], changed: Sequence[Mapping[str, Any]]) -> dict[int, set[str]]:
+    """Who came from one mailbox to another, and which: party id → address hashes."""
     before = {row.id: row.address_hash for row in known.values()}
     return {
-        mailbox
+        state["party_id"]: {state["address_hash"], before[state["party_id"]]}
         for state in changed
         if state["address_hash"] != before[state["party_id"]]
-        for mailbox in (state["address_hash"], before[state["party_id"]])
     }
 
 
@@ -134,32 +156,47 @@ def _joined(row: sa.Row[Any] | None, told: Sequence[Told], pepper: str) -> dict[
 
 def _address(told: Sequence[Told], pepper: str) -> dict[str, Any]:
     """The newest address that can exist; where there is none, what was given, without a hash to find it by."""
-    known_by = [(mailbox(one.customer), one.at) for one in told]
-    given = [(addresses_of.hashed(email, pepper), at, email) for email, at in known_by]
-    hashed, at, email = max(given, key=lambda one: (one[0] is not None, one[1], one[2] or ""))
-    provider = addresses.mailbox_provider(email) if hashed is not None and email else None
-    return dict(zip(_ADDRESS, (email, hashed, provider, at), strict=True))
+    states = []
+    for one in told:
+        email = mailbox(one.customer)
+        hashed = addresses_of.hashed(email, pepper)
+        provider = addresses.mailbox_provider(email) if hashed is not None and email else None
+        values = (email, hashed, provider, one.placed_at, one.updated_at)
+        states.append(dict(zip(_ADDRESS, values, strict=True)))
+    return max(states, key=_weight_of_address)
 
 
 def _details(one: Told) -> dict[str, Any]:
     customer = one.customer
     relay = customer.relay or bool(customer.email and addresses.is_relay(customer.email))
-    values = (customer.first_name, customer.last_name, customer.country, customer.locale, relay, one.at)
+    names = (customer.first_name, customer.last_name, customer.country, customer.locale)
+    values = (*names, relay, one.placed_at, one.updated_at)
     return dict(zip(_DETAILS, values, strict=True))
 
 
 def _weight_of_address(state: Mapping[str, Any]) -> tuple[Any, ...]:
-    return state["address_hash"] is not None, state["address_at"] or _NEVER, state["email"] or ""
+    told_at = (state["address_placed_at"] or _NEVER, state["address_at"] or _NEVER)
+    return state["address_hash"] is not None, *told_at, state["email"] or ""
 
 
 def _weight_of_details(state: Mapping[str, Any]) -> tuple[Any, ...]:
-    return state["updated_at"], *(str(state[name] or "") for name in _DETAILS[:-1])
+    told_at = (state["placed_at"] or _NEVER, state["updated_at"])
+    return *told_at, *(str(state[name] or "") for name in _DETAILS[:-2])
 
 
 def record_consents(
     connection: sa.Connection, account_id: str, channel: str, said: Iterable[tuple[int, Consent]], *, now: datetime
 ) -> None:
-    """Add what was said (party id, statement) to the history; a statement that is on record already changes nothing."""
+    """Add what was said (party id, statement) to the history; a statement that is on record already changes nothing.
+
+    "Not subscribed", as seen in a customer's account, is a withdrawal only where a grant is on record: else it says of
+    all who were never asked that they refused, and no later yes of theirs would count.
+    """
+    said = set(said)
+    seen = {party_id for party_id, consent in said if _is_undated_refusal(consent)}
+    granted = _granted(connection, account_id, seen)
+    granted |= {party_id for party_id, consent in said if consent.status is ConsentStatus.GRANTED}
+    said = {one for one in said if not _is_undated_refusal(one[1]) or one[0] in granted}
     values = [
         {
             "account_id": account_id,
@@ -180,3 +217,21 @@ def record_consents(
         # wordings always the same is kept.
         values.sort(key=lambda value: [value[name] for name in _OF_CONSENT])
         connection.execute(database.insert(connection, tables.consents).on_conflict_do_nothing(), values)
+
+
+def _is_undated_refusal(consent: Consent) -> bool:
+    return consent.status is ConsentStatus.WITHDRAWN and consent.basis == SEEN
+
+
+def _granted(connection: sa.Connection, account_id: str, ids: Collection[int]) -> set[int]:
+    """Those of them of whose mailbox, or of whom, a grant is on record."""
+    if not ids:
+        return set()
+    consent, party, twin = tables.consents.c, tables.parties.c, tables.parties.alias("twin")
+    same = (twin.c.account_id == account_id) & (twin.c.address_hash == party.address_hash)
+    said = sa.exists().where(
+        consent.status == ConsentStatus.GRANTED,
+        (consent.party_id == party.id)
+        | consent.party_id.in_(sa.select(twin.c.id).where(same).correlate(tables.parties)),
+    )
+    return set(connection.scalars(sa.select(party.id).where(party.id.in_(ids), said)))

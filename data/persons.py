@@ -10,8 +10,7 @@ address is nobody's and never joins (parties keep none).
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -25,28 +24,28 @@ _MOST = 50
 _GUEST = "~"
 
 
-@contextmanager
-def regrouped(connection: sa.Connection, account_id: str, mailboxes: Iterable[str]) -> Iterator[list[int]]:
-    """While parties come to these mailboxes (address hashes) or leave them; afterwards person_id says who is who.
+def regroup(connection: sa.Connection, account_id: str, mailboxes: Iterable[str], came: Collection[int]) -> None:
+    """Bring person_id in line with who has these mailboxes (address hashes) now.
 
-    The list is for the ids of parties that had another mailbox before. Needs the account's lock.
+    `came`: the parties that are new there, or anywhere. Needs the account's lock.
     """
     touched = sorted(mailboxes)
-    before = _crowded(connection, account_id, touched)
-    moved: list[int] = []
-    yield moved
-    after = _crowded(connection, account_id, touched)
-    _join(connection, account_id, [one for one in touched if one not in after])
+    crowded = _crowded(connection, account_id, touched)
+    _join(connection, account_id, [one for one in touched if one not in crowded])
+    if not crowded:
+        return
+    # Where it was crowded without them already, nobody is joined but they.
+    long_since = _crowded(connection, account_id, sorted(crowded), besides=came)
     party = tables.parties.c
-    # Of a mailbox that was crowded before nobody is joined but who came there just now.
-    fresh = party.address_hash.in_(sorted(after - before))
-    came = party.address_hash.in_(sorted(after & before)) & party.id.in_(moved)
-    if after:
-        theirs = (party.account_id == account_id) & party.person_id.is_not(None) & (fresh | came)
-        connection.execute(sa.update(tables.parties).where(theirs).values(person_id=None))
+    everybody = party.address_hash.in_(sorted(crowded - long_since))
+    newcomers = party.address_hash.in_(sorted(long_since)) & party.id.in_(came)
+    theirs = (party.account_id == account_id) & party.person_id.is_not(None) & (everybody | newcomers)
+    connection.execute(sa.update(tables.parties).where(theirs).values(person_id=None))
 
 
-def _crowded(connection: sa.Connection, account_id: str, mailboxes: Sequence[str]) -> frozenset[str]:
+def _crowded(
+    connection: sa.Connection, account_id: str, mailboxes: Sequence[str], besides: Collection[int] = ()
+) -> frozenset[str]:
     """Which of these have more parties than a person can be. Each is counted up to there and no further."""
     if not mailboxes:
         return frozenset()
@@ -55,6 +54,7 @@ def _crowded(connection: sa.Connection, account_id: str, mailboxes: Sequence[str
     one_too_many = (
         sa.select(party.id)
         .where(party.account_id == account_id, party.address_hash == wanted.c.address_hash)
+        .where(party.id.not_in(besides) if besides else sa.true())
         .offset(_MOST)
         .limit(1)
         .correlate(wanted)

@@ -6,6 +6,11 @@ from datetime import datetime
 from enum import StrEnum
 
 
+# The basis of a statement that nobody made just then: a channel shows "subscribed: no" and not since when. A withdrawal
+# of this kind counts only against a grant that is on record; without one it says that the customer was never asked.
+SEEN = "as seen in the customer's account"
+
+
 class ConsentStatus(StrEnum):
     """What the customer said; silence is no consent."""
 

@@ -74,6 +74,7 @@ class Customer:
     consent: Consent | None = None
     locale: str | None = None
     relay: bool = False
+    redacted: bool = False  # the channel erased the customer: what is known of him is erased here too
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 _WEEKS = 8
-_WEEK, _HOUR = timedelta(weeks=1), timedelta(hours=1)
+_WEEK = timedelta(weeks=1)
+_LATE = [timedelta(minutes=minutes) for minutes in range(0, 61, 10)]
 LOOK_BACK = _WEEKS * _WEEK
 _ENOUGH_WEEKS = 3  # before the third weekend nobody knows whether a source rests on weekends
 # Orders that come as they like, five a day, so alarm falsely three times a year; with 3, a dozen times.
@@ -32,8 +33,8 @@ def usual_silence(last_heard: datetime, now: datetime, heard_before: HeardBefore
 
 
 def _silence(at: datetime, heard_before: HeardBefore) -> timedelta | None:
-    """How long the source had been silent then, or an hour before that if it was longer."""
-    heard = [(at - late, heard_before(at - late)) for late in (timedelta(0), _HOUR)]
+    """The longest silence that there was at some time of the hour before."""
+    heard = [(then, heard_before(then)) for then in (at - late for late in _LATE)]
     return max((then - last for then, last in heard if last is not None), default=None)
 
 

@@ -7,7 +7,7 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 import settings
-from data import database
+from data import database, dead_letters
 from data.intake import drain, letters, pull, records
 from tasks import wiring
 
@@ -55,9 +55,13 @@ def retry_dead_letters() -> dict[str, int]:
 
 @task(task_run_name="remove old raw records", cache_policy=NO_CACHE)
 def purge_records() -> int:
-    """Raw records hold names and addresses: once they are orders they are kept for OMS_INTAKE_KEEP_DAYS only."""
+    """Raw records hold names and addresses: once they are orders they are kept for OMS_INTAKE_KEEP_DAYS only.
+
+    Dead letters that ended are emptied then; those that are open stay until somebody ends them.
+    """
     before = wiring.clock() - timedelta(days=settings.load().intake.keep_days)
     with database.write(wiring.engine()) as connection:
+        dead_letters.forget(connection, before=before)
         return records.purge(connection, before=before)
 
 

@@ -34,7 +34,7 @@ def publish_health() -> int:
     create_markdown_artifact(health_page(found, now), key="intake-health", description="How each source of orders does")
     if unwell := [one for one in found if one.alarms]:
         told = "; ".join(f"{one.channel} of {one.account_id}: {', '.join(one.alarms)}" for one in unwell)
-        raise IntakeUnwell(f"{told}. `campaigns intake health` shows all sources")
+        raise IntakeUnwell(f"{told} – `campaigns intake health` shows all sources")
     return len(found)
 
 
@@ -112,7 +112,8 @@ def letters_page(top: dict[str, list[DeadLetter]], trend: Sequence[tuple[datetim
             f" {health.span(now - one.created_at)} | {_cell(one.row.reason, _REASON)} |"
             for one in letters
         ]
-        lines += ["", "`campaigns intake dead-letters --payload` shows the records, `replay` takes them in.", ""]
+        shows = f"`campaigns intake dead-letters --account {account} --payload` shows the records"
+        lines += ["", f"{shows}, `campaigns intake replay` takes them in.", ""]
     most = max((refused for _, _, refused in trend), default=0)
     lines += ["## Refused in the last seven days", "", "| Until | Orders | Refused | |", "|:--|--:|--:|:--|"]
     lines += [f"| {end:%a %d %b} | {orders:,} | {refused:,} | {bar(refused, most)} |" for end, orders, refused in trend]

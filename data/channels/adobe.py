@@ -10,9 +10,10 @@ the API keeps apart into each order: `credit_memos`, `shipments` and `customer`.
   never to be paid, and Magento takes it out of no other figure.
 - A product with variants comes as two rows: the parent has the price, the child repeats it as zero. Of a bundle either
   the parent has the price (fixed) or its children have (dynamic; the parent then repeats their sum).
-- The newsletter subscription has no time: a grant counts from when the customer registered, so that it never overrides
-  a later withdrawal. No subscription counts as withdrawn at that same instant: it takes back Magento's own grant, and
-  a grant given elsewhere later stands.
+- The newsletter subscription has no time. A grant counts from when the customer registered, so that it never overrides
+  a later withdrawal. No subscription is a withdrawal as of when it was seen, with the basis `domain.consent.SEEN`:
+  Magento does not tell who unsubscribed from who never subscribed, so the store counts it only against a grant that it
+  has. One who subscribes again after that is mailed again once he says so by a way that has a time.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,8 +22,8 @@ from decimal import Decimal
 from typing import Any
 
 from data.channels import adobe_pull, documents, fields, standard_webhooks
-from data.channels.channel import Channel, Delivery, Element, Unfit
-from domain.consent import Consent, ConsentStatus
+from data.channels.channel import Channel, Delivery, Element, Unfit, utc
+from domain.consent import SEEN, Consent, ConsentStatus
 from domain.orders import Customer, Order, OrderEvent, OrderLine, OrderStatus, OrderStep
 
 _STATE = {
@@ -74,7 +75,7 @@ def order(raw: Any, delivery: Delivery) -> Order:
     lost = _ZERO if status is OrderStatus.CANCELLED else fields.optional_amount(raw, "total_canceled", code) or _ZERO
     return Order(
         external_id=external_id,
-        customer=_customer(raw, placed_at),
+        customer=_customer(raw, placed_at, utc(delivery.observed_at or updated_at)),
         status=status,
         channel_status=f"{state}/{fields.text(raw, 'status') or '-'}",
         currency=code,
@@ -107,7 +108,8 @@ def _status(raw: Any, state: str, items: list[Any]) -> OrderStatus:
     if status is None:
         raise Unfit(
             "status_unknown",
-            "state is a word that Adobe Commerce does not document: tell us, and replay the order when we know it",
+            f"state is none of: {', '.join(sorted(_STATE))}. Patch it to the one that it means and replay it; a new state "
+            "has to be declared in the adapter (a shop's own words belong into `status`)",
             ("state",),
         )
     if state == "holded" and (fields.decimal(raw, "total_paid") or _ZERO) > 0:
@@ -161,7 +163,7 @@ def _optional_instant(raw: Any, path: str) -> datetime | None:
     return fields.optional_instant(raw, path, zone=fields.UTC_ZONE)
 
 
-def _customer(raw: Any, placed_at: datetime) -> Customer:
+def _customer(raw: Any, placed_at: datetime, seen_at: datetime) -> Customer:
     is_guest = fields.flag(raw, "customer_is_guest")
     countries = (fields.country(raw, f"{address}.country_id") for address in _ADDRESSES)
     return Customer(
@@ -170,7 +172,7 @@ def _customer(raw: Any, placed_at: datetime) -> Customer:
         first_name=_name(raw, "firstname"),
         last_name=_name(raw, "lastname"),
         country=next((one for one in countries if one), None),
-        consent=None if is_guest else _consent(raw, placed_at),
+        consent=None if is_guest else _consent(raw, placed_at, seen_at),
     )
 
 
@@ -179,14 +181,15 @@ def _name(raw: Any, part: str) -> str | None:
     return next((found for path in paths if (found := fields.text(raw, path))), None)
 
 
-def _consent(raw: Any, placed_at: datetime) -> Consent | None:
-    """See the module: what is dated neither here nor there counts from the registration."""
+def _consent(raw: Any, placed_at: datetime, seen_at: datetime) -> Consent | None:
+    """See the module: a grant counts from the registration, and no subscription from when it was seen."""
     path = "customer.extension_attributes.is_subscribed"
     if fields.find(raw, path) is None:
         return None
-    status = ConsentStatus.GRANTED if fields.flag(raw, path) else ConsentStatus.WITHDRAWN
+    if not fields.flag(raw, path):
+        return Consent(ConsentStatus.WITHDRAWN, SEEN, "adobe", "", seen_at)
     registered_at = _optional_instant(raw, "customer.created_at")
-    return Consent(status, "newsletter subscription", "adobe", "", registered_at or placed_at)
+    return Consent(ConsentStatus.GRANTED, "newsletter subscription", "adobe", "", registered_at or placed_at)
 
 
 def _top(items: list[Any]) -> list[Any]:

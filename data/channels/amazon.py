@@ -60,15 +60,18 @@ def order(raw: Any, delivery: Delivery) -> Order | Ignored:
     return _order(raw, external_id, delivery)
 
 
-def _order(raw: Any, external_id: str, delivery: Delivery) -> Order:
+def _order(raw: Any, external_id: str, delivery: Delivery) -> Order | Ignored:
     word = fields.required_text(raw, "fulfillment.fulfillmentStatus")
     status = _STATUS.get(word)
     if status is None:
-        raise amazon_terms.status_unknown("fulfillment.fulfillmentStatus")
+        raise amazon_terms.status_unknown("fulfillment.fulfillmentStatus", _STATUS)
     cancelled = status is OrderStatus.CANCELLED
     is_replacement, replaces = _original(raw)
     free = cancelled or is_replacement
-    code, total = amazon_terms.total(raw, _TOTAL, pending=status is OrderStatus.PLACED, free=free)
+    cost = amazon_terms.total(raw, _TOTAL, pending=status is OrderStatus.PLACED, free=free)
+    if isinstance(cost, Ignored):
+        return cost
+    code, total = cost
     updated_at = fields.instant(raw, "lastUpdatedTime")
     items = fields.rows(raw, "orderItems")
     discount = _part(raw, items, "DISCOUNT")

@@ -4,11 +4,12 @@ The buyer's address is a relay (@marketplace.amazon.*) and Amazon's policy forbi
 name is kept. Nothing that Amazon gives identifies a buyer lastingly: each one is a guest.
 """
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
 from data.channels import fields
-from data.channels.channel import Unfit
+from data.channels.channel import Ignored, Unfit
 from domain.orders import Customer
 
 # developer-docs.amazon.com/sp-api/docs/marketplace-ids, with the currency that the marketplace sells in.
@@ -42,11 +43,12 @@ def buyer(raw: Any, country_path: str) -> Customer:
     return Customer(external_id="", email=None, country=fields.country(raw, country_path), relay=True)
 
 
-def total(raw: Any, paths: tuple[str, str, str], *, pending: bool, free: bool) -> tuple[str, Decimal]:
+def total(raw: Any, paths: tuple[str, str, str], *, pending: bool, free: bool) -> tuple[str, Decimal] | Ignored:
     """Currency and total; `paths` are those of the amount, of its currency and of the marketplace.
 
     Amazon tells the total when the payment is settled, and none of an order that was cancelled before, or of a
-    replacement: these (`free`) cost nothing, and their marketplace says in which currency. Raises Unfit.
+    replacement: these (`free`) cost nothing, and their marketplace says in which currency. One that is `pending` is
+    no order to be counted until then. Raises Unfit.
     """
     amount_path, currency_path, marketplace_path = paths
     if fields.decimal(raw, amount_path) is not None:
@@ -56,11 +58,7 @@ def total(raw: Any, paths: tuple[str, str, str], *, pending: bool, free: bool) -
     if free and known:
         return known, Decimal(0)
     if pending:
-        raise Unfit(
-            "total_pending",
-            "Amazon tells the total once the payment is settled; the next update brings it, nothing is to be done",
-            (amount_path,),
-        )
+        return Ignored("Amazon tells the total once the payment is settled; the next update brings the order")
     raise Unfit(
         "total_missing",
         f"{amount_path} is missing: ask Amazon with includedData=PROCEEDS, as our own pull does, or send the order again",
@@ -80,9 +78,11 @@ def sum_of(parts: list[Decimal | None]) -> Decimal | None:
     return sum(known, Decimal(0)) if known else None
 
 
-def status_unknown(path: str) -> Unfit:
+def status_unknown(path: str, known: Iterable[str]) -> Unfit:
+    """What to do about a word that the API's model does not have."""
     return Unfit(
         "status_unknown",
-        f"{path} is a word that Amazon's Orders API does not document: tell us, and replay the order when we know it",
+        f"{path} is none of: {', '.join(sorted(known))}. Patch it to the one that it means and replay it; a new word of "
+        "Amazon's has to be declared in its adapter",
         (path,),
     )

@@ -44,12 +44,15 @@ def order(raw: Any, delivery: Delivery) -> Order | Ignored:
     word = fields.required_text(raw, "OrderStatus")
     status = _STATUS.get(word)
     if status is None:
-        raise amazon_terms.status_unknown("OrderStatus")
+        raise amazon_terms.status_unknown("OrderStatus", _STATUS)
     cancelled = status is OrderStatus.CANCELLED
     replaces = fields.optional_id(raw, "ReplacedOrderId")
     is_replacement = fields.flag(raw, "IsReplacementOrder") or replaces is not None
     free = cancelled or is_replacement
-    code, total = amazon_terms.total(raw, _TOTAL, pending=status is OrderStatus.PLACED, free=free)
+    cost = amazon_terms.total(raw, _TOTAL, pending=status is OrderStatus.PLACED, free=free)
+    if isinstance(cost, Ignored):
+        return cost
+    code, total = cost
     items = fields.rows(raw, "OrderItems")
     updated_at = fields.instant(raw, "LastUpdateDate")
     return Order(

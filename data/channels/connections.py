@@ -87,16 +87,16 @@ class Connections(BaseModel):
 def load(path: Path) -> Connections:
     """Read the file; none means no connections. A changed file is read anew. Raises UnusableConnections."""
     try:
-        stamp = path.stat().st_mtime_ns
+        seen = path.stat()
     except FileNotFoundError:
         return Connections()
     except OSError as error:
         raise UnusableConnections(f"{path} cannot be read: {error.strerror}") from error
-    return _load(path, stamp)
+    return _load(path, (seen.st_mtime_ns, seen.st_size, seen.st_ino))
 
 
 @lru_cache(maxsize=4)
-def _load(path: Path, _stamp: int) -> Connections:
+def _load(path: Path, _stamp: tuple[int, int, int]) -> Connections:
     try:
         found = Connections.model_validate(yaml.safe_load(path.read_text("utf-8")) or {})
     except (OSError, UnicodeDecodeError) as error:

@@ -44,7 +44,8 @@ def find(raw: Any, path: str) -> Any:
 
 
 def _missing(path: str) -> Unfit:
-    return Unfit(f"{path.rpartition('.')[2]}_missing", f"{path} is empty, and an order cannot do without it", (path,))
+    sentence = f"{path} is empty, and an order cannot do without it: have the channel send it, or patch it"
+    return Unfit(f"{path.rpartition('.')[2]}_missing", sentence, (path,))
 
 
 def _wrong(path: str, what: str) -> Unfit:
@@ -57,7 +58,7 @@ def text(raw: Any, path: str) -> str | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise _wrong(path, "is no text")
+        raise _wrong(path, "is no text: one value in quotes is meant to stand there")
     return _CONTROL.sub(" ", str(value)).strip()[:_LONGEST_TEXT] or None
 
 
@@ -75,10 +76,12 @@ def optional_id(raw: Any, path: str) -> str | None:
     if value is None or value == "":
         return None
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise _wrong(path, "is no id: ids are text or whole numbers, and a float loses the digits of long ones")
+        raise _wrong(path, "is no id: send it as text or as a whole number; a float loses the digits of long ones")
     value = str(value).strip()
     if len(value) > _LONGEST_ID or _CONTROL.search(value):
-        raise _wrong(path, f"is longer than {_LONGEST_ID} characters or holds control characters")
+        raise _wrong(
+            path, f"is no id: it is longer than {_LONGEST_ID} characters or holds control characters; correct it"
+        )
     if _SPREADSHEET.fullmatch(value):
         raise _wrong(path, "was turned into a float on its way, and long ids lose digits so: send it as text")
     return value or None
@@ -98,7 +101,7 @@ def decimal(raw: Any, path: str) -> Decimal | None:
     if value is None or value == "":
         return None
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
-        raise _wrong(path, "is no amount of money")
+        raise _wrong(path, "is no amount of money: write it as 19.90")
     return _decimal(path, value if isinstance(value, str) else str(value), noisy=isinstance(value, float))
 
 
@@ -107,9 +110,9 @@ def _decimal(path: str, value: str, *, noisy: bool) -> Decimal:
     try:
         amount = Decimal(value.strip())
     except InvalidOperation as error:
-        raise _wrong(path, "is no decimal number with a point, such as 19.90") from error
+        raise _wrong(path, "is no decimal number: write it with a point, such as 19.90") from error
     if not amount.is_finite() or abs(amount) >= Decimal(10) ** 12:
-        raise _wrong(path, "is no finite amount below a trillion")
+        raise _wrong(path, "is no finite amount below a trillion: correct it")
     if noisy and (rounded := amount.quantize(_FLOAT_NOISE)) != amount:
         return rounded.normalize() + 0
     return amount
@@ -122,7 +125,10 @@ def optional_amount(raw: Any, path: str, currency: str) -> Decimal | None:
         return None
     rounded = amount.quantize(Decimal(1).scaleb(-money.digits(currency)))
     if rounded != amount:
-        raise _wrong(path, f"has more decimals than {currency} has ({money.digits(currency)})")
+        raise _wrong(
+            path,
+            f"has more decimals than {currency} has ({money.digits(currency)}): correct the amount or its currency",
+        )
     return rounded
 
 
@@ -159,7 +165,7 @@ def optional_instant(raw: Any, path: str, *, zone: ZoneInfo | None = None) -> da
     if value is None or value == "":
         return None
     if not isinstance(value, str):
-        raise _wrong(path, "is no ISO 8601 time in quotes, such as 2026-03-01T12:00:00+01:00")
+        raise _wrong(path, "is no time: write it in quotes as ISO 8601 has it, such as 2026-03-01T12:00:00+01:00")
     return _instant(path, value, zone)
 
 
@@ -176,21 +182,23 @@ def _instant(path: str, value: str, zone: ZoneInfo | None) -> datetime:
     try:
         at = datetime.fromisoformat(value.strip())
     except ValueError as error:
-        raise _wrong(path, "is no ISO 8601 time such as 2026-03-01T12:00:00+01:00") from error
+        raise _wrong(path, "is no time: write it as ISO 8601 has it, such as 2026-03-01T12:00:00+01:00") from error
     return in_utc(path, at, zone)
 
 
 def in_utc(path: str, at: datetime, zone: ZoneInfo | None) -> datetime:
     """A time as UTC. In the hour that comes twice in autumn the first is meant; one that clocks skip is refused."""
     if not _EARLIEST_YEAR <= at.year < MAXYEAR:
-        raise _wrong(path, f"is not between the years {_EARLIEST_YEAR} and {MAXYEAR - 1}")
+        raise _wrong(path, f"is not between the years {_EARLIEST_YEAR} and {MAXYEAR - 1}: correct it")
     if at.utcoffset() is not None:
         return at.astimezone(UTC)
     if zone is None:
         raise _wrong(path, "has no zone, and without it an hour is ambiguous: write +01:00 or Z behind the time")
     there = at.replace(tzinfo=zone)
     if there.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != at:
-        raise _wrong(path, f"is an hour that the clocks of {zone.key} skipped: which time was it?")
+        raise _wrong(
+            path, f"is an hour that the clocks of {zone.key} skipped: write the time with its offset, such as +01:00"
+        )
     return there.astimezone(UTC)
 
 
@@ -201,7 +209,7 @@ def count(raw: Any, path: str) -> int:
     if number is None:
         raise _missing(path)
     if number != number.to_integral_value() or not 0 <= number <= _LARGEST_COUNT:
-        raise _wrong(path, f"is no whole number from 0 to {_LARGEST_COUNT}")
+        raise _wrong(path, f"is no whole number from 0 to {_LARGEST_COUNT}: correct it")
     return int(number)
 
 
@@ -210,7 +218,7 @@ def flag(raw: Any, path: str) -> bool:
     value = find(raw, path)
     if value is None or (isinstance(value, str | int) and value in _FLAGS):
         return value in _TRUE
-    raise _wrong(path, "is neither true nor false")
+    raise _wrong(path, "is neither true nor false: write one of them")
 
 
 def country(raw: Any, path: str) -> str | None:
@@ -227,7 +235,7 @@ def rows(raw: Any, path: str) -> list[Any]:
     if value is None:
         return []
     if not isinstance(value, list) or not all(isinstance(one, Mapping) for one in value):
-        raise _wrong(path, "is no list of objects")
+        raise _wrong(path, "is no list of objects: send the order as the channel's own API does")
     return value
 
 

@@ -93,7 +93,7 @@ def _word(raw: Any, path: str, known: set[str]) -> str:
     if word not in known:
         raise Unfit(
             "status_unknown",
-            f"{path} is a word that Medusa does not document: tell us, and replay the order when we know it",
+            f"{path} is a word that Medusa does not document: patch it to the one that it means, and replay the order",
             (path,),
         )
     return word

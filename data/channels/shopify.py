@@ -18,13 +18,14 @@ from typing import Any
 
 import orjson
 
-from data.channels import fields, shopify_graphql, shopify_money, shopify_pull, shopify_timeline
+from data.channels import documents, fields, shopify_graphql, shopify_money, shopify_pull, shopify_timeline
 from data.channels.channel import Channel, Delivery, Element, Ignored, Push, PushMeta, Unfit, Unreadable, Urgency, utc
 from data.channels.shopify_money import Currencies, id_text
 from domain.consent import Consent, ConsentStatus
 from domain.orders import Customer, Deletion, Order, OrderStatus
 
 _DELETED = "orders/delete"
+_OF_AN_ORDER = ("total_price", "total_price_set", "totalPriceSet", "line_items", "lineItems")
 # Their bodies are orders. Those of orders/edited, refunds/* and fulfillments/* are not; orders/updated comes with each.
 _ORDER_TOPICS = {
     *("orders/create", "orders/updated", "orders/paid", "orders/cancelled"),
@@ -48,10 +49,13 @@ _REDACTED = "redacted"
 
 
 def elements(body: bytes, _delivery: Delivery) -> Iterator[Element]:
-    """One order, a list of them, {"order"} or {"orders"} of REST, a page or a node of GraphQL."""
+    """One order, a list of them, {"order"} or {"orders"} of REST, a page or a node of GraphQL, or a line for each."""
     try:
         document = orjson.loads(body.removeprefix(b"\xef\xbb\xbf"))
     except orjson.JSONDecodeError as error:
+        if b"\n" in body.strip():
+            yield from documents.elements(body, _cut)
+            return
         raise Unreadable("this is no JSON: send the order as Shopify sends it, in UTF-8") from error
     for position, raw in enumerate(_cut(document), 1):
         yield Element(position, raw)
@@ -74,11 +78,17 @@ def _cut(document: Any) -> list[Any]:
 
 
 def order(raw: Any, delivery: Delivery) -> Order | Deletion | Ignored:
-    """Convert one raw order of either API."""
+    """Convert one raw order of either API.
+
+    A deletion is its id alone. The topic is in a header, which the signature does not cover, so it deletes nothing
+    whose body is an order.
+    """
     if delivery.topic == _DELETED:
         number = id_text(raw, "id")
         if number is None:
-            raise Unfit("id_missing", "id is empty, so nobody knows which order was deleted", ("id",))
+            raise Unfit("id_missing", "id is empty, so nobody knows which order was deleted: send it", ("id",))
+        if told := next((name for name in _OF_AN_ORDER if name in raw), None):
+            raise _deletion_with_an_order(told)
         return Deletion(number, utc(delivery.observed_at or delivery.received_at))
     if delivery.topic and delivery.topic not in _ORDER_TOPICS:
         return Ignored(f"a notice of {delivery.topic} is no order; what it changes in one comes with orders/updated")
@@ -90,6 +100,15 @@ def order(raw: Any, delivery: Delivery) -> Order | Deletion | Ignored:
         return _order(shopify_graphql.as_rest(raw), delivery)
     except Unfit as unfit:
         raise shopify_graphql.in_its_words(unfit, raw) from unfit
+
+
+def _deletion_with_an_order(told: str) -> Unfit:
+    return Unfit(
+        "deletion_with_an_order",
+        f"the topic {_DELETED}, which is not signed, came with an order ({told}), and a deletion holds an id alone: "
+        "nothing was deleted. Discard this if Shopify still has the order; else have it send the deletion again",
+        (told,),
+    )
 
 
 def _order(raw: Any, delivery: Delivery) -> Order:
@@ -138,7 +157,12 @@ def _words(raw: Any) -> tuple[str, str]:
         ("fulfillment_status", fulfillment, _FULFILLMENT),
     ):
         if word not in known:
-            raise Unfit("status_unknown", f"{path} is none of: {', '.join(sorted(known))}. What does it mean?", (path,))
+            raise Unfit(
+                "status_unknown",
+                f"{path} is none of: {', '.join(sorted(known))}. Patch it to the one that it means and "
+                "replay it; a new word of Shopify's has to be declared in its adapter",
+                (path,),
+            )
     return financial, fulfillment
 
 
@@ -158,11 +182,11 @@ def _coupons(raw: Any) -> tuple[str, ...]:
 
 
 def _customer(raw: Any, delivery: Delivery, placed_at: datetime, updated_at: datetime) -> Customer:
-    """Of a customer whom Shopify has erased only the number is left, for the withdrawal to find the person by."""
+    """Of a customer whom Shopify has erased only the number is left, to find by it the person to be erased here."""
     number = id_text(raw, "customer.id") or ""
     consent = _consent(raw, delivery, placed_at, updated_at)
     if fields.find(raw, "customer.email_marketing_consent.state") == _REDACTED:
-        return Customer(number, None, consent=consent)
+        return Customer(number, None, consent=consent, redacted=True)
     return Customer(
         external_id=number,
         email=fields.text(raw, "email") or fields.text(raw, "contact_email") or fields.text(raw, "customer.email"),

@@ -7,7 +7,12 @@ Edits. `total_price` is "before returns", with added lines and still with remove
 returns, refunds and edits (shopify.dev, admin-graphql/latest/objects/Order). A line that an edit takes away becomes a
 record in `refunds` without a transaction, and no money moves. So:
 - no money went back: what is to be paid is `current_total_price`;
-- money went back: `total_price`, less what was taken away without money, unless it was paid back later on its own;
+- money went back and the order was edited (a record took lines away without money, or `current_total_price` is above
+  `total_price`): `current_total_price` and what was refunded. Where lines were only taken away it is `total_price` at
+  most: what was to be paid never was more;
+- the same, but Shopify does not tell `current_total_price`: `total_price`, less what was taken away without money,
+  unless it was paid back later on its own;
+- money went back and nothing was edited: `total_price`;
 - the order is cancelled or its payment voided: `total_price`, as the cancellation itself empties the current one.
 """
 
@@ -198,13 +203,13 @@ def totals(raw: Any, currencies: Currencies, found: tuple[Refund, ...], *, is_ca
     financial = fields.text(raw, "financial_status")
     refunded = _refunded(raw, currencies, found, price if financial == "refunded" else _NOTHING)
     name, total, removals = "total", price, tuple(one for one in found if one.is_removal)
+    current = _current(raw, currencies)
     if is_cancelled or financial == "voided":
         removals = ()
     elif refunded or financial in _MONEY_WENT_BACK:
-        total = max(price - _removed_for_good(raw, found), _NOTHING)
-    else:
-        current = fields.optional_amount(raw, currencies.path(raw, "current_total_price"), currencies.order)
-        name, total = ("total", price) if current is None else ("current_total", current)
+        total = _before_refunds(raw, found, price, current, refunded)
+    elif current is not None:
+        name, total = "current_total", current
     is_said = name != "total" or total == price
     return Totals(
         total=total,
@@ -223,6 +228,21 @@ def _total_price(raw: Any, currencies: Currencies) -> Decimal:
     if price is None:
         raise Unfit("total_missing", f"{path} is empty, and without it nobody knows what the order cost", (path,))
     return price
+
+
+def _current(raw: Any, currencies: Currencies) -> Decimal | None:
+    return fields.optional_amount(raw, currencies.path(raw, "current_total_price"), currencies.order)
+
+
+def _before_refunds(
+    raw: Any, found: Iterable[Refund], price: Decimal, current: Decimal | None, refunded: Decimal
+) -> Decimal:
+    """What was to be paid of an order from which money went back; see the head of this module."""
+    if current is None:
+        return max(price - _removed_for_good(raw, found), _NOTHING)
+    if current > price:
+        return current + refunded
+    return min(current + refunded, price) if any(one.is_removal for one in found) else price
 
 
 def _refunded(raw: Any, currencies: Currencies, found: Iterable[Refund], otherwise: Decimal) -> Decimal:

@@ -16,6 +16,7 @@ from data.channels import fields
 from data.channels.api import Access, Api, ChannelRefused, ChannelUnavailable, Pace, json_of
 from data.channels.channel import Page, Pull, Unfit
 from data.channels.shopify_graphql import nodes
+from data.channels.shopify_login import Login
 
 _VERSION = "2026-07"
 _ORDERS_AT_ONCE = 10
@@ -83,11 +84,7 @@ class _TooDear(RuntimeError):
 
 def _open(access: Access) -> Api:
     # Ten a second keep far within a bucket of cost, which answers themselves report.
-    return Api(
-        access.url,
-        headers={"X-Shopify-Access-Token": access.token.get_secret_value()},
-        pace=Pace(per_second=10, burst=20),
-    )
+    return Api(access.url, auth=Login(access), pace=Pace(per_second=10, burst=20))
 
 
 def _pages(api: Api, access: Access, since: datetime, until: datetime) -> Iterator[Page]:

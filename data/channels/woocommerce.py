@@ -17,7 +17,7 @@ from typing import Any
 
 import orjson
 
-from data.channels import fields, woocommerce_pull, woocommerce_push
+from data.channels import documents, fields, woocommerce_pull, woocommerce_push
 from data.channels.channel import Channel, Delivery, Element, Ignored, Origin, Unfit, Unreadable, utc
 from domain.consent import Consent, ConsentStatus
 from domain.orders import Customer, Deletion, Order, OrderEvent, OrderLine, OrderStatus, OrderStep
@@ -38,26 +38,41 @@ _GRANTED, _SILENT = {"1", "yes", "true", "on"}, {"", "0", "no", "false", "off"}
 _TEST_MODES = (("_wcpay_mode", {"test", "dev"}), ("_ppcp_paypal_payment_mode", {"sandbox"}))
 _PARCELS = "_wc_shipment_tracking_items"  # of the plugins Shipment Tracking and Advanced Shipment Tracking
 _NOTHING = Decimal(0)
+_DELETED = "order.deleted"
+_OF_AN_ORDER = ("total", "line_items")
 
 
 def elements(body: bytes, _delivery: Delivery) -> Iterator[Element]:
-    """One order, or a page of them."""
+    """One order, a page of them, or a line for each."""
     try:
         document = orjson.loads(body.removeprefix(b"\xef\xbb\xbf"))
     except orjson.JSONDecodeError as error:
+        if b"\n" in body.strip():
+            yield from documents.elements(body, _cut)
+            return
         raise Unreadable("this is no JSON: send the order as WooCommerce's REST API does, in UTF-8") from error
-    for position, raw in enumerate(document if isinstance(document, list) else [document], 1):
+    for position, raw in enumerate(_cut(document), 1):
         yield Element(position, raw)
 
 
+def _cut(document: Any) -> list[Any]:
+    return document if isinstance(document, list) else [document]
+
+
 def order(raw: Any, delivery: Delivery) -> Order | Deletion | Ignored:
-    """Convert one raw order. A deletion says nothing but the id (order.deleted)."""
+    """Convert one raw order.
+
+    A deletion (order.deleted) is its id alone. The topic is in a header, which the signature does not cover, so it
+    deletes nothing whose body is an order.
+    """
     if delivery.topic and not delivery.topic.startswith("order."):
         return Ignored(f"a notice of {delivery.topic} is no order")
     if not isinstance(raw, Mapping):
         raise Unfit("not_an_order", "this is no JSON object, so it cannot be an order: send the order as it was")
     number = fields.identifier(raw, "id")
-    if delivery.topic == "order.deleted":
+    if delivery.topic == _DELETED:
+        if told := next((name for name in _OF_AN_ORDER if name in raw), None):
+            raise _deletion_with_an_order(told)
         return Deletion(number, utc(delivery.observed_at or delivery.received_at))
     status = fields.required_text(raw, "status").removeprefix("wc-")
     if status in _DRAFTS:
@@ -67,12 +82,23 @@ def order(raw: Any, delivery: Delivery) -> Order | Deletion | Ignored:
     return _order(raw, delivery, number, status)
 
 
+def _deletion_with_an_order(told: str) -> Unfit:
+    return Unfit(
+        "deletion_with_an_order",
+        f"the topic {_DELETED}, which is not signed, came with an order ({told}), and a deletion holds an id alone: "
+        "nothing was deleted. Discard this if the shop still has the order; else have it send the deletion again",
+        (told,),
+    )
+
+
 def _order(raw: Any, delivery: Delivery, number: str, word: str) -> Order:
     currency = fields.currency(raw, "currency")
     status = _status(word, delivery)
     placed_at = _time(raw, "date_created", delivery)
     if placed_at is None:
-        raise Unfit("placed_at_missing", "date_created_gmt and date_created are empty", ("date_created_gmt",))
+        raise Unfit(
+            "placed_at_missing", "date_created_gmt and date_created are empty: patch one in", ("date_created_gmt",)
+        )
     updated_at = _time(raw, "date_modified", delivery) or placed_at
     total = fields.optional_amount(raw, "total", currency)
     if total is None:
@@ -114,8 +140,8 @@ def _status(word: str, delivery: Delivery) -> OrderStatus:
     if word not in _STATUS:
         raise Unfit(
             "status_unknown",
-            f"status is none of: {', '.join(sorted(_STATUS))}. Say under options.statuses of this connection what it "
-            f"means, as one of: {', '.join(OrderStatus)}",
+            f"status is none of: {', '.join(sorted(_STATUS))}. Patch it to the one that it means, or declare it under "
+            f"options.statuses of this connection as one of: {', '.join(OrderStatus)}; then replay",
             ("status",),
         )
     return _STATUS[word]

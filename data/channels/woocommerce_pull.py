@@ -18,6 +18,7 @@ from data.channels.channel import Page, Pull, Unfit
 _ORDERS = "/wp-json/wc/v3/orders"
 _WEBHOOKS = "/wp-json/wc/v3/webhooks"
 _LARGEST_PAGE = 100
+_A_SECOND = timedelta(seconds=1)  # WordPress keeps no finer time
 _WORST_FIRST = ("disabled", "paused", "active")
 
 
@@ -27,38 +28,73 @@ def _open(access: Access) -> Api:
 
 
 def _pages(api: Api, access: Access, since: datetime, until: datetime) -> Iterator[Page]:
-    """Pages by time of change. An order that changes while we read leaves the list, and what stood behind it moves up.
+    """Pages by time of change, each asked for from the last second of the page before it.
 
-    Then the total shrinks, and as many pages are read again as may hold what slipped past. Both bounds of WordPress
-    exclude. Raises ChannelRefused, ChannelUnavailable.
+    By page numbers orders are lost: one that changes while we read leaves the list, so that what stood behind it moves
+    up; and `orderby=modified` has no second key, so those of one second may be sorted anew for each page. So a page that
+    lies in one second says nothing of what else lies there, and that second is asked for again by id. Raises
+    ChannelRefused, ChannelUnavailable.
     """
     size = min(access.page_size or _LARGEST_PAGE, _LARGEST_PAGE)
-    until = until.astimezone(UTC).replace(microsecond=0)
-    asked = {
-        "modified_after": _second(since - timedelta(seconds=1)),
-        "modified_before": _second(until),
-        "dates_are_gmt": "true",
-        "orderby": "modified",
-        "order": "asc",
-        "per_page": size,
-    }
+    since, until = _whole(since), _whole(until)
+    while True:
+        observed_at = datetime.now(UTC)
+        response = api.get(_ORDERS, _asked(since, until, "modified", size))
+        orders = _listed(response)
+        if _is_last(response, orders, 1, size):
+            yield Page(response.content, observed_at, until)
+            return
+        last = max(since, _changed(orders))
+        yield Page(response.content, observed_at, last)
+        if last > since:
+            since = last
+            continue
+        yield from _of_one_second(api, last, size)
+        since = last + _A_SECOND
+
+
+def _of_one_second(api: Api, second: datetime, size: int) -> Iterator[Page]:
+    """All that changed in it, sorted by id. When some change meanwhile, the rest moves up and the total shrinks.
+
+    Then as many pages are read again as may hold what slipped past.
+    """
     page, known = 1, None
     while True:
         observed_at = datetime.now(UTC)
-        response = api.get(_ORDERS, {**asked, "page": page})
+        response = api.get(_ORDERS, {**_asked(second, second + _A_SECOND, "id", size), "page": page})
         total = _header(response, "x-wp-total")
         if page > 1 and known is not None and total is not None and total < known:
             page = max(1, page - ceil((known - total) / size))
             known = total
             continue
         known = total
-        orders = _listed(response)
-        last = _header(response, "x-wp-totalpages")
-        is_last = len(orders) < size if last is None else page >= last
-        yield Page(response.content, observed_at, until if is_last else _changed(orders))
-        if is_last:
+        yield Page(response.content, observed_at, second)
+        if _is_last(response, _listed(response), page, size):
             return
         page += 1
+
+
+def _asked(since: datetime, until: datetime, orderby: str, size: int) -> dict[str, Any]:
+    """Both bounds of WordPress exclude."""
+    return {
+        "modified_after": _second(since - _A_SECOND),
+        "modified_before": _second(until),
+        "dates_are_gmt": "true",
+        "orderby": orderby,
+        "order": "asc",
+        "per_page": size,
+        "page": 1,
+    }
+
+
+def _is_last(response: httpx.Response, orders: list[Any], page: int, size: int) -> bool:
+    """By WordPress' own count of pages; where a proxy took that away, a page that is not full."""
+    last = _header(response, "x-wp-totalpages")
+    return len(orders) < size if last is None else page >= last
+
+
+def _whole(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(microsecond=0)
 
 
 def _second(moment: datetime) -> str:
@@ -77,12 +113,16 @@ def _listed(response: httpx.Response) -> list[Any]:
     return found
 
 
-def _changed(orders: list[Any]) -> datetime | None:
-    """When the last order of the page changed, if it says so."""
-    try:
-        return fields.optional_instant(orders[-1], "date_modified_gmt", zone=fields.UTC_ZONE) if orders else None
-    except Unfit:
-        return None
+def _changed(orders: list[Any]) -> datetime:
+    """When the last order of the page changed; where that one does not say so, the last one that does."""
+    for order in reversed(orders):
+        try:
+            changed_at = fields.optional_instant(order, "date_modified_gmt", zone=fields.UTC_ZONE)
+        except Unfit:
+            continue
+        if changed_at is not None:
+            return _whole(changed_at)
+    raise ChannelUnavailable("WooCommerce lists orders without date_modified_gmt: nobody can tell where to go on")
 
 
 def _subscription(api: Api, access: Access) -> str:

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from data.channels.channel import Push, PushMeta, Urgency
 
+_DELETED = "order.deleted"
 _PING = re.compile(rb"webhook_id=[0-9]+")
 
 
@@ -25,11 +26,14 @@ def _is_probe(_headers: Mapping[str, str], body: bytes) -> bool:
     return _PING.fullmatch(body.strip()) is not None
 
 
-def _meta(headers: Mapping[str, str], body: bytes, _now: datetime) -> PushMeta:
+def _meta(headers: Mapping[str, str], body: bytes, now: datetime) -> PushMeta:
+    """A deletion's body is the id alone: by the time, a second one after a restoration is told from the first."""
     topic = headers.get("x-wc-webhook-topic", "")
-    is_order = topic.startswith("order.") and topic != "order.deleted"
+    is_deletion = topic == _DELETED
+    is_order = topic.startswith("order.") and not is_deletion
     return PushMeta(
         topic=topic,
+        observed_at=now if is_deletion else None,
         delivery_id=headers.get("x-wc-webhook-delivery-id") or headers.get("x-wc-delivery-id", ""),
         urgency=Urgency.NOW if is_order else Urgency.USUAL,
         probe=_is_probe(headers, body),

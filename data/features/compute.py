@@ -91,7 +91,8 @@ def _placed(orders: pd.DataFrame) -> Integers:
 
 
 def _sound(orders: pd.DataFrame, placed: Integers, instant: int) -> npt.NDArray[np.bool_]:
-    return ~orders["cancelled"].to_numpy(bool) & ~orders["is_test"].to_numpy(bool) & (placed <= instant)
+    void: npt.NDArray[np.bool_] = orders["cancelled"].to_numpy(bool) | orders["is_test"].to_numpy(bool)
+    return ~void & (placed <= instant)
 
 
 def _credits(orders: pd.DataFrame, groups: _Customers, instant: int) -> Integers:

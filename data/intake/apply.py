@@ -10,13 +10,14 @@ import sqlalchemy as sa
 
 from data import accounts, addresses_of, database, dead_letters, orders, tables
 from data.channels import glance
-from data.channels.channel import Unfit
+from data.channels.channel import Origin, Unfit
 from data.dead_letters import BadRow
 from data.intake import convert, history, records
 from data.intake.convert import Converted, Item, Reader
 from data.orders import Taken, Verdict
 from domain import stakes
 
+_AT_ONCE = 500  # look-ups by so many ids stay far below both databases' limit of parameters
 COUNTS = (*("records", "rows", "orders", "loaded", "updated", "unchanged", "stale", "deleted", "ignored", "refused"),)
 
 
@@ -45,12 +46,20 @@ def _storable_part(connection: sa.Connection, one: Converted, reader: Reader, pe
             fault = Unfit("not_storable", f"a value of this order cannot be stored ({type(error).__name__})")
             context = convert.context_of(one.record)
             first_row = one.record.incoming.first_row
-            sound.letters.append(convert.letter(element, fault, context, first_row=first_row, now=now))
+            sound.letters.append(convert.letter(element, fault, context, first_row=first_row, now=now, reader=reader))
         else:
             sound.items.append(item)
             sound.elements.append(element)
         attempt.rollback()
     return sound
+
+
+def strike(connection: sa.Connection, one: Converted, reader: Reader, error: str, *, now: datetime) -> None:
+    """The record could not be applied; after three times it is set aside, whole, and a dead letter says so."""
+    if records.strike(connection, one.record.id, error=error, now=now):
+        reason = f"this document could not be taken in ({error}): a fault of ours; it is kept whole, to be read again"
+        letter = convert.of_document(one.record, reason, convert.context_of(one.record))
+        _put(connection, [letter], one, reader, "", now)
 
 
 def _source(reader: Reader, pepper: str) -> orders.Source:
@@ -68,7 +77,8 @@ def _apply(
     if not part:
         return Counter()
     source = _source(reader, pepper)
-    taken = orders.take_in(connection, list(convert.items_of(list(part))), source, now=now)
+    items, corrects = list(convert.items_of(list(part))), all(one.record.reread for one in part)
+    taken = orders.take_in(connection, items, source, now=now, corrects=corrects)
     conflicts = _conflicts(connection, part, taken, source, now)
     for one in part:
         letters = [*one.letters, *conflicts.get(one.record.id, ())]
@@ -135,11 +145,17 @@ def _put(
     if not letters:
         return
     account_id, channel = reader.connection.account, reader.connection.channel
-    values = customer_values(connection, account_id, letters, pepper)
+    values: dict[str, Decimal] = {}
+    for start in range(0, len(letters), _AT_ONCE):
+        values |= customer_values(connection, account_id, letters[start : start + _AT_ONCE], pepper)
     waiting = convert.waiting(one.record, None)
     priced = [replace(letter, priority=priority(letter, values, waiting=waiting, pepper=pepper)) for letter in letters]
-    source = one.record.incoming.source
-    dead_letters.put(connection, priced, account_id=account_id, source=channel, location=source, now=now)
+    incoming = one.record.incoming
+    # A row of a file is told by the file's name; what was pushed under three topics and pulled twice is one letter.
+    location = incoming.source if incoming.origin is Origin.FILE else "pushed or pulled"
+    for start in range(0, len(priced), _AT_ONCE):
+        some = priced[start : start + _AT_ONCE]
+        dead_letters.put(connection, some, account_id=account_id, source=channel, location=location, now=now)
 
 
 def priority(letter: BadRow, values: Mapping[str, Decimal], *, waiting: bool, pepper: str) -> int:

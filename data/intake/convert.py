@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from data.channels import glance, registry
+from data.channels import glance, mapping, registry
 from data.channels.channel import Channel, Delivery, Element, Ignored, Origin, Unfit, Unreadable, Urgency
 from data.channels.connections import Connection
+from data.channels.glance import Glance
 from data.dead_letters import WHOLE_DOCUMENT, BadRow
 from data.intake import rules
 from data.intake.records import Record
@@ -19,7 +20,7 @@ from domain.orders import Deletion, Order
 _KEPT_OF_UNREADABLE = 2000
 BROKEN_ROW = "broken_row"
 # What time alone may cure: tried again with growing pauses, see data.intake.retry.
-TRANSIENT = frozenset({"in_the_future", "total_pending", "adapter_failed", "not_storable"})
+TRANSIENT = frozenset({"in_the_future", "adapter_failed", "not_storable"})
 _FIRST_PAUSE = timedelta(minutes=10)
 Item = Order | Deletion
 
@@ -40,19 +41,30 @@ class Reader:
             return self.connection.numbering
         return self.connection.channel if self.channel.own_numbers else ""
 
-    def delivery(self, context: dict[str, Any]) -> Delivery:
-        """What is known of a document, from what `context_of` wrote down."""
-        options = dict(self.connection.options)
-        if self.connection.mapping is not None:
-            from data.channels import mapping
+    @property
+    def zone(self) -> ZoneInfo:
+        """Of times that come without one."""
+        return ZoneInfo(self.connection.timezone)
 
-            options["mapping"] = mapping.load(self.connection.mapping)
+    def mapping(self) -> mapping.Mapping | None:
+        """The declared one, if the connection names any. Raises UnusableMapping."""
+        return mapping.load(self.connection.mapping) if self.connection.mapping is not None else None
+
+    def glance(self, payload: Any) -> Glance:
+        """What a raw order seems to be about."""
+        return glance.at_payload(payload, self.mapping(), self.zone)
+
+    def delivery(self, context: dict[str, Any]) -> Delivery:
+        """What is known of a document, from what `context_of` wrote down. Raises UnusableMapping."""
+        options = dict(self.connection.options)
+        if (declared := self.mapping()) is not None:
+            options["mapping"] = declared
         return Delivery(
             origin=Origin(context["origin"]),
             received_at=datetime.fromisoformat(context["received_at"]),
             topic=context["topic"],
             observed_at=datetime.fromisoformat(context["observed_at"]) if context["observed_at"] else None,
-            zone=ZoneInfo(self.connection.timezone),
+            zone=self.zone,
             options=options,
         )
 
@@ -111,7 +123,7 @@ def convert(record: Record, reader: Reader, *, now: datetime) -> Converted:
     if done.unreadable is not None:
         done.items.clear()
         done.elements.clear()
-        done.letters = [_of_document(record, done.unreadable, context)]
+        done.letters = [of_document(record, done.unreadable, context)]
         done.fired = Counter({WHOLE_DOCUMENT: 1})
     return done
 
@@ -125,7 +137,8 @@ def _take(
         return
     if isinstance(found, Unfit):
         done.fired[found.rule] += 1
-        done.letters.append(letter(element, found, context, first_row=done.record.incoming.first_row, now=now))
+        first_row = done.record.incoming.first_row
+        done.letters.append(letter(element, found, context, first_row=first_row, now=now, reader=reader))
         return
     item, fired = found
     for one in fired:
@@ -146,11 +159,14 @@ def judged(
     if element.fault is not None:
         return Unfit(BROKEN_ROW, element.fault)
     try:
-        item = reader.channel.order(element.payload, delivery)
+        return _judged(reader.channel.order(element.payload, delivery), reader, now)
     except Unfit as fault:
         return fault
     except Exception as error:  # noqa: BLE001 - a fault of ours must not lose the order, nor its neighbours
         return Unfit("adapter_failed", f"the adapter failed on this order ({type(error).__name__}): a fault of ours")
+
+
+def _judged(item: Item | Ignored, reader: Reader, now: datetime) -> tuple[Item, tuple[rules.Fired, ...]] | Ignored:
     if isinstance(item, Ignored):
         return item
     if isinstance(item, Deletion):
@@ -167,11 +183,12 @@ def letter(
     first_row: int,
     now: datetime,
     item: Item | None = None,
+    reader: Reader | None = None,
 ) -> BadRow:
     """A refused order as it is kept. Its priority is set when it is stored, as that takes the customer's value."""
-    seen = glance.at_order(item) if isinstance(item, Order) else glance.at_payload(element.payload)
+    seen = glance.at_order(item) if isinstance(item, Order) else _glance(element.payload, reader)
     return BadRow(
-        row_number=first_row + element.position - 1,
+        row_number=first_row + element.position - 1 if context["origin"] == Origin.FILE else 1,
         reason=str(fault),
         payload=element.payload,
         rule=fault.rule,
@@ -183,7 +200,12 @@ def letter(
     )
 
 
-def _of_document(record: Record, sentence: str, context: dict[str, Any]) -> BadRow:
+def _glance(payload: Any, reader: Reader | None) -> Glance:
+    return glance.at_payload(payload) if reader is None else reader.glance(payload)
+
+
+def of_document(record: Record, sentence: str, context: dict[str, Any]) -> BadRow:
+    """The letter of a document that is set aside whole."""
     begins = record.incoming.body[:_KEPT_OF_UNREADABLE].decode("utf-8", "replace")
     return BadRow(
         row_number=record.incoming.first_row,

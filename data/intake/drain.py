@@ -6,6 +6,7 @@ pending, and reading it again gives the same orders. Reading happens outside of 
 keep the door waiting.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from domain.validation import Validation
 
 # Orders in one transaction: some 50 ms on SQLite, where everybody else who writes waits for it.
 _ORDERS_AT_ONCE = 500
+_log = logging.getLogger(__name__)
 Judge = Callable[..., Validation]
 
 
@@ -66,29 +68,39 @@ def drain(
 ) -> DrainReport:
     """Work off what waits, the most urgent first. `only`: of one (account, channel)."""
     report = DrainReport()
-    with database.write(intake.engine) as connection:
-        records.heed_quarantines(connection, quarantine.open_of(connection))
+    _heed_quarantines(intake)
     batches = 0
+    passed: list[int] = []
     while most_batches is None or batches < most_batches:
         with database.read(intake.engine) as connection:
-            batch = records.next_batch(connection, only=only)
+            batch = records.next_batch(connection, only=only, passed=passed)
         if not batch:
             break
-        _drain_batch(intake, batch, report)
+        _drain_batch(intake, batch, report, passed)
         batches += 1
         if progress:
             progress(report)
     return report
 
 
+def _heed_quarantines(intake: Intake) -> None:
+    """Asked each second while nothing comes in: so only what is out of place is written."""
+    with database.read(intake.engine) as connection:
+        if not records.out_of_place(connection):
+            return
+    with database.write(intake.engine) as connection:
+        records.heed_quarantines(connection)
+
+
 def reader_of(intake: Intake, account_id: str, channel: str) -> Reader:
     """Who reads this channel of this account. Raises UnknownChannel, UnknownAccount."""
     with database.read(intake.engine) as connection:
         currency = accounts.get(connection, account_id).currency
-    return convert.reader(intake.connection_of(account_id, channel), intake.book.of(account_id, channel, intake.connection_of(account_id, channel).reader), currency)
+    found = intake.connection_of(account_id, channel)
+    return convert.reader(found, intake.book.of(account_id, channel, found.reader), currency)
 
 
-def _drain_batch(intake: Intake, batch: Sequence[Record], report: DrainReport) -> None:
+def _drain_batch(intake: Intake, batch: Sequence[Record], report: DrainReport, passed: list[int]) -> None:
     account_id, channel = batch[0].account_id, batch[0].channel
     now = intake.clock()
     try:
@@ -104,8 +116,27 @@ def _drain_batch(intake: Intake, batch: Sequence[Record], report: DrainReport) -
         _quarantine(intake, batch, f"this does not hold: {failed}", _fired(converted), report)
         return
     for part in _parts(converted):
-        tally = apply.apply(intake.engine, part, reader, pepper=intake.pepper, now=now)
-        report.tally.update(tally)
+        passed += _apply(intake, part, reader, report, now)
+
+
+def _apply(intake: Intake, part: Sequence[Converted], reader: Reader, report: DrainReport, now: datetime) -> list[int]:
+    """Apply all; where that fails each record alone. Return those that could not be applied, which get a strike.
+
+    A record must not stop all others, whatever it does to us. A database that is gone is not its fault.
+    """
+    try:
+        report.tally.update(apply.apply(intake.engine, part, reader, pepper=intake.pepper, now=now))
+    except Exception as error:
+        if getattr(error, "connection_invalidated", False):
+            raise
+        if len(part) > 1:
+            return [failed for one in part for failed in _apply(intake, [one], reader, report, now)]
+        # The class only: the text of an exception may quote an address.
+        _log.error("record %d could not be applied: %s", part[0].record.id, type(error).__name__)
+        with database.write(intake.engine) as connection:
+            apply.strike(connection, part[0], reader, type(error).__name__, now=now)
+        return [part[0].record.id]
+    return []
 
 
 def _judged(intake: Intake, thresholds: Thresholds, converted: Sequence[Converted], now: datetime) -> Validation | None:
@@ -136,7 +167,7 @@ def _quarantine(
     account_id, channel = batch[0].account_id, batch[0].channel
     with database.write(intake.engine) as connection:
         quarantine.put(connection, account_id, channel, reason=reason, facts=dict(fired), now=intake.clock())
-        records.heed_quarantines(connection, quarantine.open_of(connection))
+        records.heed_quarantines(connection)
     report.quarantined.append(f"{channel} of {account_id}: {reason}")
 
 
@@ -145,7 +176,7 @@ def _parts(converted: Sequence[Converted]) -> Iterator[list[Converted]]:
     part: list[Converted] = []
     size = 0
     for one in converted:
-        if part and size + one.orders > _ORDERS_AT_ONCE:
+        if part and (size + one.orders > _ORDERS_AT_ONCE or one.record.reread != part[0].record.reread):
             yield part
             part, size = [], 0
         part.append(one)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -16,7 +16,8 @@ import sqlalchemy as sa
 from data import database, tables
 from data.channels.channel import Origin, Urgency
 
-_CODEC = "zstd"
+_CODEC: Final = "zstd"
+_STRIKES = 3
 _MOST_RECORDS, _MOST_BYTES = 1000, 2**20  # of one claim: some 4,000 orders, which are held in memory at once
 
 
@@ -51,6 +52,7 @@ class Record:
     account_id: str
     channel: str
     incoming: Incoming
+    reread: bool = False
 
 
 def store(connection: sa.Connection, account_id: str, channel: str, documents: Iterable[Incoming]) -> int:
@@ -78,14 +80,15 @@ def _values(one: Incoming) -> dict[str, Any]:
     }
 
 
-def backlog(connection: sa.Connection, account_id: str, channel: str) -> int:
-    """How many records of the channel wait, those in quarantine included."""
+def backlog(connection: sa.Connection, account_id: str, channel: str, *, files_too: bool = True) -> int:
+    """How many records of the channel wait, those in quarantine included; or only what was pushed or pulled lately."""
     record = tables.intake_records.c
     return connection.execute(
         sa.select(sa.func.count()).where(
             record.account_id == account_id,
             record.channel == channel,
             record.state.in_((State.PENDING, State.HELD)),
+            *([record.urgency != Urgency.BULK] if not files_too else []),
         )
     ).scalar_one()
 
@@ -151,6 +154,7 @@ def _read(connection: sa.Connection, ids: Sequence[int]) -> list[Record]:
                 Urgency(row.urgency),
                 row.first_row,
             ),
+            row.reread,
         )
         for row in rows
     ]
@@ -164,10 +168,21 @@ def finish(
     done = (
         sa.update(record)
         .where(record.c.id.in_(ids), record.c.state == State.PENDING)
-        .values(state=state, processed_at=now, error=error)
+        .values(state=state, processed_at=now, error=error, reread=False)
         .returning(record.c.id)
     )
     return frozenset(connection.scalars(done))
+
+
+def reread(connection: sa.Connection, account_id: str, channel: str, *, since: datetime) -> int:
+    """Put what was done back on the queue, to be read by the mapping and the program of today; return how many."""
+    record = tables.intake_records.c
+    return connection.execute(
+        sa.update(tables.intake_records)
+        .where(record.account_id == account_id, record.channel == channel, record.state == State.DONE)
+        .where(record.received_at >= since)
+        .values(state=State.PENDING, reread=True, urgency=Urgency.BULK, strikes=0)
+    ).rowcount
 
 
 def again(connection: sa.Connection, record_id: int) -> bool:
@@ -181,16 +196,57 @@ def again(connection: sa.Connection, record_id: int) -> bool:
     return done.rowcount == 1
 
 
-def heed_quarantines(connection: sa.Connection, quarantined: frozenset[tuple[str, str]]) -> None:
-    """Hold the pending records of these (account, channel) pairs, and free those of all others."""
+def _quarantined() -> sa.ColumnElement[bool]:
+    """The record's channel and account are in quarantine: looked up in the very statement that acts on it."""
+    record, held = tables.intake_records.c, tables.intake_quarantines.c
+    return sa.exists().where(
+        held.account_id == record.account_id, held.channel == record.channel, held.ended_at.is_(None)
+    )
+
+
+def out_of_place(connection: sa.Connection) -> bool:
+    """Is a record held that nobody quarantines, or pending though it is quarantined?"""
     record = tables.intake_records.c
-    pair = sa.tuple_(record.account_id, record.channel)
+    held = sa.select(record.id).where(record.state == State.HELD, ~_quarantined()).limit(1)
+    if connection.scalar(held) is not None:
+        return True
+    open_one = tables.intake_quarantines.c
+    pairs = connection.execute(sa.select(open_one.account_id, open_one.channel).where(open_one.ended_at.is_(None)))
+    return any(
+        connection.scalar(
+            sa.select(record.id)
+            .where(record.account_id == one.account_id, record.channel == one.channel)
+            .where(record.state == State.PENDING)
+            .limit(1)
+        )
+        is not None
+        for one in pairs.all()
+    )
+
+
+def heed_quarantines(connection: sa.Connection) -> None:
+    """Hold the pending records of channels in quarantine, and free those of all others."""
+    record = tables.intake_records.c
     move = sa.update(tables.intake_records)
-    free = move.where(record.state == State.HELD).values(state=State.PENDING)
-    connection.execute(free.where(pair.not_in(sorted(quarantined))) if quarantined else free)
-    for account_id, channel in sorted(quarantined):
-        theirs = (record.account_id == account_id, record.channel == channel, record.state == State.PENDING)
-        connection.execute(move.where(*theirs).values(state=State.HELD))
+    connection.execute(move.where(record.state == State.HELD, ~_quarantined()).values(state=State.PENDING))
+    connection.execute(move.where(record.state == State.PENDING, _quarantined()).values(state=State.HELD))
+
+
+def strike(connection: sa.Connection, record_id: int, *, error: str, now: datetime) -> bool:
+    """The record could not be applied this time; True when it was the last try. `error` holds no personal data."""
+    record = tables.intake_records
+    struck = (
+        sa.update(record)
+        .where(record.c.id == record_id, record.c.state == State.PENDING)
+        .values(
+            strikes=record.c.strikes + 1,
+            error=error,
+            processed_at=now,
+            state=sa.case((record.c.strikes + 1 >= _STRIKES, State.DEAD), else_=State.PENDING),
+        )
+        .returning(record.c.state)
+    )
+    return connection.scalar(struck) == State.DEAD
 
 
 def purge(connection: sa.Connection, *, before: datetime) -> int:

@@ -26,9 +26,11 @@ intake_records = sa.Table(
     base.count("strikes"),
     base.text("error", required=False),
     base.at("processed_at", required=False),
+    # To be read once more, by the reader of today: what it says now holds against what it said then.
+    sa.Column("reread", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.UniqueConstraint("account_id", "channel", "body_hash"),
     sa.Index("ix_intake_records_queue", "state", "urgency", "id"),
-    sa.Index("ix_intake_records_backlog", "account_id", "channel", "state", "id"),
+    sa.Index("ix_intake_records_backlog", "account_id", "channel", "state", "urgency", "id"),
 )
 
 # A file that has no staged_at was cut off while it was read: it is to be loaded again.

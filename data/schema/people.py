@@ -40,7 +40,10 @@ parties = sa.Table(
     sa.Column("numbering", sa.Text, nullable=False, server_default=""),
     # The party who stands for the same person; NULL stands for oneself.
     sa.Column("person_id", sa.ForeignKey("parties.id"), nullable=True, index=True),
-    base.at("address_at", required=False),  # when the address was told; updated_at is when the rest was
+    # Placed and changed when: the order that told the address, and (placed_at, updated_at) the one that told the rest.
+    base.at("address_placed_at", required=False),
+    base.at("address_at", required=False),
+    base.at("placed_at", required=False),
     base.text("locale", required=False),
     sa.Column("relay", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.UniqueConstraint("account_id", "numbering", "external_id"),

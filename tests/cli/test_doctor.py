@@ -1,6 +1,7 @@
 """Is this installation fit to send?"""
 
 import copy
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -9,6 +10,7 @@ import settings
 from data import database, tables
 from tests.cli.conftest import ORDERS, Campaigns
 from tests.cli.fakes import FakeServer, prefect_answers, present_form
+from tests.data.intake.feed import HEADER, row
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -23,7 +25,7 @@ def _found(campaigns: Campaigns) -> dict[str, tuple[bool, str]]:
 
 @pytest.fixture
 def healthy(shop: sa.Engine, fake: FakeServer, campaigns: Campaigns) -> FakeServer:
-    campaigns("import-orders", ORDERS / "good.csv")
+    campaigns("intake", ORDERS / "good.csv")
     campaigns("features", "refresh")
     prefect_answers(fake)
     fake.answer("GET", "/health", {"status": "ok"})
@@ -35,7 +37,7 @@ def test_a_healthy_installation(campaigns: Campaigns) -> None:
     told = campaigns("doctor")
     assert told.status == 0
     assert told.lines[0] == "    WHAT               FOUND"
-    assert [line.split("  ")[0] for line in told.lines[1:]] == ["ok"] * 10
+    assert [line.split("  ")[0] for line in told.lines[1:]] == ["ok"] * 12
     assert all(ok for ok, _ in _found(campaigns).values())
 
 
@@ -64,6 +66,59 @@ def test_a_database_that_is_not_migrated(
     found = _found(campaigns)
     assert found["database"] == (False, "the database new.db is empty: run `campaigns migrate`")
     assert found["deployments"][0]
+
+
+@pytest.mark.usefixtures("shop")
+def test_orders_that_came_well_and_those_that_wait_for_a_person(campaigns: Campaigns, tmp_path: Path) -> None:
+    assert _found(campaigns)["orders"] == (True, "no channel has brought one yet: `campaigns intake FILE`")
+    campaigns("intake", ORDERS / "bad.csv")
+    assert _found(campaigns)["orders"] == (True, "1 source(s) well; 20 dead letter(s) open")
+    rows = [row(str(n), status="lost" if n % 5 == 0 else "paid") for n in range(300)]
+    (tmp_path / "drift.csv").write_text("\n".join([HEADER, *rows]))
+    campaigns("intake", tmp_path / "drift.csv")
+    found = _found(campaigns)
+    assert found["orders, csv of shop"] == (False, "in quarantine: `campaigns intake quarantine` says why")
+    assert "orders" not in found
+
+
+def _files(environment: pytest.MonkeyPatch, folder: Path, name: str, text: str) -> None:
+    (folder / "file.yaml").write_text(text)
+    environment.setenv(f"OMS_INTAKE_{name}_FILE", str(folder / "file.yaml"))
+    settings.load.cache_clear()
+
+
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("CHANNELS", "connections: [{account: shop, channel: csv, api: {url: s3cr3t}}]", "connections.0.api.url"),
+        ("CHANNELS", "connections: [{account: shop, channel: till}]", "there is no adapter 'till'"),
+        ("CHANNELS", "connections: [{account: shop, channel: own, adapter: mapped, mapping: own.yaml}]", "own.yaml"),
+        ("THRESHOLDS", "defaults: {refuse_share: 5}", "defaults.refuse_share is a share from 0 to 1"),
+    ],
+)
+def test_files_of_the_intake_that_cannot_be_used(
+    environment: pytest.MonkeyPatch, campaigns: Campaigns, tmp_path: Path, name: str, text: str, says: str
+) -> None:
+    _files(environment, tmp_path, name, text)
+    found = _found(campaigns)
+    ok, told = found["channels"]
+    assert not ok
+    assert says in told
+    assert "s3cr3t" not in told
+    assert found["orders"][0]  # what the store knows is told all the same
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_source_that_needs_somebody(environment: pytest.MonkeyPatch, campaigns: Campaigns, tmp_path: Path) -> None:
+    api = "{url: 'http://127.0.0.1:1', token: s3cr3t}"
+    _files(environment, tmp_path, "CHANNELS", f"connections: [{{account: shop, channel: medusa, api: {api}}}]")
+    found = _found(campaigns)
+    assert found["channels"] == (
+        True,
+        f"1 in {tmp_path / 'file.yaml'}; files need none where the channel has its adapter's name",
+    )
+    assert found["orders, medusa of shop"] == (False, "never asked yet: does the deployment pull-orders run?")
 
 
 def test_an_account_that_is_missing(healthy: FakeServer, environment: pytest.MonkeyPatch, campaigns: Campaigns) -> None:

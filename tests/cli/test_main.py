@@ -32,7 +32,7 @@ def _mistake(done: subprocess.CompletedProcess[str]) -> str:
 def test_help_names_every_command(tmp_path: Path) -> None:
     done = _start("--help", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    for name in ("up", "demo", "doctor", "migrate", "import-orders", "dead-letters", "run", "resume", "explain"):
+    for name in ("up", "demo", "doctor", "migrate", "intake", "run", "resume", "explain"):
         assert name in done.stdout
 
 
@@ -96,6 +96,8 @@ def _with_account(template: Path, folder: Path) -> Path:
         (["--help"], ("prefect", "great_expectations", "matplotlib", "pandas", "sqlalchemy", "fastapi")),
         (["segments", "list"], ("prefect", "great_expectations", "matplotlib", "sqlalchemy")),
         (["status"], ("prefect", "great_expectations", "matplotlib")),
+        (["intake", "dead-letters"], ("prefect", "great_expectations", "matplotlib", "pandas")),
+        (["intake", "--help"], ("prefect", "great_expectations", "matplotlib", "pandas", "sqlalchemy")),
     ],
 )
 def test_starting_costs_only_what_the_command_needs(

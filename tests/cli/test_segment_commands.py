@@ -17,7 +17,7 @@ def test_one_segment_is_explained(campaigns: Campaigns) -> None:
     told = campaigns("segments", "show", "lapsed-vip")
     assert told.lines[0] == "lapsed-vip: Spent over 500 in their life and ordered nothing for 90 days."
     assert "Owner: data-team. Defined in segments/" in told.lines[1]
-    assert "net_revenue            account currency  totals of counted orders less refunds" in told.lines
+    assert "net_revenue            account currency  totals of counted orders less refunds and credits" in told.lines
     assert "in        500.01                     91" in told.lines
     found = campaigns("segments", "show", "lapsed-vip", "--json").json
     names = {"name", "owner", "description", "needs", "inside", "outside", "definition_hash", "defined_in"}

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from data import database, orders, tables
-from data.channels import csv_orders
+from data import database, tables
+from data.intake import drain, load
 from data.samples import cdnow
 from domain.addresses import is_valid
-from tests.conftest import NOW, PEPPER
+from tests.conftest import NOW
+from tests.data.intake import feed
 
 CUSTOMERS = range(1, 23_571)
 
@@ -54,21 +55,16 @@ def test_the_last_purchase_is_always_within_the_week_before(tmp_path: Path, as_o
 @pytest.mark.slow
 def test_all_of_it_loads_and_a_second_time_changes_nothing(sample, engine: sa.Engine, account_id: str) -> None:
     path, report = sample
+    intake = feed.intake(engine)
 
-    def load() -> orders.IntakeReport:
-        return orders.load(
-            engine,
-            csv_orders.read(path),
-            account_id=account_id,
-            channel="csv",
-            source_name=path.name,
-            pepper=PEPPER,
-            now=NOW,
-        )
+    def loaded() -> dict[str, int]:
+        staged = load.stage(intake, path, account_id=account_id, channel="csv")
+        assert staged.rows == report.orders
+        return drain.drain(intake).counts()
 
-    first = load()
-    assert (first.rows, first.loaded, first.dead) == (report.orders, report.orders, 0)
-    assert load().unchanged == report.orders
+    first = loaded()
+    assert (first["rows"], first["loaded"], first["refused"]) == (report.orders, report.orders, 0)
+    assert loaded()["records"] == 0
     with database.read(engine) as connection:
         for table, expected in [(tables.parties, report.customers), (tables.order_lines, report.orders)]:
             assert connection.scalar(sa.select(sa.func.count()).select_from(table)) == expected

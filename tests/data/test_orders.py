@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from data import accounts, database, orders, tables
 from domain.addresses import address_hash
-from domain.consent import Consent, ConsentStatus
+from domain.consent import SEEN, Consent, ConsentStatus
 from domain.orders import Customer, Deletion, Order, OrderEvent, OrderKind, OrderLine, OrderStatus, OrderStep
 from tests.conftest import NOW, PEPPER
 
@@ -346,3 +346,40 @@ def test_an_unknown_account_loads_nothing(engine: sa.Engine) -> None:
     with pytest.raises(accounts.UnknownAccount):
         load(engine, [ORDER], account_id="tee")
     assert not any(everything(engine).values())
+
+
+def test_an_old_order_that_changes_late_brings_no_old_address_back(engine: sa.Engine) -> None:
+    old = replace(ORDER, customer=replace(ORDER.customer, email="old@example.com", first_name="Ann"))
+    new = replace(ORDER, external_id="1002", placed_at=AT + timedelta(days=9), updated_at=AT + timedelta(days=9))
+    archived = later(old, 30, status=OrderStatus.COMPLETED)
+    for number, arrival in enumerate(permutations([old, new, archived])):
+        for one in arrival:
+            customer = replace(one.customer, external_id=f"c{number}")
+            load(engine, [replace(one, external_id=f"{number}-{one.external_id}", customer=customer)])
+    party = tables.parties.c
+    with database.read(engine) as connection:
+        assert {tuple(row) for row in connection.execute(sa.select(party.email, party.first_name))} == {
+            ("Anna@Example.com", "Anna")
+        }
+
+
+def test_a_customer_whom_the_channel_erased_is_erased_whatever_comes_first(engine: sa.Engine) -> None:
+    gone = later(ORDER, 5, customer=Customer("42", None, redacted=True))
+    for number, arrival in enumerate(permutations([ORDER, later(ORDER, 1), gone])):
+        for one in arrival:
+            customer = replace(one.customer, external_id=f"c{number}")
+            load(engine, [replace(one, external_id=str(number), customer=customer)])
+    party = tables.parties.c
+    with database.read(engine) as connection:
+        rows = connection.execute(sa.select(party.email, party.address_hash, party.first_name, party.erased_at)).all()
+    assert {tuple(row) for row in rows} == {(None, None, None, NOW)}
+
+
+def test_not_subscribed_is_a_withdrawal_only_against_a_grant(engine: sa.Engine) -> None:
+    seen = Consent(ConsentStatus.WITHDRAWN, SEEN, "adobe", "", AT + timedelta(days=1))
+    load(engine, [replace(ORDER, customer=replace(ORDER.customer, consent=seen))])
+    assert everything(engine)["consents"] == []  # never asked
+    elsewhere = replace(GRANTED, occurred_at=AT - timedelta(days=90), source="till")
+    load(engine, [replace(ORDER, customer=replace(ORDER.customer, consent=elsewhere))], channel="till", numbering="till")
+    load(engine, [later(ORDER, 1, customer=replace(ORDER.customer, consent=seen))])
+    assert [row[3] for row in everything(engine)["consents"]] == ["granted", "withdrawn"]

@@ -112,6 +112,12 @@ def test_before_the_third_week_nobody_knows() -> None:
     assert shop(at + WEEK - 5 * HOUR).usual(at + WEEK) is not None
 
 
+def test_a_source_that_comes_on_the_hour_may_be_some_minutes_late() -> None:
+    hourly = Source(MONDAY + number * HOUR for number in range(9 * 7 * 24 + 1))
+    assert not any(hourly.alarms(END + minutes * MINUTE) for minutes in range(0, 60 * 4, 3))
+    assert hourly.first_alarm(END) <= END + 6 * HOUR
+
+
 def test_when_clocks_are_put_back_a_shop_that_opens_by_them_is_not_late() -> None:
     """On the 25th of October 2026 Berlin opens an hour later by UTC."""
     sunday = datetime(2026, 10, 25, tzinfo=UTC)

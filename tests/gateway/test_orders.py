@@ -5,9 +5,11 @@ import json
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import Future
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -22,11 +24,13 @@ from hypothesis import strategies as st
 
 from data import database, tables
 from data.channels import registry
+from data.channels.channel import Urgency
 from data.channels.connections import Connections
 from data.config import IntakeConfig
 from data.intake import records
 from gateway import orders
 from gateway.app import create_app
+from gateway.journal import Journal
 from tests.conftest import LINK_KEY, NOW, PEPPER
 from tests.data.intake import feed, pushes
 from tests.data.intake.pushes import MEDUSA, SENDERS, SHOPIFY, WOOCOMMERCE
@@ -292,6 +296,17 @@ class TestWooCommercesPing:
         assert door.post(path_of(sender), content=PING).status_code == 401
 
 
+def test_woocommerce_still_speaks_http_1_0(door, engine):
+    body = b'{"id": 1}'
+    head = "".join(f"{name}: {value}\r\n" for name, value in WOOCOMMERCE.sign(body).items())
+    with socket.create_connection((door.base_url.host, door.base_url.port), timeout=20) as wire:
+        wire.sendall(
+            f"POST {path_of(WOOCOMMERCE)} HTTP/1.0\r\n{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+        )
+        assert b" 200 " in wire.recv(1000).partition(b"\r\n")[0]
+    assert [record.incoming.body for record in kept(engine)] == [body]
+
+
 class TestTwice:
     @each_sender
     def test_a_second_delivery_of_one_body_is_applied_once(self, door, engine, sender):
@@ -311,6 +326,25 @@ class TestTwice:
         tally = feed.drained(engine, connections=known).tally
         assert (tally["loaded"], tally["unchanged"], tally["refused"]) == (1, 1, 0)
         assert feed.count(engine, tables.orders) == 1
+
+    def test_an_order_that_is_deleted_restored_and_deleted_again_is_deleted(
+        self, serve, make_settings, channels, engine, account_id
+    ):
+        """The body of order.deleted is the id alone, so both are the same bytes; WooCommerce repeats no delivery."""
+        config = make_settings().model_copy(update={"intake": IntakeConfig(channels_file=channels)})
+        minutes = iter(range(100))
+        door = serve(create_app(config, clock=lambda: NOW + timedelta(minutes=next(minutes))))
+        known = Connections.model_validate({"connections": pushes.connections()})
+        for topic in ("order.created", "order.deleted", "order.restored", "order.deleted"):
+            body = json.loads(WOOCOMMERCE.body)
+            if topic == "order.restored":
+                body["date_modified_gmt"] = f"{NOW + timedelta(minutes=2):%Y-%m-%dT%H:%M:%S}"
+            sent = b'{"id":3727}' if topic == "order.deleted" else json.dumps(body).encode()
+            assert post(door, WOOCOMMERCE, sent, topic=topic).status_code == 200
+            feed.drained(engine, connections=known, now=NOW + timedelta(hours=1))
+        assert len(kept(engine)) == 4
+        with database.read(engine) as connection:
+            assert connection.scalar(sa.select(tables.orders.c.deleted_at)) is not None
 
     def test_two_deliveries_at_one_moment_are_kept_once(self, door, engine):
         async def both() -> list[int]:
@@ -377,13 +411,37 @@ class TestBackPressure:
         assert post(door, WOOCOMMERCE, b'{"id": 1}').status_code == 200
 
     def test_what_waits_in_quarantine_counts(self, open_door, engine):
-        feed.keep(engine, feed.document([feed.row("1")]), feed.document([feed.row("2")]), channel="woocommerce")
+        documents = [feed.document([feed.row(name)], urgency=Urgency.NOW) for name in "12"]
+        feed.keep(engine, *documents, channel="woocommerce")
         with database.write(engine) as connection:
             connection.execute(tables.intake_records.update().values(state="held"))
         assert post(open_door(max_backlog=2), WOOCOMMERCE).status_code == 503
 
+    def test_files_that_wait_put_no_push_off(self, open_door, engine):
+        feed.keep(engine, *(feed.document([feed.row(name)]) for name in "123"), channel="woocommerce")
+        assert post(open_door(max_backlog=2), WOOCOMMERCE).status_code == 200
+
+    def test_a_store_that_hangs_is_answered_for(self, open_door, monkeypatch):
+        monkeypatch.setattr(orders, "_STORE_SECONDS", 0.05)
+        monkeypatch.setattr(Journal, "keep", lambda *_: Future())
+        answer = post(open_door(), WOOCOMMERCE)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+
 
 class TestStoreAway:
+    def test_one_that_hung_is_written_to_again_as_soon_as_it_answers(self, open_door, engine, monkeypatch):
+        """Who was put off meanwhile has gone; that must not stop the one thread that writes for all."""
+        door = open_door()
+        assert post(door, WOOCOMMERCE, b'{"id": 1}').status_code == 200
+        monkeypatch.setattr(orders, "_STORE_SECONDS", 0.2)
+        with database.write(engine) as connection:  # SQLite has one writer
+            if engine.dialect.name == "postgresql":
+                connection.exec_driver_sql("LOCK TABLE intake_records IN SHARE MODE")
+            assert [post(door, WOOCOMMERCE, b'{"id": %d}' % number).status_code for number in (2, 3)] == [503] * 2
+        monkeypatch.undo()
+        assert [post(door, WOOCOMMERCE, b'{"id": %d}' % number).status_code for number in (2, 3, 4)] == [200] * 3
+        assert sorted(record.incoming.body for record in kept(engine)) == [b'{"id": %d}' % n for n in (1, 2, 3, 4)]
+
     def test_the_sender_is_told_to_come_again_and_no_address_is_logged(self, door, engine, caplog):
         with database.write(engine) as connection:
             connection.exec_driver_sql("ALTER TABLE intake_records RENAME TO gone")
@@ -407,8 +465,11 @@ class TestStoreAway:
         assert not any(word in caplog.text for word in SECRETS_AND_PEOPLE)
 
 
-def test_no_log_holds_anything_of_a_body_or_a_secret(door, engine, caplog):
-    with caplog.at_level(logging.DEBUG):
+def test_no_log_holds_anything_of_a_body_or_a_secret(door, engine, caplog, monkeypatch):
+    for name in ("uvicorn", "uvicorn.access"):  # which Prefect, where it was imported, keeps from the others
+        monkeypatch.setattr(logging.getLogger(name), "propagate", True)
+        monkeypatch.setattr(logging.getLogger(name), "disabled", False)
+    with caplog.at_level(logging.DEBUG), caplog.at_level(logging.DEBUG, logger="uvicorn.access"):
         for sender in SENDERS:
             post(door, sender)
             post(door, sender)

@@ -54,14 +54,15 @@ def upgrade() -> None:
     with op.batch_alter_table("parties") as table:
         table.add_column(_text("numbering", server_default=""))
         table.add_column(sa.Column("person_id", data.columns.Id, nullable=True))
-        table.add_column(_at("address_at", True))
+        for name in ("address_placed_at", "address_at", "placed_at"):
+            table.add_column(_at(name, True))
         table.add_column(_text("locale", True))
         table.add_column(sa.Column("relay", sa.Boolean(), nullable=False, server_default=sa.false()))
         table.drop_constraint("uq_parties_account_id_external_id", type_="unique")
         table.create_unique_constraint("uq_parties_account_id_numbering_external_id", ["account_id", "numbering", "external_id"])
         table.create_foreign_key("fk_parties_person_id_parties", "parties", ["person_id"], ["id"])
     op.create_index("ix_parties_person_id", "parties", ["person_id"])
-    op.execute("UPDATE parties SET address_at = updated_at WHERE email IS NOT NULL")
+    op.execute("UPDATE parties SET address_placed_at = updated_at, address_at = updated_at WHERE email IS NOT NULL")
     op.execute("UPDATE parties SET numbering = '~guest' WHERE external_id LIKE 'guest:%' OR external_id LIKE 'guest-order:%'")
     with op.batch_alter_table("intake_files") as table:
         for name in ("loaded", "updated", "unchanged", "stale", "dead"):
@@ -88,10 +89,11 @@ def _new_tables() -> None:
         _at("observed_at", True), _text("urgency"), sa.Column("first_row", sa.Integer(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False), sa.Column("body_bytes", sa.Integer(), nullable=False),
         _text("body_hash"), _at("received_at"), _text("state"), _count("strikes"), _text("error", True),
-        _at("processed_at", True), sa.UniqueConstraint("account_id", "channel", "body_hash"),
+        _at("processed_at", True), sa.Column("reread", sa.Boolean(), nullable=False, server_default=sa.false()),
+        sa.UniqueConstraint("account_id", "channel", "body_hash"),
     )
     op.create_index("ix_intake_records_queue", "intake_records", ["state", "urgency", "id"])
-    op.create_index("ix_intake_records_backlog", "intake_records", ["account_id", "channel", "state", "id"])
+    op.create_index("ix_intake_records_backlog", "intake_records", ["account_id", "channel", "state", "urgency", "id"])
     op.create_table(
         "intake_batches", _id(), _account(), _text("channel"), _at("drained_at"), _at("first_received_at"),
         _at("last_received_at"), _text("verdict"), _count("records"), _count("orders"), _count("refused"),
@@ -144,7 +146,7 @@ def downgrade() -> None:
         table.drop_constraint("fk_parties_person_id_parties", type_="foreignkey")
         table.drop_constraint("uq_parties_account_id_numbering_external_id", type_="unique")
         table.create_unique_constraint("uq_parties_account_id_external_id", ["account_id", "external_id"])
-        for name in ("numbering", "person_id", "address_at", "locale", "relay"):
+        for name in ("numbering", "person_id", "address_placed_at", "address_at", "placed_at", "locale", "relay"):
             table.drop_column(name)
     for name in ("channel", "level"):
         op.drop_column("consents", name)

@@ -1,6 +1,7 @@
 """Adobe Commerce: every figure of a payload shaped as the schema says, the traps, and the pull with its joins."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from data.channels.adobe import CHANNEL
 from data.channels.channel import Element
+from domain.consent import SEEN as SEEN_THERE
 from domain.consent import ConsentStatus
 from domain.orders import Order, OrderEvent, OrderStatus, OrderStep
 from tests.data.channels import raw_orders
@@ -150,6 +152,8 @@ def test_all_shipped_is_shipped_before_it_is_complete():
 def test_an_unknown_state_is_refused_not_guessed():
     fault = judged(changed(SALE, state="fraud"))
     assert (fault.rule, fault.fields) == ("status_unknown", ("state",))
+    assert "pending_payment" in str(fault)
+    assert "Patch it to the one that it means and replay it" in str(fault)
 
 
 def test_a_customer_has_the_shops_number_and_a_guest_has_none():
@@ -168,13 +172,17 @@ def test_no_address_is_no_reason_to_refuse_an_order():
     assert judged(changed(SALE, customer_email=None)).customer.email is None
 
 
-def test_a_subscription_counts_from_the_registration_and_so_overrides_no_later_withdrawal():
+def test_a_subscription_counts_from_the_registration_and_none_from_when_it_was_seen():
     consent = judged(RAW[SALE]).customer.consent
     assert (consent.status, consent.source) == (ConsentStatus.GRANTED, "adobe")
     assert consent.occurred_at == datetime(2025, 1, 5, 8, 0, tzinfo=UTC)
     customer = RAW[SALE]["customer"] | {"extension_attributes": {"is_subscribed": False}}
-    taken_back = judged(changed(SALE, customer=customer)).customer.consent
-    assert (taken_back.status, taken_back.occurred_at) == (ConsentStatus.WITHDRAWN, consent.occurred_at)
+    unsubscribed = changed(SALE, customer=customer)
+    taken_back = judged(unsubscribed).customer.consent
+    assert (taken_back.status, taken_back.basis, taken_back.occurred_at) == (ConsentStatus.WITHDRAWN, SEEN_THERE, SEEN)
+    unseen = CHANNEL.order(unsubscribed, replace(raw_orders.delivery(), observed_at=None))
+    assert isinstance(unseen, Order)
+    assert unseen.customer.consent == replace(taken_back, occurred_at=unseen.updated_at)
     assert judged(changed(SALE, customer={"id": 9, "extension_attributes": {}})).customer.consent is None
 
 

@@ -1,6 +1,7 @@
 """channels.yaml: what it may say, what a mistake in it is told as, and that no secret of it is repeated."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,24 @@ def test_a_file_that_cannot_be_read_says_why(file, tmp_path):
 
 def test_secrets_are_not_shown(file):
     assert "s3cret" not in repr(loaded(file, ONE))
+
+
+def _snippets() -> list[str]:
+    page = (ROOT / "docs/connect-a-channel.md").read_text("utf-8")
+    return re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+
+
+@pytest.mark.parametrize("snippet", _snippets())
+def test_what_the_page_for_operators_shows_can_be_pasted(file, snippet):
+    for connection in loaded(file, snippet).connections:
+        channel = registry.get(connection.reader)
+        assert connection.api is None or channel.pull is not None
+        assert not connection.webhook_secrets or channel.push is not None
+
+
+def test_the_page_for_operators_shows_every_adapter(file):
+    shown = {one.reader for snippet in _snippets() for one in loaded(file, snippet).connections}
+    assert shown == set(registry.CHANNELS)
 
 
 def test_the_example_can_be_copied_as_it_is() -> None:

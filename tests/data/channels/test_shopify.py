@@ -1,7 +1,6 @@
 """Shopify's REST orders: figures, statuses, consent, refunds and edits, notices, and what cannot be used."""
 
 import base64
-import copy
 import hashlib
 import hmac
 from collections.abc import Callable
@@ -209,30 +208,109 @@ def test_edited_before_anything_was_paid() -> None:
     assert not order.events
 
 
-def test_edited_paid_and_then_refunded_in_part() -> None:
-    """The removed line counts in no way; of what was paid then, five went back with the rest of the goods."""
-
-    def later(raw: dict[str, Any]) -> None:
-        refund = copy.deepcopy(raw["refunds"][0]) | {"id": 9, "transactions": []}
-        refund["transactions"] = [{"kind": "refund", "status": "success", "amount": "5.00", "currency": "EUR"}]
-        refund["refund_line_items"][0] |= {"line_item_id": 7003, "subtotal": 5.0}
-        raw["refunds"].append(refund)
-        raw["financial_status"] = "partially_refunded"
-
-    order = changed(later, "edited")
-    assert (order.total, order.refunded) == (Decimal("38.11"), Decimal(5))
-    assert [line.quantity for line in order.lines] == [2, 0, 1]
+def refund(worth: str | None, *lines: tuple[int, str]) -> dict[str, Any]:
+    """A record of `refunds`: how much money went back, None as for an edit, and for which lines."""
+    money = [{"kind": "refund", "status": "success", "amount": worth, "currency": "EUR"}] if worth else []
+    taken = [{"line_item_id": line, "quantity": 1, "subtotal": subtotal} for line, subtotal in lines]
+    return {"id": 9, "transactions": money, "refund_line_items": taken}
 
 
-def test_removed_after_payment_and_paid_back_on_its_own() -> None:
-    def later(raw: dict[str, Any]) -> None:
-        money = [{"kind": "refund", "status": "success", "amount": "9.64", "currency": "EUR"}]
-        raw["refunds"].append({"id": 9, "transactions": money, "refund_line_items": []})
-        raw["financial_status"] = "partially_refunded"
+def edited_order(financial: str, price: str, current: str | None, refunds: list[dict[str, Any]]) -> dict[str, Any]:
+    """Of three lines of 35, 40 and 20, and 5 for shipping."""
+    raw = {"id": 1, "currency": "EUR", "created_at": "2026-03-01T12:00:00Z", "financial_status": financial}
+    lines = [{"id": number, "quantity": 1, "price": price} for number, price in ((1, "35"), (2, "40"), (3, "20"))]
+    numbered = [one | {"id": number} for number, one in enumerate(refunds, 1)]
+    return raw | {"total_price": price, "current_total_price": current, "line_items": lines, "refunds": numbered}
 
-    order = changed(later, "edited")
-    assert (order.total, order.refunded) == (Decimal("47.75"), Decimal("9.64"))
-    assert [line.quantity for line in order.lines] == [2, 1, 1]
+
+def in_graphql(raw: dict[str, Any]) -> dict[str, Any]:
+    """The same order as a node."""
+
+    def money(amount: str) -> dict[str, Any]:
+        both = {"amount": amount, "currencyCode": "EUR"}
+        return {"presentmentMoney": both, "shopMoney": both}
+
+    def refund_node(one: dict[str, Any]) -> dict[str, Any]:
+        paid = [{"kind": "REFUND", "status": "SUCCESS", "amountSet": money(t["amount"])} for t in one["transactions"]]
+        taken = [
+            {
+                "quantity": line["quantity"],
+                "lineItem": {"id": f"gid://shopify/LineItem/{line['line_item_id']}"},
+                "subtotalSet": money(line["subtotal"]),
+            }
+            for line in one["refund_line_items"]
+        ]
+        number = f"gid://shopify/Refund/{one['id']}"
+        return {"id": number, "transactions": {"nodes": paid}, "refundLineItems": {"nodes": taken}}
+
+    back = sum(Decimal(t["amount"]) for one in raw["refunds"] for t in one["transactions"])
+    current = raw["current_total_price"]
+    return {
+        "id": "gid://shopify/Order/1",
+        "currencyCode": "EUR",
+        "presentmentCurrencyCode": "EUR",
+        "createdAt": raw["created_at"],
+        "displayFinancialStatus": raw["financial_status"].upper(),
+        "displayFulfillmentStatus": "UNFULFILLED",
+        "totalPriceSet": money(raw["total_price"]),
+        "currentTotalPriceSet": current and money(current),
+        "totalRefundedSet": money(str(back)),
+        "lineItems": {
+            "nodes": [
+                {
+                    "id": f"gid://shopify/LineItem/{line['id']}",
+                    "quantity": line["quantity"],
+                    "originalUnitPriceSet": money(line["price"]),
+                }
+                for line in raw["line_items"]
+            ]
+        },
+        "refunds": [refund_node(one) for one in raw["refunds"]],
+    }
+
+
+EDIT = refund(None, (2, "40"))  # an edit takes away the line of 40, and no money moves
+PARTLY = "partially_refunded"
+
+
+@pytest.mark.parametrize("form", [dict, in_graphql], ids=["rest", "graphql"])
+@pytest.mark.parametrize(
+    ("financial", "price", "current", "refunds", "total", "refunded", "quantities"),
+    [
+        pytest.param("paid", "100", "100", [], 100, 0, [1, 1, 1], id="plain"),
+        pytest.param(PARTLY, "100", "60", [refund("40", (2, "40"))], 100, 40, [1, 1, 1], id="plain refund"),
+        pytest.param(PARTLY, "100", "95", [refund("5")], 100, 5, [1, 1, 1], id="shipping refund"),
+        pytest.param(PARTLY, "100", "100", [refund("5")], 100, 5, [1, 1, 1], id="shipping not in current"),
+        pytest.param("refunded", "100", "0", [refund("100", (1, "35"))], 100, 100, [1, 1, 1], id="all back"),
+        pytest.param("pending", "100", "60", [EDIT], 60, 0, [1, 0, 1], id="edit"),
+        pytest.param(PARTLY, "100", "50", [EDIT, refund("10")], 60, 10, [1, 0, 1], id="edit, goodwill"),
+        pytest.param(PARTLY, "100", "40", [EDIT, refund("20", (3, "20"))], 60, 20, [1, 0, 1], id="edit, refund"),
+        pytest.param(PARTLY, "100", "55", [EDIT, refund("5")], 60, 5, [1, 0, 1], id="edit, shipping refund"),
+        pytest.param("refunded", "100", "0", [EDIT, refund("60")], 60, 60, [1, 0, 1], id="edit, all back"),
+        pytest.param(PARTLY, "100", "60", [EDIT, refund("40")], 100, 40, [1, 1, 1], id="edit paid back"),
+        pytest.param(PARTLY, "100", "50", [EDIT, refund("50")], 100, 50, [1, 1, 1], id="edit paid back, goodwill"),
+        pytest.param(PARTLY, "100", "60", [EDIT, refund("50")], 100, 50, [1, 1, 1], id="goodwill not in current"),
+        pytest.param("partially_paid", "80", "100", [], 100, 0, [1, 1, 1], id="addition"),
+        pytest.param(PARTLY, "100", "80", [refund("20", (3, "20"))], 100, 20, [1, 1, 1], id="addition, refund"),
+        pytest.param(PARTLY, "80", "90", [refund("10")], 100, 10, [1, 1, 1], id="addition not in price, refund"),
+        pytest.param(PARTLY, "100", None, [EDIT, refund("40")], 100, 40, [1, 1, 1], id="current not told"),
+        pytest.param("voided", "100", "0", [EDIT], 100, 0, [1, 1, 1], id="voided"),
+    ],
+)
+def test_edits_and_refunds(
+    form: Callable[[dict[str, Any]], dict[str, Any]],
+    financial: str,
+    price: str,
+    current: str | None,
+    refunds: list[dict[str, Any]],
+    total: int,
+    refunded: int,
+    quantities: list[int],
+) -> None:
+    order = shopify.order(form(edited_order(financial, price, current, refunds)), FILE)
+    assert isinstance(order, Order)
+    assert (order.total, order.refunded) == (total, refunded)
+    assert [line.quantity for line in order.lines] == quantities
 
 
 def test_a_line_that_an_edit_added_is_to_be_paid() -> None:
@@ -280,6 +358,7 @@ def test_an_unknown_status_is_refused(name: str) -> None:
     unfit = refused(lambda raw: raw.update({name: "canceled"}))
     assert (unfit.rule, unfit.fields) == ("status_unknown", (name,))
     assert "canceled" not in str(unfit)
+    assert "Patch it to the one that it means and replay it" in str(unfit)
 
 
 def test_what_is_missing_is_named() -> None:
@@ -344,6 +423,8 @@ def test_a_redacted_customer_leaves_the_money_and_nobody() -> None:
     assert (who.email, who.first_name, who.last_name, who.country) == (None, None, None, None)
     assert who.consent is not None
     assert who.consent.status is ConsentStatus.WITHDRAWN
+    assert (who.redacted, who.external_id) == (True, "6620000001")
+    assert not read(raw_order()).customer.redacted
     assert order.total == Decimal("47.75")
 
 
@@ -388,6 +469,16 @@ def test_a_deletion_holds_as_of_when_it_was_triggered() -> None:
     assert shopify.order({"id": 5}, Delivery(Origin.PUSH, RECEIVED, topic=topic)) == Deletion("5", RECEIVED)
     with pytest.raises(Unfit, match="deleted"):
         shopify.order({}, delivery)
+
+
+@pytest.mark.parametrize("kept", [None, ["total_price"], ["line_items"], ["total_price_set"]])
+def test_an_order_under_the_topic_of_deletions_deletes_nothing(kept: list[str] | None) -> None:
+    """The signature covers the body and not the topic, so whoever has seen one notice could delete its order."""
+    raw = raw_order() if kept is None else {name: raw_order()[name] for name in ("id", *kept)}
+    with pytest.raises(Unfit, match="nothing was deleted") as caught:
+        shopify.order(raw, Delivery(Origin.PUSH, RECEIVED, topic="orders/delete"))
+    assert caught.value.rule == "deletion_with_an_order"
+    assert "example.com" not in str(caught.value)
 
 
 @pytest.mark.parametrize("topic", ["customers/update", "products/create", "refunds/create", "orders/edited"])

@@ -1,6 +1,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 import sqlalchemy as sa
@@ -205,3 +206,64 @@ def test_accounts_know_nothing_of_each_other(engine: sa.Engine) -> None:
     keep(engine, document([row("1")]), account_id="tea")
     assert drained(engine).tally["loaded"] == 2
     assert feed.count(engine, tables.parties) == 2
+
+
+def test_what_was_misread_is_corrected_by_reading_it_again(engine: sa.Engine, monkeypatch) -> None:
+    from data.channels import registry
+
+    channel = registry.get("csv")
+
+    def misread(payload, delivery):
+        return replace(channel.order(payload, delivery), total=Decimal("1.00"))
+
+    keep(engine, document([row("1"), row("2")]))
+    with monkeypatch.context() as patch:
+        patch.setitem(registry.CHANNELS, "csv", replace(channel, order=misread))
+        drained(engine)
+    keep(engine, document([row("2", order_total="7.00", updated_at="2026-03-09T12:00:00Z")]))
+    drained(engine)
+    with database.write(engine) as connection:
+        assert records.reread(connection, "shop", "csv", since=NOW - timedelta(days=1)) == 2
+    counts = drained(engine).counts()
+    assert (counts["updated"], counts["stale"], counts["unchanged"], counts["refused"]) == (1, 1, 1, 0)
+    order = tables.orders.c
+    with database.read(engine) as connection:
+        totals = connection.execute(sa.select(order.external_id, order.total).order_by(order.external_id)).all()
+    assert [tuple(one) for one in totals] == [("1", Decimal(10)), ("2", Decimal(7))]
+
+
+def test_a_record_that_cannot_be_applied_stops_no_other_and_is_set_aside_after_three_times(
+    engine: sa.Engine, monkeypatch
+) -> None:
+    taken_in = drain.apply.orders.take_in
+
+    def failing(connection, items, *arguments, **given):
+        if any(item.external_id == "2" for item in items):
+            raise RuntimeError("anna@example.com is in the way")
+        return taken_in(connection, items, *arguments, **given)
+
+    monkeypatch.setattr(drain.apply.orders, "take_in", failing)
+    keep(engine, document([row("1")]), document([row("2")]), document([row("3")]))
+    keep(engine, document([row("4")]), channel="till")
+    connections = Connections.model_validate(
+        {"connections": [{"account": "shop", "channel": "till", "adapter": "csv"}]}
+    )
+    assert drained(engine, connections=connections).tally["loaded"] == 3
+    assert states(engine) == ["done", "pending", "done", "done"]
+    for _ in range(2):
+        assert drained(engine, connections=connections).tally["loaded"] == 0
+    assert states(engine) == ["done", "dead", "done", "done"]
+    (letter,) = letters(engine)
+    assert "RuntimeError" in letter.reason
+    assert "anna" not in letter.reason
+
+
+def test_thousands_of_refused_orders_in_one_document_are_kept(engine: sa.Engine) -> None:
+    """More than a statement may have parameters on PostgreSQL (65,535), were each looked up at once."""
+    rows = [row(str(n), email=f"c{n}@example.com", status="teleported") for n in range(12_000)]
+    keep(engine, *(document(rows[start : start + 6000]) for start in (0, 6000)))
+    drained(engine)
+    with database.write(engine) as connection:
+        quarantine.release(connection, "shop", "csv", by="jo", note="known", now=NOW + timedelta(hours=1))
+    assert drained(engine, now=NOW + timedelta(hours=1)).tally["refused"] == 12_000
+    assert feed.count(engine, tables.dead_letters) == 12_000

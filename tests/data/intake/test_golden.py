@@ -77,7 +77,7 @@ def test_04_currencies_of_no_and_of_three_decimals(engine: sa.Engine) -> None:
     assert found == {"1": ("JPY", money("1500")), "3": ("KWD", money("12.345"))}
     ((rule, sentence),) = told(engine)
     assert rule == "current_total_price_unreadable"
-    assert "more decimals than JPY has" in sentence
+    assert "more decimals than JPY has (0): correct the amount" in sentence
 
 
 def test_05_a_time_without_zone_across_the_change_of_clocks(engine: sa.Engine) -> None:
@@ -95,7 +95,7 @@ def test_05_a_time_without_zone_across_the_change_of_clocks(engine: sa.Engine) -
         "3": datetime(2026, 10, 25, 0, 30, tzinfo=UTC),  # the hour comes twice: the first is meant
     }
     ((rule, sentence),) = told(engine)
-    assert (rule, "which time was it?" in sentence) == ("date_created_unreadable", True)
+    assert (rule, "write the time with its offset" in sentence) == ("date_created_unreadable", True)
 
 
 def test_06_a_replacement_is_no_revenue(engine: sa.Engine) -> None:
@@ -123,7 +123,9 @@ def test_08_a_guest_who_registers_in_another_letter_case_is_one_person(engine: s
     take(engine, "woocommerce", raw.woocommerce(2, customer_id=7, billing=raw.billed("anna@example.com")))
     (person,) = features(engine)
     assert pick(person, "numbering", "external_id", "orders", "net_revenue") == ("woocommerce", "7", 2, money("40"))
-    assert [row["person_number"] for row in rows(engine, "parties")] == [None, "7"] or len(rows(engine, "parties")) == 2
+    guest, registered = sorted(rows(engine, "parties"), key=lambda row: not row["numbering"].startswith("~"))
+    assert (guest["person_number"], registered["person_number"]) == ("7", None)
+    assert guest["address_hash"] == registered["address_hash"]
 
 
 def test_09_a_relay_address_is_never_kept_matched_or_mailed(engine: sa.Engine) -> None:
@@ -180,7 +182,16 @@ def test_13_canceled_is_cancelled_in_every_spelling(engine: sa.Engine) -> None:
     feed.drained(engine)
     found = rows(engine, "orders")
     assert {row["status"] for row in found} == {"cancelled"}
-    assert len({row["channel_status"] for row in found}) == 8 - 1  # the channel's own word stands beside it
+    assert {(row["channel"], row["channel_status"]) for row in found} == {
+        ("amazon", "CANCELLED"),
+        ("amazon", "Canceled"),
+        ("adobe", "canceled/canceled"),
+        ("woocommerce", "cancelled"),
+        ("medusa", "canceled/captured/not_fulfilled"),
+        ("shopify", "paid/unfulfilled"),
+        ("csv", "Canceled"),
+        ("csv", "cancelled"),
+    }
     assert features(engine) == []
 
 
@@ -214,18 +225,14 @@ def test_15_what_a_float_makes_of_a_sum_is_cut_off(engine: sa.Engine) -> None:
     assert person["net_revenue"] == money("0.60")
 
 
-def test_16_a_redacted_customer_is_withdrawn_and_the_money_stays(engine: sa.Engine) -> None:
+def test_16_a_redacted_customer_is_erased_and_the_money_stays(engine: sa.Engine) -> None:
     take(engine, "shopify", raw.shopify(customer=raw.consenting("subscribed", f"{raw.AT}Z")))
     assert state.left_out(engine) == {"shopify/7": None}
     gone = raw.consenting("redacted", None, email=None, first_name=None)
     redacted = raw.shopify(email=None, customer=gone, updated_at="2026-03-04T12:00:00Z")
     take(engine, "shopify", redacted, observed_at=AT + 3 * DAY)
-    assert state.left_out(engine) == {"shopify/7": "consent_withdrawn"}
-    assert [pick(row, "status", "occurred_at") for row in rows(engine, "consents")] == [
-        ("granted", AT),
-        ("withdrawn", AT + 3 * DAY),
-    ]
-    assert only(engine, "parties")["first_name"] is None
+    assert state.left_out(engine) == {"shopify/7": "suppressed_erased"}
+    assert pick(only(engine, "parties"), "email", "first_name") == (None, None)
     assert [row["net_revenue"] for row in features(engine)] == [20]
 
 
@@ -239,13 +246,9 @@ def test_17_an_unknown_status_is_a_letter_and_never_a_default(engine: sa.Engine)
     feed.drained(engine)
     assert rows(engine, "orders") == []
     letters = told(engine)
-    assert [rule for rule, _ in letters] == ["status_unknown"] * 7 or {rule for rule, _ in letters} == {
-        "status_unknown"
-    }
+    assert [rule for rule, _ in letters] == ["status_unknown"] * 7
     for _, sentence in letters:
-        assert any(
-            word in sentence for word in ("tell us", "Say under options.statuses", "What does it mean", "one of")
-        )
+        assert any(word in sentence for word in ("replay", "one of")), sentence
 
 
 def test_18_a_consent_older_than_the_withdrawal_never_overrides_it(engine: sa.Engine) -> None:

@@ -265,6 +265,25 @@ def test_a_rule_that_was_told_to_keep_its_orders_releases_them_too(engine: sa.En
     assert states(engine) == ["released"]
 
 
+def test_a_patched_one_is_no_false_alarm_even_if_the_rule_still_holds_against_it(engine: sa.Engine) -> None:
+    keep(engine, document([row("1", **OLD)]))
+    drained(engine)
+    patch(engine, letter(engine), sku="CUP")
+    assert results(engine, as_is=True) == ["loaded"]
+    assert states(engine) == ["fixed"]
+
+
+def test_what_was_fixed_stays_fixed_when_the_bad_record_comes_again(engine: sa.Engine) -> None:
+    bad = document([row("1", status="lost")])
+    keep(engine, bad)
+    drained(engine)
+    patch(engine, letter(engine), status="paid")
+    assert results(engine) == ["loaded"]
+    keep(engine, replace(bad, topic="again"))
+    drained(engine)
+    assert states(engine) == ["fixed"]
+
+
 def test_what_cannot_be_read_stays_refused_whatever_a_person_says(engine: sa.Engine) -> None:
     keep(engine, document([row("1", status="lost")]))
     drained(engine)
@@ -536,3 +555,18 @@ def test_a_person_who_is_quicker_than_a_try_wins(engine: sa.Engine) -> None:
         dead_letters.put_off(connection, one.id, next_try_at=NOW)
     ended = feed.letters(engine)[0]
     assert (ended.state, ended.next_try_at, ended.attempts) == ("discarded", None, 0)
+
+
+# What is at stake, and whose it is
+
+
+def test_what_a_mapping_finds_counts_although_the_order_is_unfit(engine: sa.Engine, mapped, tmp_path: Path) -> None:
+    keep(engine, replace(document([]), body=RAW % b"lost", first_row=1), channel="own")
+    drained(engine, **mapped)
+    one = letter(engine)
+    assert (one.row.external_id, one.row.priority) == ("B1", 20)
+    # Its next state, which is sound, ends it.
+    sound = (RAW % b"bezahlt").replace(b"2026-03-01", b"2026-03-02")
+    keep(engine, replace(document([]), body=sound, first_row=1), channel="own")
+    drained(engine, **mapped)
+    assert states(engine) == ["superseded"]

@@ -93,20 +93,41 @@ def test_a_folder_of_files_of_all_kinds(engine: sa.Engine, tmp_path: Path) -> No
     assert files_known(engine) == [("a.csv.gz", 2, 1, True), ("b.csv", 2, 1, True)]
 
 
-def _woo(number: int) -> dict[str, Any]:
-    payload = json.loads((Path(__file__).parents[2] / "payloads/orders/woocommerce/completed.json").read_text())
-    return payload.get("payload", payload) | {"id": number}
+PAYLOADS = Path(__file__).parents[2] / "payloads" / "orders"
+
+
+def _raw(channel: str, path: str) -> dict[str, Any]:
+    """The first order of a recorded payload."""
+    document = json.loads((PAYLOADS / channel / path).read_text("utf-8"))
+    document = document.get("payload", document)
+    pages = [
+        document[name] for name in ("orders", "items") if channel in ("adobe", "medusa", "amazon") and name in document
+    ]
+    return pages[0][0] if pages else document
 
 
 @pytest.mark.parametrize("name", ["orders.json", "orders.jsonl", "orders.ndjson.gz", "one.json"])
-def test_json_as_the_channel_writes_it(engine: sa.Engine, tmp_path: Path, name: str) -> None:
-    orders = [_woo(7), _woo(8)]
+@pytest.mark.parametrize(
+    ("channel", "recorded", "key"),
+    [
+        ("woocommerce", "completed.json", "id"),
+        ("shopify", "edited.json", "id"),
+        ("adobe", "page.json", "entity_id"),
+        ("medusa", "page.json", "id"),
+        ("amazon", "page.json", "orderId"),
+    ],
+)
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_json_as_the_channel_writes_it(
+    engine: sa.Engine, tmp_path: Path, channel: str, recorded: str, key: str, name: str
+) -> None:
+    orders = [_raw(channel, recorded) | {key: number} for number in (7, 8)]
     body = json.dumps(orders) if name == "orders.json" else "\n".join(map(json.dumps, orders))
     if name == "one.json":
         body = json.dumps(orders[0], indent=2)
     path = tmp_path / name
     path.write_bytes(gzip.compress(body.encode()) if name.endswith(".gz") else body.encode())
-    assert loaded(engine, path, "woocommerce")["loaded"] == (1 if name == "one.json" else 2)
+    assert loaded(engine, path, channel)["loaded"] == (1 if name == "one.json" else 2)
     assert order_ids(engine) == (["7"] if name == "one.json" else ["7", "8"])
 
 
