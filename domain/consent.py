@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-
 # The basis of a statement that nobody made just then: a channel shows "subscribed: no" and not since when. A withdrawal
 # of this kind counts only against a grant that is on record; without one it says that the customer was never asked.
 SEEN = "as seen in the customer's account"

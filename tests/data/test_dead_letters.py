@@ -66,8 +66,15 @@ def test_letters_of_nobody_are_shown_to_every_account(engine: sa.Engine, account
 def test_the_dearest_come_first(engine: sa.Engine, account_id: str) -> None:
     with database.write(engine) as connection:
         put(connection, *(BadRow(n, "bad", {"n": n}, value) for n, value in enumerate([5, 10**12, -3, 5])))
-        assert [letter.row.row_number for letter in dead_letters.listing(connection, account_id, now=NOW)] == [1, 0, 3, 2]
-        assert [letter.row.row_number for letter in dead_letters.listing(connection, account_id, now=NOW, limit=1)] == [1]
+        assert [letter.row.row_number for letter in dead_letters.listing(connection, account_id, now=NOW)] == [
+            1,
+            0,
+            3,
+            2,
+        ]
+        assert [letter.row.row_number for letter in dead_letters.listing(connection, account_id, now=NOW, limit=1)] == [
+            1
+        ]
         assert dead_letters.listing(connection, account_id, now=NOW, source="webhook") == []
 
 

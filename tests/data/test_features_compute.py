@@ -38,15 +38,15 @@ def computed(orders: list[dict], lines: list[dict] = (), customers: list[dict] =
 
 def naive(orders: list[dict], lines: list[dict], customers: list[dict], as_of: datetime) -> dict:
     """The contract said once more, a customer at a time in plain Python."""
-    by_party, credits = defaultdict(list), Counter()
+    by_party, given_back = defaultdict(list), Counter()
     for row in orders:
         if not row["cancelled"] and not row["is_test"] and row["placed_at"] <= as_of:
             if row["is_credit"]:
-                credits[row["party_id"]] += row["refunded"]
+                given_back[row["party_id"]] += row["refunded"]
             else:
                 by_party[row["party_id"]].append(row)
     return {
-        party_id: naive_customer(party_id, own, credits[party_id], lines, customers, as_of)
+        party_id: naive_customer(party_id, own, given_back[party_id], lines, customers, as_of)
         for party_id, own in by_party.items()
     }
 

@@ -380,6 +380,8 @@ def test_not_subscribed_is_a_withdrawal_only_against_a_grant(engine: sa.Engine) 
     load(engine, [replace(ORDER, customer=replace(ORDER.customer, consent=seen))])
     assert everything(engine)["consents"] == []  # never asked
     elsewhere = replace(GRANTED, occurred_at=AT - timedelta(days=90), source="till")
-    load(engine, [replace(ORDER, customer=replace(ORDER.customer, consent=elsewhere))], channel="till", numbering="till")
+    load(
+        engine, [replace(ORDER, customer=replace(ORDER.customer, consent=elsewhere))], channel="till", numbering="till"
+    )
     load(engine, [later(ORDER, 1, customer=replace(ORDER.customer, consent=seen))])
     assert [row[3] for row in everything(engine)["consents"]] == ["granted", "withdrawn"]
