@@ -51,7 +51,9 @@ class Journal:
             batch = [self._queue.get()]
             while len(batch) < _MOST and not self._queue.empty():
                 batch.append(self._queue.get())
-            self._commit(batch)
+            # Who was put off meanwhile (a store that hung) sends it again; from here on nobody can call it off.
+            if batch := [one for one in batch if one.kept.set_running_or_notify_cancel()]:
+                self._commit(batch)
 
     def _commit(self, batch: list[_Waiting]) -> None:
         """All in one transaction; when that fails each alone, so that one bad body takes no other with it."""

@@ -9,7 +9,6 @@ from decimal import Decimal
 import sqlalchemy as sa
 
 from data import accounts, addresses_of, database, dead_letters, orders, tables
-from data.channels import glance
 from data.channels.channel import Origin, Unfit
 from data.dead_letters import BadRow
 from data.intake import convert, history, records
@@ -147,9 +146,11 @@ def _put(
     account_id, channel = reader.connection.account, reader.connection.channel
     values: dict[str, Decimal] = {}
     for start in range(0, len(letters), _AT_ONCE):
-        values |= customer_values(connection, account_id, letters[start : start + _AT_ONCE], pepper)
+        values |= customer_values(connection, reader, letters[start : start + _AT_ONCE], pepper)
     waiting = convert.waiting(one.record, None)
-    priced = [replace(letter, priority=priority(letter, values, waiting=waiting, pepper=pepper)) for letter in letters]
+    priced = [
+        replace(letter, priority=priority(letter, values, reader, waiting=waiting, pepper=pepper)) for letter in letters
+    ]
     incoming = one.record.incoming
     # A row of a file is told by the file's name; what was pushed under three topics and pulled twice is one letter.
     location = incoming.source if incoming.origin is Origin.FILE else "pushed or pulled"
@@ -158,24 +159,24 @@ def _put(
         dead_letters.put(connection, some, account_id=account_id, source=channel, location=location, now=now)
 
 
-def priority(letter: BadRow, values: Mapping[str, Decimal], *, waiting: bool, pepper: str) -> int:
+def priority(letter: BadRow, values: Mapping[str, Decimal], reader: Reader, *, waiting: bool, pepper: str) -> int:
     """What is at stake with a refused order."""
-    seen = glance.at_payload(letter.payload)
+    seen = reader.glance(letter.payload)
     value = values.get(addresses_of.hashed(seen.email, pepper) or "", Decimal(0))
     return stakes.stake(seen.amount, seen.currency, customer_value=value, waiting=waiting)
 
 
 def customer_values(
-    connection: sa.Connection, account_id: str, letters: Sequence[BadRow], pepper: str
+    connection: sa.Connection, reader: Reader, letters: Sequence[BadRow], pepper: str
 ) -> dict[str, Decimal]:
     """What the customers of these letters have spent so far, by address hash."""
-    hashes = {addresses_of.hashed(glance.at_payload(letter.payload).email, pepper) for letter in letters} - {None}
+    hashes = {addresses_of.hashed(reader.glance(letter.payload).email, pepper) for letter in letters} - {None}
     party, features = tables.parties.c, tables.customer_features.c
     person = sa.func.coalesce(party.person_id, party.id)
     query = (
         sa.select(party.address_hash, sa.func.max(features.net_revenue).label("net_revenue"))
         .join_from(tables.parties, tables.customer_features, features.party_id == person)
-        .where(party.account_id == account_id, party.address_hash.in_(sorted(filter(None, hashes))))
+        .where(party.account_id == reader.connection.account, party.address_hash.in_(sorted(filter(None, hashes))))
         .group_by(party.address_hash)
     )
     return {row.address_hash: row.net_revenue for row in connection.execute(query)}

@@ -14,7 +14,14 @@ from domain.features import FEATURES
 
 AS_OF = datetime(2026, 6, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
-ORDER = {"total": 100_0000, "refunded": 0, "placed_at": AS_OF - DAY, "cancelled": False, "is_test": False, "is_credit": False}
+ORDER = {
+    "total": 100_0000,
+    "refunded": 0,
+    "placed_at": AS_OF - DAY,
+    "cancelled": False,
+    "is_test": False,
+    "is_credit": False,
+}
 
 
 def order(order_id: int, party_id: int, **values) -> dict:

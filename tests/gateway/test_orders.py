@@ -417,6 +417,15 @@ class TestBackPressure:
             connection.execute(tables.intake_records.update().values(state="held"))
         assert post(open_door(max_backlog=2), WOOCOMMERCE).status_code == 503
 
+    def test_too_many_at_one_moment_are_put_off_before_they_fill_the_memory(self, open_door, engine, monkeypatch):
+        door = open_door()
+        monkeypatch.setattr(orders, "_MOST_UNDER_WAY", 0)
+        answer = post(door, WOOCOMMERCE)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+        assert counted(door, 'oms_order_refused_total{channel="unknown",reason="busy"}') == 1
+        monkeypatch.undo()
+        assert post(door, WOOCOMMERCE).status_code == 200
+
     def test_files_that_wait_put_no_push_off(self, open_door, engine):
         feed.keep(engine, *(feed.document([feed.row(name)]) for name in "123"), channel="woocommerce")
         assert post(open_door(max_backlog=2), WOOCOMMERCE).status_code == 200

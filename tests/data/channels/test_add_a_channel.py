@@ -11,15 +11,20 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import anyio
+import httpx
 import pytest
 import sqlalchemy as sa
+from fastapi import FastAPI
 
 from data import database, tables
 from data.channels import registry
 from data.channels.channel import Origin
 from data.channels.connections import Connection, Connections
 from data.intake import pull
-from gateway.orders import Door
+from gateway import orders
+from gateway.config import GatewayConfig
+from gateway.metrics import Metrics
 from tests.conftest import NOW
 from tests.data.channels import raw_orders
 from tests.data.intake import feed, pushes
@@ -132,11 +137,16 @@ class TestThroughTheIntake:
         channels.write_text(
             f"connections: [{{account: shop, channel: kiosk, webhook_secrets: [{pushes.MEDUSA_SECRET}]}}]", "utf-8"
         )
-        door = Door(engine, channels, 1000, lambda: NOW)
-        found = door.find("kiosk", "shop")
-        assert found is not None
-        signed = {name.lower(): value for name, value in pushes.medusa(receipt).items()}
-        assert door.take(*found, signed, receipt)
+        app = FastAPI()
+        door = orders.Door(engine, channels, 1000, lambda: NOW)
+        app.include_router(orders.router(door, config=GatewayConfig(), metrics=Metrics()))
+
+        async def push() -> httpx.Response:
+            wire = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=wire, base_url="http://127.0.0.1") as client:
+                return await client.post("/orders/kiosk/shop", content=receipt, headers=pushes.medusa(receipt))
+
+        assert anyio.run(push).status_code == 200
         assert feed.drained(engine, connections=connections()).counts()["loaded"] == 1
 
     def test_a_pull_of_many_pages(self, engine):

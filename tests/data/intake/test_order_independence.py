@@ -1,6 +1,6 @@
 """Whatever order a set of events arrives in, and however it is cut into documents and drains: one end of every table."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from random import Random
@@ -194,6 +194,37 @@ def test_two_contents_of_one_version_make_one_letter_in_any_order(engine: sa.Eng
         end = fed(engine, list(arrival), Random(1))
         assert [row["status"] for row in end["orders"]] == ["paid"]
         assert end["open letters"] == set()
+
+
+RIVALS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "guest": (CUSTOMERS[0], CUSTOMERS[0] | {"email": "bo@example.com"}),
+    "guest without an address": (CUSTOMERS[0], CUSTOMERS[2]),
+    "registered": (CUSTOMERS[0], CUSTOMERS[3]),
+    "the channel's own word": ({"financial_status": "pending"}, {"financial_status": "authorized"}),
+    "number": ({"name": "#1"}, {"name": "#2"}),
+    "tracking": tuple(
+        {"fulfillments": [{"id": 1, "status": "success", "created_at": f"{raw.AT}Z", "tracking_company": one}]}
+        for one in ("DHL", "UPS")
+    ),
+    "brand": tuple({"line_items": [raw.shopify()["line_items"][0] | {"vendor": one}]} for one in ("A", "B")),
+}
+
+
+@pytest.mark.parametrize("seconds", [(None, None), (0, 1)], ids=["one version", "seen apart"])
+@pytest.mark.parametrize("name", RIVALS)
+def test_every_part_of_an_order_makes_another_content_of_it(engine: sa.Engine, name: str, seconds: Any) -> None:
+    """Of one version it is a conflict; seen apart, the later one holds."""
+    events = [
+        replace(told((0, second), (3, 1), "orders/updated"), body=raw.shopify(**CUSTOMERS[3]) | says)
+        for second, says in zip(seconds, RIVALS[name], strict=True)
+    ]
+    ends = [fed(engine, arrival, Random(1)) for arrival in (events, events[::-1])]
+    if seconds == (None, None):
+        assert [one["open letters"] for one in ends] == [{("shopify", "1001", "conflict", START)}] * 2
+        assert ends[0]["parties"] == ends[1]["parties"]
+    else:
+        assert ends[0] == ends[1]
+        assert ends[0]["open letters"] == set()
 
 
 def test_a_bad_state_waits_for_a_person_only_while_it_is_the_newest(engine: sa.Engine) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from data import accounts, database, tables
 from data.channels.channel import Origin, Urgency
-from data.intake import records
+from data.intake import quarantine, records
 from data.intake.records import Incoming, State
 from tests.conftest import NOW
 
@@ -161,7 +161,12 @@ def test_quarantine_holds_what_waits_and_what_comes_and_release_frees_it(engine:
 
     def heed(*pairs: tuple[str, str]) -> list[str]:
         with database.write(engine) as connection:
-            records.heed_quarantines(connection, frozenset(pairs))
+            connection.execute(tables.intake_quarantines.delete())
+            for account_id, channel in pairs:
+                quarantine.put(connection, account_id, channel, "x", {}, NOW)
+            assert records.out_of_place(connection)
+            records.heed_quarantines(connection)
+            assert not records.out_of_place(connection)
         return states(engine)
 
     assert heed(("shop", "csv")) == ["held", "done", "pending"]
@@ -180,7 +185,8 @@ def test_the_backlog_is_what_waits(engine: sa.Engine) -> None:
     finish(engine, [second], state=State.DEAD)
     with database.write(engine) as connection:
         assert records.backlog(connection, "shop", "csv") == 2
-        records.heed_quarantines(connection, frozenset({("shop", "csv")}))
+        quarantine.put(connection, "shop", "csv", "x", {}, NOW)
+        records.heed_quarantines(connection)
         assert records.backlog(connection, "shop", "csv") == 2
         assert records.backlog(connection, "shop", "till") == 1
         assert records.backlog(connection, "shop", "shopify") == 0
