@@ -208,7 +208,7 @@ def pull_orders(channel: Channel, account: store.Account = None, as_json: AsJson
 @app.command("reread")
 def reread(
     channel: Channel,
-    note: Annotated[str, typer.Option(help="Why; kept in the audit log.")],
+    note: Annotated[str, typer.Option(help="Why; kept in the audit log, without addresses.")],
     days: Annotated[int, typer.Option(min=1, max=3650, help="What came in the last so many days.")] = 30,
     account: store.Account = None,
     as_json: AsJson = False,
@@ -223,7 +223,7 @@ def reread(
     from tasks import wiring
 
     engine, now = store.engine(), wiring.clock()
-    account_id = store.chosen_account(engine, account)
+    account_id, note = store.chosen_account(engine, account), intake_letters.kept_note(note)
     with database.write(engine) as connection:
         found = records.reread(connection, account_id, channel, since=now - timedelta(days=days))
         audit_log.write(
@@ -235,7 +235,10 @@ def reread(
             detail={"note": note, "days": days, "records": found},
             now=now,
         )
-    text = f"{found:,} records wait to be read again: the flow ingest-orders does it, or `campaigns intake drain` now."
+    text = f"Nothing of {channel} is kept that came in the last {days} days."
+    if found:
+        some = "1 record waits" if found == 1 else f"{found:,} records wait"
+        text = f"{some} to be read again: the flow ingest-orders does it, or `campaigns intake drain` now."
     answer({"records": found}, as_json=as_json, text=text)
 
 

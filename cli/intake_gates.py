@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import settings
-from cli import store
-from cli.output import AsJson, Mistake, answer, table
+from cli import intake_letters, store
+from cli.output import AsJson, answer, table
 
 if TYPE_CHECKING:
     from data.intake.quarantine import Quarantine
@@ -77,14 +77,12 @@ def release(
     Orders that a rule refuses go to the dead letters, as ever. What arrives from now on is judged again.
     """
     from data import database
-    from data.intake import patches, quarantine
+    from data.intake import quarantine
     from tasks import wiring
 
     engine = store.engine()
     account_id = store.chosen_account(engine, account)
-    if not note.strip():
-        raise Mistake("--note is empty: say why it may pass, for whoever looks at it later")
-    note = patches.without_addresses(note)
+    note = intake_letters.kept_note(note)
     with database.write(engine) as connection:
         quarantine.release(connection, account_id, channel, by=store.person(), note=note, now=wiring.clock())
     text = "Released: the flow ingest-orders takes them in, or `campaigns intake drain` now."

@@ -212,8 +212,7 @@ def discard(
 
     engine = store.engine()
     account_id = store.chosen_account(engine, account)
-    if not note.strip():
-        raise Mistake("--note is empty: say why nothing is lost, for whoever looks at it later")
+    note = kept_note(note)
     chosen, now, by = _named(engine, account_id, ids), wiring.clock(), store.person()
     with database.write(engine) as connection:
         ended = [one.id for one in chosen if letters.discard(connection, one, by=by, note=note, now=now)]
@@ -222,6 +221,15 @@ def discard(
     if before:
         text += f" Ended already: {', '.join(map(str, before))}."
     answer({"discarded": ended, "ended_already": before}, as_json=as_json, text=text)
+
+
+def kept_note(note: str) -> str:
+    """A note as it is kept for ever: with words in it and no address. Raises Mistake."""
+    from data.intake import patches
+
+    if not note.strip():
+        raise Mistake("--note is empty: say why, for whoever looks at it later")
+    return patches.without_addresses(note)
 
 
 def _named(engine: "sa.Engine", account_id: str, ids: Sequence[int]) -> list["DeadLetter"]:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from data.channels import amazon_terms, fields
-from data.channels.channel import Delivery, Ignored
+from data.channels.channel import Delivery, Ignored, Unfit
 from domain.orders import Order, OrderEvent, OrderKind, OrderLine, OrderStatus, OrderStep
 
 # "Unshipped: payment has been authorized and the order is ready for shipment": Amazon stands for the money.
@@ -41,6 +41,9 @@ def order(raw: Any, delivery: Delivery) -> Order | Ignored:
     external_id = fields.identifier(raw, "AmazonOrderId")
     if (fields.text(raw, "SalesChannel") or "").casefold().startswith("non-amazon"):
         return Ignored("sold elsewhere and only shipped by Amazon: it comes in by the channel that sold it")
+    if fields.find(raw, "OrderStatus") is None and fields.rows(raw, "OrderItems"):
+        sentence = "these are items without their order: put them into it as OrderItems, as our own pull does"
+        raise Unfit("order_missing", sentence, ("OrderStatus", "OrderItems"))
     word = fields.required_text(raw, "OrderStatus")
     status = _STATUS.get(word)
     if status is None:

@@ -3,6 +3,7 @@
 import gzip
 import json
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,19 @@ from tests.data.intake.feed import HEADER, row
 from tests.providers.loopback import Answer, answering
 
 SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-COMMANDS = ("load", "drain", "pull", "health", "dead-letters", "patch", "replay", "discard", "quarantine", "release")
+COMMANDS = (
+    "load",
+    "drain",
+    "pull",
+    "health",
+    "dead-letters",
+    "patch",
+    "replay",
+    "discard",
+    "quarantine",
+    "release",
+    "reread",
+)
 
 
 def _csv(path: Path, *rows: str) -> Path:
@@ -392,6 +405,31 @@ def test_what_is_past_its_threshold_waits_until_a_person_lets_it_pass(
     assert (after.status, after.json[0]["note"]) == (0, "known, says (address)")
     with database.read(shop) as connection:
         assert "@" not in repr(connection.execute(sa.select(tables.audit_log.c.detail)).all())
+
+
+def test_what_was_misread_is_read_again(
+    shop: sa.Engine, environment: pytest.MonkeyPatch, campaigns: Campaigns, tmp_path: Path
+) -> None:
+    lines = {"list": "lines", "sku": "sku", "quantity": "pieces", "total": "net"}
+    order = {"external_id": "no", "status": {"value": "paid"}, "currency": {"value": "USD"}, "total": "net"}
+    own = {"format": "json", "order": order | {"placed_at": "at"}, "line": lines}
+    connection = {"account": "shop", "channel": "own", "adapter": "mapped", "mapping": "own.yaml"}
+    _use(environment, "OMS_INTAKE_CHANNELS_FILE", tmp_path / "shops.yaml", json.dumps({"connections": [connection]}))
+    raw = {"no": 1, "at": "2026-03-01T12:00:00Z", "net": "10.00", "gross": "11.90"}
+    (tmp_path / "own.yaml").write_text(json.dumps(own))
+    (tmp_path / "own.jsonl").write_text(json.dumps(raw | {"lines": [{"sku": "A", "pieces": 1, "net": "10.00"}]}))
+    assert campaigns("intake", tmp_path / "own.jsonl", "--channel", "own").lines[1] == "Orders: 1 loaded."
+    (tmp_path / "own.yaml").write_text(json.dumps(own | {"order": own["order"] | {"total": "gross"}}))
+    assert "--note is empty" in campaigns("intake", "reread", "--channel", "own", "--note", " ").mistake
+    nothing = campaigns("intake", "reread", "--channel", "till", "--note", "x", "--days", 3)
+    assert nothing.lines == ["Nothing of till is kept that came in the last 3 days."]
+    told = campaigns("intake", "reread", "--channel", "own", "--note", "gross, says jane@example.com")
+    assert told.lines[0].startswith("1 record waits to be read again")
+    assert campaigns("intake", "drain").lines == ["Orders: 0 loaded, 1 updated."]
+    with database.read(shop) as connection:
+        assert connection.scalar(sa.select(tables.orders.c.total)) == Decimal("11.90")
+        assert "@" not in repr(connection.execute(sa.select(tables.audit_log.c.detail)).all())
+    assert campaigns("intake", "reread", "--channel", "own", "--note", "again", "--json").json == {"records": 1}
 
 
 @SQLITE
