@@ -100,8 +100,9 @@ def _erase(connection: sa.Connection, account_id: str, ids: Collection[int], now
     if not ids:
         return
     mailboxes = set(connection.scalars(sa.select(party.address_hash).where(*theirs))) - {None}
-    names = ("email", "address_hash", "mailbox_provider", "first_name", "last_name", "person_id")
-    connection.execute(sa.update(tables.parties).where(*theirs).values(erased_at=now, **dict.fromkeys(names)))
+    # All of it, also what is no secret: else it would depend on which order came first what is left.
+    blank = dict.fromkeys((*_STATE, "person_id")) | {"relay": False, "updated_at": now, "erased_at": now}
+    connection.execute(sa.update(tables.parties).where(*theirs).values(**blank))
     if mailboxes:
         connection.execute(
             sa.update(tables.parties)

@@ -99,6 +99,7 @@ CUSTOMERS: list[dict[str, Any]] = [
     {"customer": raw.consenting("subscribed", "2026-02-01T00:00:00Z")},
     {"customer": raw.consenting("unsubscribed", "2026-02-02T00:00:00Z", first_name="Ann")},
     {"customer": raw.consenting("subscribed", "2026-02-03T00:00:00Z", id=8), "email": "bo@example.com"},
+    {"customer": raw.consenting("redacted", "2026-02-04T00:00:00Z", id=8, email=None), "email": None},
 ]
 WORDS: list[dict[str, Any]] = [
     {"financial_status": "pending"},
@@ -225,6 +226,24 @@ def test_every_part_of_an_order_makes_another_content_of_it(engine: sa.Engine, n
     else:
         assert ends[0] == ends[1]
         assert ends[0]["open letters"] == set()
+
+
+def test_an_erased_customer_is_blank_whatever_came_first(engine: sa.Engine) -> None:
+    known = told((0, 0), (5, 1), "orders/create")
+    known = replace(known, body=known.body | {"customer_locale": "de", "billing_address": {"country_code": "DE"}})
+    later = replace(known, body=known.body | {"id": 1002, "processed_at": "2026-03-09T12:00:00Z"})
+    events = [known, told((1, 0), (6, 1), "orders/updated"), later]
+    end = same_end(engine, [list(one) for one in permutations(events)], Random(3))
+    (party,) = end["parties"]
+    assert {name: value for name, value in party.items() if value is not None} == {
+        "account_id": "shop",
+        "numbering": "shopify",
+        "external_id": "8",
+        "relay": False,
+        "updated_at": NOW,
+        "erased_at": NOW,
+    }
+    assert [row["total"] for row in end["orders"]] == [20, 20]
 
 
 def test_a_bad_state_waits_for_a_person_only_while_it_is_the_newest(engine: sa.Engine) -> None:
