@@ -149,8 +149,9 @@ def _recent_runs(connection: sa.Connection, account_id: str, run_id: str, since:
 
 
 def recent_mails(party_id: sa.ColumnElement[Any], run_ids: Sequence[str]) -> sa.ScalarSelect[Any]:
-    """How many marketing mails of these runs went to the customer, or may have.
+    """How many marketing mails of these runs went to the person, or may have.
 
+    Whichever of his customer numbers they went to: who registers is another party than the guest who was mailed before.
     The batch of a message is the last one, split ones aside, that begins at or before it: found by one step in the
     index, where the range as such would visit half of the run's batches.
     """
@@ -171,6 +172,15 @@ def recent_mails(party_id: sa.ColumnElement[Any], run_ids: Sequence[str]) -> sa.
     return (
         sa.select(sa.func.count())
         .select_from(member)
-        .where(member.c.run_id.in_(run_ids), member.c.party_id == party_id, state.in_(_MAILED), ~left_out)
+        .where(member.c.run_id.in_(run_ids), member.c.party_id.in_(_same_person(party_id)))
+        .where(state.in_(_MAILED), ~left_out)
         .scalar_subquery()
     )
+
+
+def _same_person(party_id: sa.ColumnElement[Any]) -> sa.Select[Any]:
+    """The parties who are one person with this one, and he (data.persons): few, and each found by index."""
+    own, twin = tables.parties.alias("own"), tables.parties.alias("same_person")
+    person = sa.func.coalesce(own.c.person_id, own.c.id)
+    same = (twin.c.id == person) | (twin.c.person_id == person)
+    return sa.select(twin.c.id).where(own.c.id == party_id, same).correlate_except(own, twin)

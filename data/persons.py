@@ -36,11 +36,15 @@ def regroup(connection: sa.Connection, account_id: str, mailboxes: Iterable[str]
         return
     # Where it was crowded without them already, nobody is joined but they.
     long_since = _crowded(connection, account_id, sorted(crowded), besides=came)
-    party = tables.parties.c
-    everybody = party.address_hash.in_(sorted(crowded - long_since))
-    newcomers = party.address_hash.in_(sorted(long_since)) & party.id.in_(came)
-    theirs = (party.account_id == account_id) & party.person_id.is_not(None) & (everybody | newcomers)
-    connection.execute(sa.update(tables.parties).where(theirs).values(person_id=None))
+    _part(connection, tables.parties.c.id.in_(came), tables.parties.c.address_hash.in_(sorted(long_since)))
+    if fresh := sorted(crowded - long_since):
+        party = tables.parties.c
+        _part(connection, party.account_id == account_id, party.address_hash.in_(fresh))
+
+
+def _part(connection: sa.Connection, *whom: sa.ColumnElement[bool]) -> None:
+    theirs = (*whom, tables.parties.c.person_id.is_not(None))
+    connection.execute(sa.update(tables.parties).where(*theirs).values(person_id=None))
 
 
 def _crowded(

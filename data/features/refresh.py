@@ -70,6 +70,12 @@ def read(engine: sa.Engine, account_id: str) -> tuple[pd.DataFrame, pd.DataFrame
     customers = sa.select(party.id.label("party_id"), party.country).where(
         party.account_id == account_id, party.country.is_not(None), party.person_id.is_(None)
     )
+    # Few beside all others. Where he who stands for the person tells no country, another of his numbers may.
+    others = (
+        sa.select(party.person_id.label("party_id"), party.country)
+        .where(party.account_id == account_id, party.country.is_not(None), party.person_id.is_not(None))
+        .order_by(party.numbering, party.external_id)
+    )
     joined = sa.select(party.id, party.person_id).where(party.account_id == account_id, party.person_id.is_not(None))
     bought = arrow.read_table(engine, orders).to_pandas()
     bought["party_id"] = _persons(
@@ -78,8 +84,15 @@ def read(engine: sa.Engine, account_id: str) -> tuple[pd.DataFrame, pd.DataFrame
     return (
         bought,
         arrow.read_table(engine, lines).to_pandas(),
-        arrow.read_table(engine, customers).to_pandas(),
+        _first_told(arrow.read_table(engine, customers), arrow.read_table(engine, others)),
     )
+
+
+def _first_told(customers: pa.Table, others: pa.Table) -> pd.DataFrame:
+    known = customers.to_pandas()
+    if not others.num_rows:
+        return known
+    return pd.concat([known, others.to_pandas()], ignore_index=True).drop_duplicates("party_id")
 
 
 def _persons(party_ids: npt.NDArray[np.int64], joined: pa.Table) -> npt.NDArray[np.int64]:

@@ -1,5 +1,7 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -7,9 +9,13 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from data import bulk, database, tables
+from data import bulk, database, orders, tables
 from data.features import compute, frame, refresh
+from domain import money
 from domain.features import BY_NAME, FEATURES
+from domain.orders import Customer, Deletion, Order, OrderKind, OrderLine, OrderStatus
+from tests.conftest import PEPPER
+from tests.data.test_features_compute import naive
 
 AS_OF = datetime(2026, 6, 1, 12, tzinfo=UTC)
 NOW = AS_OF + timedelta(hours=1)
@@ -171,3 +177,124 @@ def test_a_frame_holds_the_asked_columns_and_no_other(engine: sa.Engine, account
 def test_an_unknown_feature_is_named_with_the_nearest(engine: sa.Engine, account_id: str) -> None:
     with pytest.raises(frame.UnknownFeature, match="'net_revnue': did you mean 'net_revenue'"):
         frame.read_frame(engine, account_id=account_id, columns=["net_revnue"])
+
+
+def a_life(dice: Random, number: int) -> tuple[Order, bool]:
+    """One order of one of ten people, whoever of their numbers placed it; and whether its channel deletes it later."""
+    person = dice.randrange(10)
+    # As a guest in any case of letters, or under a number, which is each person's own.
+    email = f"Person{person}@example.com" if dice.random() < 0.5 else f"person{person}@EXAMPLE.com"
+    customer = Customer(dice.choice(["", f"n{person}"]), email, country=f"{'ABCDEFGHIJ'[person]}X")
+    kind = dice.choice([OrderKind.SALE] * 6 + [OrderKind.CREDIT, OrderKind.REPLACEMENT])
+    total = Decimal(0) if kind is OrderKind.CREDIT else Decimal(dice.randrange(0, 90000)).scaleb(-2)
+    back = Decimal(dice.randrange(0, 3000)).scaleb(-2) if kind is OrderKind.CREDIT else total / dice.choice([1, 2, 4])
+    refunded = (back if dice.random() < 0.3 or kind is OrderKind.CREDIT else Decimal(0)).quantize(Decimal("0.01"))
+    status = dice.choice([OrderStatus.PAID] * 5 + [OrderStatus.CANCELLED, OrderStatus.REFUNDED])
+    placed_at = AS_OF - timedelta(microseconds=dice.randrange(-(10**11), 4 * 10**13))
+    abroad = dice.random() < 0.2  # sold in euros, and the shop says what that is in its own money
+    amounts = {"currency": "EUR", "shop_currency": "USD", "shop_total": total * 2, "shop_refunded": refunded * 2}
+    lines = (OrderLine(1, "SKU", None, dice.choice([None, "tea", "cups"]), dice.randrange(0, 4), total),)
+    order = Order(
+        external_id=str(number),
+        customer=customer,
+        status=status,
+        channel_status=status,
+        total=total,
+        refunded=refunded,
+        placed_at=placed_at,
+        updated_at=placed_at,
+        cancelled_at=placed_at if status is OrderStatus.REFUNDED and dice.random() < 0.5 else None,
+        is_test=dice.random() < 0.1,
+        lines=lines,
+        kind=kind,
+        **(amounts if abroad else {"currency": "USD"}),
+    )
+    return order, dice.random() < 0.1
+
+
+def plainly(orders: list[tuple[Order, bool]]) -> dict[str, dict]:
+    """What the features of each mailbox are to be, said in plain Python."""
+    rows, lines = [], []
+    for order, deleted in orders:
+        foreign = order.shop_total is not None
+        void = order.status is OrderStatus.CANCELLED or order.cancelled_at is not None or deleted
+        rows.append(
+            {
+                "order_id": int(order.external_id),
+                "party_id": order.customer.email.lower(),
+                "total": money.to_units(order.shop_total if foreign else order.total),
+                "refunded": money.to_units(order.shop_refunded if foreign else order.refunded),
+                "placed_at": order.placed_at,
+                "cancelled": void,
+                "is_test": order.is_test or order.kind is OrderKind.REPLACEMENT,
+                "is_credit": order.kind is OrderKind.CREDIT,
+            }
+        )
+        lines += [
+            {"order_id": int(order.external_id), "category": line.category, "quantity": line.quantity}
+            for line in order.lines
+        ]
+    customers = [{"party_id": order.customer.email.lower(), "country": order.customer.country} for order, _ in orders]
+    return naive(rows, lines, customers, AS_OF)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_kinds_deletions_currencies_and_persons_agree_with_plain_python(
+    engine: sa.Engine, account_id: str, seed: int
+) -> None:
+    dice = Random(seed)
+    bought = [a_life(dice, number) for number in range(150)]
+    gone = [Deletion(order.external_id, NOW) for order, deleted in bought if deleted]
+    items = [order for order, _ in bought] + gone
+    dice.shuffle(items)
+    with database.write(engine) as connection:
+        orders.take_in(connection, items, orders.Source(account_id, "web", "web", PEPPER), now=NOW)
+    refresh.refresh(engine, account_id=account_id, as_of=AS_OF, now=NOW)
+    table, party = tables.customer_features, tables.parties
+    with database.read(engine) as connection:
+        query = sa.select(party.c.email, *(table.c[name] for name in NAMES)).join_from(table, party)
+        found = {row["email"].lower(): dict(row) for row in connection.execute(query).mappings()}
+    expected = plainly(bought)
+    assert set(found) == set(expected)
+    for email, row in expected.items():
+        told = {name: float(value) if isinstance(value, Decimal) else value for name, value in found[email].items()}
+        assert {name: told[name] for name in NAMES} == row
+
+
+def test_a_guest_who_registers_moves_with_all_orders_at_the_next_refresh(engine: sa.Engine, account_id: str) -> None:
+    """Until then the guest's row stands, and he has the mailbox still: nobody is lost and nobody is there twice."""
+    source = orders.Source(account_id, "web", "web", PEPPER)
+
+    def buy(number: str, customer: str) -> None:
+        order = replace(a_life(Random(1), 1)[0], external_id=number, status=OrderStatus.PAID, kind=OrderKind.SALE)
+        order = replace(order, customer=Customer(customer, "anna@example.com"), placed_at=AS_OF, is_test=False)
+        with database.write(engine) as connection:
+            orders.take_in(connection, [replace(order, cancelled_at=None)], source, now=NOW)
+
+    def people() -> list[tuple[str, int]]:
+        table, party = tables.customer_features, tables.parties
+        with database.read(engine) as connection:
+            query = sa.select(party.c.numbering, table.c.orders).join_from(table, party)
+            return [tuple(row) for row in connection.execute(query)]
+
+    buy("1", "")
+    refresh.refresh(engine, account_id=account_id, as_of=AS_OF, now=NOW)
+    buy("2", "7")
+    assert people() == [("~guest", 1)]
+    refresh.refresh(engine, account_id=account_id, as_of=AS_OF, now=NOW)
+    assert people() == [("web", 2)]
+
+
+def test_the_country_of_a_person_is_any_that_is_known(engine: sa.Engine, account_id: str) -> None:
+    said = [("web", "7", None), ("app", "", "DE"), ("till", "3", "AT"), ("shop", "1", None)]
+    plain = replace(
+        a_life(Random(1), 1)[0], status=OrderStatus.PAID, kind=OrderKind.SALE, is_test=False, placed_at=AS_OF
+    )
+    for channel, number, country in said:
+        customer = Customer(number, "anna@example.com", country=country)
+        order = replace(plain, customer=customer, cancelled_at=None, updated_at=AS_OF)
+        with database.write(engine) as connection:
+            orders.take_in(connection, [order], orders.Source(account_id, channel, channel, PEPPER), now=NOW)
+    refresh.refresh(engine, account_id=account_id, as_of=AS_OF, now=NOW)
+    found = frame.read_frame(engine, account_id=account_id, columns=["orders", "country"])
+    assert found[["orders", "country"]].to_numpy().tolist() == [[4, "AT"]]

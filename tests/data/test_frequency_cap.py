@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from data import database
+from data import database, tables
 from domain.audience import SkipReason
 from domain.ledger import BatchState, MessageState
 from tests.data import frozen, ledger_rows
@@ -66,3 +66,16 @@ def test_runs_before_the_window_do_not_count(engine: sa.Engine, parties: list[in
                 connection, "shop", parties, [BatchRow(0, 7)], run_id=f"r{number}", dispatch_started_at=at
             )
         assert frozen.freeze(connection, parties).planned == 8
+
+
+def test_a_mail_to_another_number_of_the_person_counts(engine: sa.Engine, parties: list[int]) -> None:
+    """A guest was mailed, registers, and stands for himself under his number from then on."""
+    party = tables.parties
+    with database.write(engine) as connection:
+        for first, other in ((1, 0), (3, 2), (3, 4)):
+            connection.execute(sa.update(party).where(party.c.id == parties[other]).values(person_id=parties[first]))
+        for number, to in enumerate((0, 3)[:CAP] * CAP):
+            batches = [BatchRow(0, 0)]
+            ledger_rows.add_run(connection, "shop", [parties[to]], batches, run_id=f"r{number}")
+        run = frozen.freeze(connection, parties)
+        assert {parties.index(one) for one in _left_out(connection, run.id)} == {0, 1, 2, 3, 4}
