@@ -170,11 +170,16 @@ def close_superseded(connection: sa.Connection, source: Source, external_ids: It
 
     Whichever came first, the letter or what is held. Returns how many were ended.
     """
-    open_ones = [
-        letter
-        for letter in dead_letters.of_orders(connection, source.account_id, source.channel, external_ids)
-        if letter.state == dead_letters.State.OPEN
-    ]
+    ids = sorted(set(external_ids))
+    return sum(
+        _close_superseded(connection, source, ids[start : start + _AT_ONCE], now)
+        for start in range(0, len(ids), _AT_ONCE)
+    )
+
+
+def _close_superseded(connection: sa.Connection, source: Source, external_ids: Sequence[str], now: datetime) -> int:
+    kept = dead_letters.of_orders(connection, source.account_id, source.channel, external_ids)
+    open_ones = [letter for letter in kept if letter.state == dead_letters.State.OPEN]
     if not open_ones:
         return 0
     ids = {letter.external_id for letter in open_ones}

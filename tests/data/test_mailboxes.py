@@ -38,7 +38,7 @@ def test_a_mailbox_that_grows_too_large_joins_nobody_and_joins_again_when_it_shr
     load(engine, "web", bought("1", "9", "anna@example.com"))
     load(engine, "app", bought("1", "9", "anna@example.com"))
     assert joined(engine) == 1
-    for channel in ("app", "web"):
+    for channel in ("web", "app"):
         load(engine, channel, bought("2", "9", DUMMY, day=1))
         assert joined(engine) == 0
     # Three give an address of their own: 50 are left, and one person.

@@ -1,6 +1,5 @@
 """The flows of the intake, as Prefect runs them: over real records, a real door and shops that answer or do not."""
 
-import asyncio
 import json
 import os
 import socket
@@ -32,8 +31,9 @@ from tasks.upkeep import UpkeepFailed
 from tests.conftest import LINK_KEY, PEPPER
 from tests.data.intake import feed, pushes
 from tests.data.intake.test_pull import BUSY, WooCommerce, open_shop
+from tests.flows import shown
 from tests.flows.conftest import serving
-from tests.flows.test_run_campaign import artifacts
+from tests.flows.shown import artifacts
 
 pytestmark = pytest.mark.slow
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -89,20 +89,6 @@ def waiting(engine: sa.Engine, *rows: str, channel: str = "csv", **about: Any) -
 def orders(engine: sa.Engine) -> set[str]:
     with database.read(engine) as connection:
         return set(connection.scalars(sa.select(tables.orders.c.external_id)))
-
-
-def shown_to_everybody() -> str:
-    """What Prefect's database holds of all runs so far, for everybody who can open the UI."""
-    from prefect.client.orchestration import get_client
-
-    async def read() -> str:
-        async with get_client() as client:
-            runs = [*await client.read_flow_runs(), *await client.read_task_runs()]
-            logs = await client.read_logs()
-            found = [repr(run.model_dump()) for run in runs] + [log.message for log in logs]
-            return "\n".join(found + [str(one.data) for one in await client.read_artifacts()])
-
-    return asyncio.run(read())
 
 
 class TestIngestOrders:
@@ -248,7 +234,7 @@ class TestPullOrders:
             channels(self.connection(one, secret="cs_wrong"))
             with pytest.raises(ChannelRefused, match=r"the key in channels\.yaml is wrong"):
                 pull_orders()
-        assert "cs_wrong" not in shown_to_everybody()
+        assert "cs_wrong" not in shown.everything()
 
 
 class TestWatchIntake:
@@ -286,7 +272,7 @@ class TestWatchIntake:
         watch_intake()
         page = artifacts()["dead-letters"]
         assert page.index("| dear |") < page.index("| cheap |")
-        assert "mara.silva" not in shown_to_everybody()
+        assert "mara.silva" not in shown.everything()
 
     def test_raw_records_end_after_their_time(self, engine, monkeypatch):
         monkeypatch.setenv("OMS_INTAKE_KEEP_DAYS", "3")
@@ -330,7 +316,7 @@ def test_from_the_channels_own_signature_to_an_order(engine, channels, now):
         assert (counts["loaded"], counts["unchanged"]) == (1, 1)
         assert watch_intake() == 1
     assert orders(engine) == {"1", "2"}
-    assert not any(told in shown_to_everybody() for told in ("jana@example.com", "Silva", secret, "cs_1"))
+    assert not any(told in shown.everything() for told in ("jana@example.com", "Silva", secret, "cs_1"))
     with database.read(engine) as connection:
         urgencies = connection.scalars(sa.select(tables.intake_records.c.urgency).order_by(tables.intake_records.c.id))
         assert list(urgencies) == [Urgency.NOW, Urgency.BULK]

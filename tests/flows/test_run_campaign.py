@@ -1,6 +1,5 @@
 """The campaign flow from gate to report, as a Prefect flow run."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from tasks.request import CampaignRequest, Mode
 from tasks.wiring import CannotStart
 from tests.data import ledger_rows
 from tests.flows.conftest import Esp
+from tests.flows.shown import artifacts
 
 pytestmark = pytest.mark.slow
 
@@ -30,17 +30,6 @@ def only_run(engine: sa.Engine) -> Run:
     with database.read(engine) as connection:
         (run_id,) = connection.scalars(sa.select(tables.campaign_runs.c.id))
         return runs.get(connection, run_id)
-
-
-def artifacts() -> dict[str, str]:
-    from prefect.client.orchestration import get_client
-
-    async def read() -> dict[str, str]:
-        async with get_client() as client:
-            found = sorted(await client.read_artifacts(), key=lambda one: str(one.created))
-            return {str(one.key): str(one.data) for one in found}  # of one key the newest
-
-    return asyncio.run(read())
 
 
 def test_a_live_run_sends_to_everybody_once_and_leaves_readable_artifacts(engine: sa.Engine, installation: Esp) -> None:

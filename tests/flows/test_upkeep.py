@@ -25,7 +25,8 @@ from tasks.reporting import Unbalanced
 from tasks.upkeep import UpkeepFailed
 from tests.data import ledger_rows
 from tests.flows.conftest import Esp
-from tests.flows.test_run_campaign import artifacts, live, only_run
+from tests.flows.shown import artifacts
+from tests.flows.test_run_campaign import live, only_run
 
 pytestmark = pytest.mark.slow
 
