@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from data.config import DatabaseConfig, IntakeConfig, PrivacyConfig, ShopConfig
+from domain.gate_policy import GatePolicy
 from domain.policy import SendingPolicy
 from gateway.config import GatewayConfig
 from providers.sandbox.config import SandboxConfig
@@ -47,6 +48,7 @@ class Settings(BaseSettings):
     intake: IntakeConfig = IntakeConfig()
     privacy: PrivacyConfig
     sending: SendingPolicy = SendingPolicy()
+    gate: GatePolicy = GatePolicy()
     gateway: GatewayConfig = GatewayConfig()
     sendgrid: SendGridConfig = SendGridConfig()
     sandbox: SandboxConfig = SandboxConfig()

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from data import audience, bulk, content, database, ledger, migrate, runs, tables
+from data import accounts, audience, bulk, content, database, ledger, migrate, runs, tables
 from domain import addresses
+from domain.accounts import Account
 from domain.campaigns import Run, RunPlan, RunStatus, Sender
-from domain.features import FEATURES, FeatureType
+from domain.features import STORED, FeatureType
 from domain.ledger import BatchState
 from domain.policy import SendingPolicy
 from domain.templates import Content
@@ -65,8 +66,8 @@ def fill(engine: sa.Engine, people: int, now: datetime) -> list[int]:
     """An account of so many people, each with consent and features; their ids."""
     ids = list(range(1, people + 1))
     with database.write(engine) as connection:
-        account = dict.fromkeys((column.name for column in tables.accounts.c), "x")
-        connection.execute(tables.accounts.insert().values(account | {"id": ACCOUNT, "created_at": now}))
+        account = Account(ACCOUNT, "Shop", "EUR", "Europe/Berlin", "1 Street", _SENDER.email, _SENDER.name)
+        accounts.ensure(connection, account, now=now)
         _insert(
             connection,
             tables.parties,
@@ -95,7 +96,7 @@ def fill(engine: sa.Engine, people: int, now: datetime) -> list[int]:
             FeatureType.INSTANT: now - 60 * DAY,
             FeatureType.TEXT: "Jazz",
         }
-        facts = {feature.name: fact[feature.type] for feature in FEATURES}
+        facts = {feature.name: fact[feature.type] for feature in STORED}
         _insert(
             connection,
             tables.customer_features,
@@ -147,6 +148,7 @@ def freeze(engine: sa.Engine, party_ids: Sequence[int], now: datetime) -> Run:
             definition_hash="",
             template_hash="",
             feature_watermark=now,
+            code_version="",
             policy=POLICY,
             batch_size=POLICY.batch_size,
             now=now,

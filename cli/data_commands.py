@@ -1,5 +1,7 @@
 """Commands about the data: migrate, features refresh."""
 
+from typing import Annotated
+
 import typer
 
 from cli import store
@@ -35,8 +37,17 @@ def migrate(as_json: AsJson = False) -> None:
 
 
 @features.command("refresh")
-def refresh_features(account: store.Account = None, as_json: AsJson = False) -> None:
-    """Make the features of all customers anew, as of now."""
+def refresh_features(
+    account: store.Account = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Reckon everybody anew; it gives the same figures and takes longer.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring the features of the customers whose orders, mails or windows changed to now.
+
+    All of them are reckoned anew the first time, and when the code, a rate or the account changed.
+    """
     from data import database
     from data.features import refresh
     from tasks import wiring
@@ -44,6 +55,10 @@ def refresh_features(account: store.Account = None, as_json: AsJson = False) -> 
     engine, now = store.engine(), wiring.clock()
     with database.read(engine) as connection:
         account_id = store.account_id(connection, account)
-    report = refresh.refresh(engine, account_id=account_id, as_of=now, now=now)
-    text = f"{report.customers:,} customers out of {report.orders:,} orders, as of {moment(report.as_of)} UTC."
+    report = refresh.refresh(engine, account_id=account_id, as_of=now, now=now, full=full)
+    anew = "all of them" if report.full else f"{report.touched:,} of them"
+    text = (
+        f"{report.customers:,} customers out of {report.orders:,} orders, as of {moment(report.as_of)} UTC;"
+        f" {anew} reckoned anew: {report.reason}."
+    )
     answer(report, as_json=as_json, text=text)

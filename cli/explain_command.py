@@ -1,5 +1,6 @@
 """The command `explain`: why did she (not) get it?"""
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,8 @@ from domain.delivery import DeliveryState, EventKind, Seen, Severity
 from domain.ledger import BatchState, MessageState
 
 if TYPE_CHECKING:
+    import sqlalchemy as sa
+
     from data.message_fate import Fate
 
 _BATCH = {
@@ -56,20 +59,39 @@ def explain(
     engine = store.engine()
     with database.read(engine) as connection:
         run = runs.get(connection, run_id)
-        party = _only(message_fate.persons(connection, run.plan.account_id, customer), customer, run)
+        account_id = run.plan.account_id
+        party = only_one(message_fate.persons(connection, account_id, customer), customer, account_id)
         found = message_fate.fate(connection, run_id, party)
-    store.note_reading(engine, run.plan.account_id, f"party:{party}", {"run": run_id})
+    store.note_reading(engine, account_id, f"party:{party}", {"run": run_id})
     sentence = _sentence(run, found)
+    missed = None if found.in_segment or run.frozen_at is None else _missed(engine, run, party)
     heard = list(_heard(found.delivery)) if found.delivery is not None else []
     lines = [f"Customer {customer} in {run_id} ({run.plan.campaign}): {sentence}."]
     lines += [f"  {moment(one.at) + ' UTC' if one.at else '':<20}  {one.what}" for one in heard]
-    answer(_payload(run, customer, found, sentence, heard), as_json=as_json, text="\n".join(lines))
+    lines += [f"  {one}" for one in missed or ()]
+    if not found.in_segment and run.frozen_at is not None:
+        lines.append(
+            f"  How it is now: campaigns segments explain {shlex.quote(run.plan.segment)} --customer {customer}"
+        )
+    payload = {**_payload(run, customer, found, sentence, heard), "failed_conditions": missed}
+    answer(payload, as_json=as_json, text="\n".join(lines))
 
 
-def _only(persons: dict[str, int], customer: str, run: Run) -> int:
-    """The one customer who is meant. Raises Mistake."""
+def _missed(engine: "sa.Engine", run: Run, party: int) -> tuple[str, ...] | None:
+    """The conditions that kept her out, where they can still be told."""
+    from data.features.frame import NoFeatures
+    from tasks import explaining
+
+    try:
+        return explaining.missed(engine, run, party)
+    except NoFeatures:
+        return None
+
+
+def only_one(persons: dict[str, int], customer: str, account_id: str) -> int:
+    """The one customer who is meant by a number (data.message_fate.persons). Raises Mistake."""
     if not persons:
-        raise Mistake(f"account {run.plan.account_id!r} has no customer {customer!r}")
+        raise Mistake(f"account {account_id!r} has no customer {customer!r}")
     if len(set(persons.values())) > 1:
         names = ", ".join(f"{numbering}/{customer}" if numbering else "the shop's own" for numbering in persons)
         raise Mistake(f"several customers have the number {customer!r}: {names}; write CHANNEL/NUMBER")

@@ -15,9 +15,12 @@ from typer.exceptions import TyperException
 from cli import (
     data_commands,
     explain_command,
+    gate_commands,
     intake_commands,
     mistakes,
     operate,
+    preview_commands,
+    rate_commands,
     report_commands,
     run_commands,
     segment_commands,
@@ -37,7 +40,10 @@ run_commands.register(app)
 report_commands.register(app)
 explain_command.register(app)
 app.add_typer(intake_commands.app, name="intake", help="Orders in: load files, and work on what could not be used.")
+app.add_typer(gate_commands.app, name="gate", help="Whether the data is fit to be mailed to: check, accept a change.")
+preview_commands.register(segment_commands.app)
 app.add_typer(segment_commands.app, name="segments", help="Who: list, explain and preview segments.")
+app.add_typer(rate_commands.app, name="rates", help="What currencies were worth: load and list dated rates.")
 app.add_typer(suppression_commands.app, name="suppressions", help="Whom not to mail: list, add, remove, export.")
 
 _WRONG_INPUT = 2

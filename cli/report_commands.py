@@ -67,6 +67,16 @@ def _facts(run: Run) -> dict[str, Any]:
         "segment": plan.segment,
         "template": plan.template,
         "provider": plan.provider,
+        "refinement": plan.refinement,
+        "limit": plan.limit,
+        "holdout_percent": plan.holdout_percent,
+        "seed": plan.seed,
+        "feature_watermark": run.feature_watermark,
+        "definition_hash": run.definition_hash,
+        "members_hash": run.members_hash,
+        "template_hash": run.template_hash,
+        "code_version": run.code_version,
+        "gate": _gate(run),
         "members": run.members,
         "planned": run.planned,
         "skipped": run.skipped,
@@ -77,6 +87,28 @@ def _facts(run: Run) -> dict[str, Any]:
         "settled_at": run.settled_at,
         "flow_run": run.flow_run_id,
     }
+
+
+def _gate(run: Run) -> dict[str, bool] | None:
+    """Each gate's verdict; None where none was asked."""
+    return {name: bool(one["passed"]) for name, one in run.validation.items()} if run.validation else None
+
+
+def _snapshot(run: Run) -> list[tuple[str, str]]:
+    """What makes the audience reproducible, for people: the first twelve letters of a hash tell it from others."""
+    if run.frozen_at is None:
+        return []
+    gate = _gate(run)
+    verdict = ", ".join(f"{name} {'passed' if passed else 'FAILED'}" for name, passed in (gate or {}).items())
+    facts = (
+        ("features as of", f"{moment(run.feature_watermark)} UTC" if run.feature_watermark else None),
+        ("definition", run.definition_hash and run.definition_hash[:12]),
+        ("members", run.members_hash and run.members_hash[:12]),
+        ("code", run.code_version),
+        ("gate", verdict or "not asked"),
+        ("seed", str(run.plan.seed)),
+    )
+    return [(name, value) for name, value in facts if value]
 
 
 def _summary(one: RunSummary) -> dict[str, Any]:
@@ -123,6 +155,7 @@ def _status_text(run: Run, messages: dict[str, int], progress: "Progress") -> st
         "next attempt": progress.next_claim_at,
     }
     facts += [(name, f"{moment(at)} UTC") for name, at in times.items() if at is not None]
+    facts += _snapshot(run)
     if run.planned is not None:
         facts.append(("people", f"{run.planned:,} planned of {run.members:,} in the segment"))
     facts += [(name, f"{count:,} messages") for name, count in messages.items() if count]
@@ -211,5 +244,7 @@ def _report_text(found: RunReport, page: str) -> str:
     ]
     names = ["mailboxes at", "accepted", "delivered", "bounced", "opened by a person"]
     rows += found.total.lines() if run.plan.live else []
-    parts = [table(head, ["", "people", "rate"], rows), *([table("", names, providers)] if providers else []), page]
+    parts = [table(head, ["", "people", "rate"], rows), *([table("", names, providers)] if providers else [])]
+    parts += ["\n".join(f"{name}: {value}" for name, value in snapshot)] if (snapshot := _snapshot(run)) else []
+    parts.append(page)
     return "\n\n".join(parts)

@@ -32,6 +32,21 @@ def run(
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many people, a fair sample.")] = None,
     holdout_percent: Annotated[int | None, typer.Option(min=0, max=50, help="So many percent get no mail.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Another seed draws another sample and holdout.")] = None,
+    arguments: Annotated[
+        list[str] | None, typer.Option("--with", metavar="NAME=VALUE", help="A parameter of the segment.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="RULE", help='Only those who, such as "spent at least 100".')
+    ] = None,
+    without: Annotated[
+        list[str] | None, typer.Option(metavar="SEGMENT", help="But nobody who is in this segment.")
+    ] = None,
+    members_of: Annotated[
+        str | None, typer.Option(metavar="RUN", help="The members of that run, instead of choosing anew.")
+    ] = None,
+    priority: Annotated[
+        int | None, typer.Option(min=0, max=9, help="Of two running campaigns the larger one keeps a person.")
+    ] = None,
     subject: Annotated[str | None, typer.Option(help="Replaces the template's subject.")] = None,
     sender_name: Annotated[str | None, typer.Option(help="Replaces the shop's own as sender.")] = None,
     sender_mailbox: Annotated[str | None, typer.Option(help="Before the @ of the shop's domain, such as news.")] = None,
@@ -51,6 +66,11 @@ def run(
         "limit": limit,
         "holdout_percent": holdout_percent,
         "seed": seed,
+        "parameters": arguments_of(arguments or []),
+        "only": _rules(only or []),
+        "without": without,
+        "members_of": members_of,
+        "priority": priority,
         "subject": subject,
         "sender_name": sender_name,
         "sender_mailbox": sender_mailbox,
@@ -62,6 +82,34 @@ def run(
         return _start(connected, request, wait=wait, as_json=as_json)
 
 
+def arguments_of(written: list[str]) -> dict[str, str]:
+    """NAME=VALUE of each. Raises Mistake."""
+    arguments: dict[str, str] = {}
+    for one in written:
+        name, equals, value = one.partition("=")
+        name = name.strip()
+        if not equals or not name:
+            raise Mistake("--with: write NAME=VALUE, such as category=toys; `campaigns segments show` names them")
+        if name in arguments:
+            raise Mistake(f"--with: {name} is given twice")
+        arguments[name] = value
+    return arguments
+
+
+def _rules(written: list[str]) -> list[dict[str, Any]]:
+    """Each rule as the form holds it. Raises Mistake."""
+    from domain import rules
+    from tasks.request import as_field
+
+    try:
+        return [as_field(rules.parse(one)) for one in written]
+    except rules.RuleError as error:
+        raise Mistake(f"--only: {error}") from error
+
+
+_OPTIONS = {"campaign": "CAMPAIGN", "parameters": "--with", "only": "--only"}
+
+
 def _request(*, live: bool, **fields: Any) -> dict[str, Any]:
     """Check the fields with the very model of the form. Raises Mistake."""
     from tasks.request import CampaignRequest, Mode
@@ -69,12 +117,21 @@ def _request(*, live: bool, **fields: Any) -> dict[str, Any]:
     try:
         checked = CampaignRequest(mode=Mode.LIVE if live else Mode.DRY_RUN, **fields)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0])
-        says = CampaignRequest.model_fields[name].description if "pattern" in first["type"] else first["msg"]
-        where = name.upper() if name == "campaign" else f"--{name.replace('_', '-')}"
-        raise Mistake(f"{where}: {says}") from error
+        raise Mistake(_told(error.errors()[0])) from error
     return checked.model_dump(mode="json")
+
+
+def _told(fault: Any) -> str:
+    """One fault of the form's model, by the name of the option. A fault of several fields names them itself."""
+    from tasks.request import CampaignRequest
+
+    if not fault["loc"]:
+        return str(fault["msg"])
+    name = str(fault["loc"][0])
+    says = CampaignRequest.model_fields[name].description if "pattern" in fault["type"] else fault["msg"]
+    if name == "parameters" and fault["type"] == "extra_forbidden":
+        says = f"no segment has a parameter {str(fault['loc'][-1])!r}; `campaigns segments show` names them"
+    return f"{_OPTIONS.get(name) or '--' + name.replace('_', '-')}: {says}"
 
 
 def _check_account(account: str | None) -> None:

@@ -1,4 +1,4 @@
-"""Accounts: make sure that one is there, and read it."""
+"""Accounts: make sure that one is there, change it, and read it."""
 
 from dataclasses import asdict
 from datetime import datetime
@@ -6,7 +6,9 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from data import database, tables
+from domain import policy
 from domain.accounts import Account
+from domain.policy import SendingPolicy
 
 
 class UnknownAccount(LookupError):
@@ -19,6 +21,14 @@ def ensure(connection: sa.Connection, account: Account, *, now: datetime) -> Non
     connection.execute(statement.on_conflict_do_nothing(index_elements=["id"]))
 
 
+def change(connection: sa.Connection, account: Account) -> None:
+    """Write all that is said of an account that is there. Raises UnknownAccount."""
+    accounts = tables.accounts
+    changed = connection.execute(accounts.update().where(accounts.c.id == account.id).values(**asdict(account)))
+    if changed.rowcount != 1:
+        raise _unknown(connection, account.id)
+
+
 def get(connection: sa.Connection, account_id: str) -> Account:
     """Read one account. Raises UnknownAccount."""
     accounts = tables.accounts.c
@@ -27,6 +37,11 @@ def get(connection: sa.Connection, account_id: str) -> Account:
     if row is None:
         raise _unknown(connection, account_id)
     return Account(**row)
+
+
+def policy_of(connection: sa.Connection, account_id: str, installation: SendingPolicy) -> SendingPolicy:
+    """The rules that this account sends by: its own, and the installation's where it has none. Raises UnknownAccount."""
+    return policy.of_account(installation, get(connection, account_id))
 
 
 def names(connection: sa.Connection) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.compiler import compiles
 
 from domain import money
 
@@ -42,14 +43,38 @@ class Instant(sa.TypeDecorator[datetime]):
         return _EPOCH + timedelta(microseconds=value)
 
 
+class days_between(sa.sql.functions.FunctionElement[int]):  # noqa: N801 - it is written as a function of SQL
+    """Whole days from the first instant to the second, rounded down."""
+
+    type = sa.BigInteger()
+    inherit_cache = True
+    name = "days_between"
+
+
+@compiles(days_between, "postgresql")
+def _days_on_postgresql(element: Any, compiler: Any, **options: Any) -> str:
+    first, second = (compiler.process(one, **options) for one in element.clauses)
+    return f"CAST(FLOOR(EXTRACT(EPOCH FROM ({second}) - ({first})) / 86400) AS BIGINT)"
+
+
+@compiles(days_between, "sqlite")
+def _days_on_sqlite(element: Any, compiler: Any, **options: Any) -> str:
+    first, second = (compiler.process(one, **options) for one in element.clauses)
+    return f"((({second}) - ({first})) / {timedelta(days=1) // _MICROSECOND})"
+
+
 class Money(sa.TypeDecorator[Decimal]):
     """A Decimal, stored as whole ten-thousandths: sums are exact in both databases."""
 
     impl = sa.BigInteger
     cache_ok = True
 
-    def process_bind_param(self, value: Decimal | None, _dialect: sa.Dialect) -> int | None:
-        return None if value is None else money.to_units(value)
+    def process_bind_param(self, value: Decimal | int | None, _dialect: sa.Dialect) -> int | None:
+        if value is None or isinstance(value, Decimal):
+            return None if value is None else money.to_units(value)
+        if isinstance(value, int):
+            return value * money.UNIT
+        raise TypeError("an amount of money is a Decimal or a whole number: write Decimal('9.90')")
 
     def process_result_value(self, value: int | None, _dialect: sa.Dialect) -> Decimal | None:
         return None if value is None else money.from_units(value)

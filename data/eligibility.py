@@ -1,5 +1,8 @@
 """Who may be mailed now: one SQL expression, read when the audience is frozen and again inside each claim.
 
+One reason a person, the first that applies in the order of SkipReason. Quiet hours are none: they hold mail back and
+skip nobody (data.quiet_hours). Mailbox once, holdout and limit are the freeze's (data.audience).
+
 Each part is a correlated look-up by index, so a claim of 1000 costs 1000 probes whatever else the tables hold.
 
 Refusals are a mailbox's and not a customer number's: somebody who ordered as a guest and withdraws under her number has
@@ -13,14 +16,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from data import tables
-from domain import suppression
+from data import accounts, tables
+from domain import addresses, suppression
 from domain.audience import SkipReason
+from domain.campaigns import RunStatus
 from domain.consent import ConsentStatus
 from domain.ledger import BatchState
 from domain.policy import SendingPolicy
 from domain.suppression import Stream
 
+_EXCLUDED = "excluded"
+_RUNNING = (RunStatus.APPROVED, RunStatus.DISPATCHING, RunStatus.PAUSED)
 _MAILED = (BatchState.INFLIGHT, BatchState.ACCEPTED, BatchState.UNKNOWN, BatchState.HELD)
 
 
@@ -35,35 +41,56 @@ def select(
 ) -> sa.Select[Any]:
     """The rows of `among`, which has a column party_id, each with address_hash and reason.
 
-    The reason is NULL for those who may be mailed. The order of the cases is the order of SkipReason. The connection
-    is asked for the account's recent runs only; the caller executes the select.
+    The reason is NULL for those who may be mailed. A column `excluded` of `among` says who belongs to a segment that
+    the run leaves out. `policy` is the installation's; the account's own limits go first. The connection is asked for
+    these and for the account's other runs only; the caller executes the select.
     """
-    recent = _recent_runs(connection, account_id, run_id, now - timedelta(days=policy.cap_days))
+    policy = accounts.policy_of(connection, account_id, policy)
+    recent = recent_runs(connection, account_id, run_id, now - timedelta(days=policy.cap_days))
     capped = len(recent) >= policy.cap_mails  # fewer runs than the cap allows cannot exceed it: nobody is counted
+    first = runs_that_go_first(connection, account_id, run_id, now)
     people = _people(among)
-    shared = _shared_mailboxes(people, account_id)
+    shared = shared_mailboxes(people, account_id)
     facts = _once(
         sa.select(
             people,
+            _role(connection, people.c.email).in_(sorted(addresses.ROLES)).label("role"),
             suppressed_by(account_id, people.c.address_hash, Stream.MARKETING, now).label("suppressed_by"),
             sa.func.coalesce(shared.c.consent, consent_status(people.c.party_id)).label("consent"),
             (recent_mails(people.c.party_id, recent) if capped else sa.literal(0)).label("recent"),
+            (waiting_mails(people.c.party_id, first) if first else sa.literal(0)).label("waiting"),
         ).select_from(people.outerjoin(shared, shared.c.address_hash == people.c.address_hash)),
         "facts",
     )
-    reason = sa.case(
-        (facts.c.erased_at.is_not(None), SkipReason.SUPPRESSED_ERASED),
+    own = [facts.c[column.name] for column in among.c]
+    return sa.select(*own, facts.c.address_hash, _reason(facts, policy).label("reason"))
+
+
+def _reason(facts: sa.CTE, policy: SendingPolicy) -> sa.ColumnElement[Any]:
+    """The cases in the order of SkipReason. An address erased under another number is erased as well."""
+    erased = facts.c.erased_at.is_not(None) | (facts.c.suppressed_by == suppression.Reason.ERASED)
+    return sa.case(
+        (erased, SkipReason.SUPPRESSED_ERASED),
         (facts.c.relay & facts.c.email.is_(None), SkipReason.RELAY_ADDRESS),
         (facts.c.email.is_(None), SkipReason.NO_ADDRESS),
         (facts.c.address_hash.is_(None), SkipReason.INVALID_ADDRESS),
-        (facts.c.suppressed_by.is_not(None), sa.literal("suppressed_") + facts.c.suppressed_by),
+        (facts.c.role, SkipReason.ROLE_ADDRESS),
         (facts.c.consent.is_(None), SkipReason.NO_CONSENT),
         (facts.c.consent == ConsentStatus.WITHDRAWN, SkipReason.CONSENT_WITHDRAWN),
+        (facts.c.suppressed_by.is_not(None), sa.literal("suppressed_") + facts.c.suppressed_by),
+        *([(facts.c[_EXCLUDED], SkipReason.EXCLUDED_SEGMENT)] if _EXCLUDED in facts.c else []),
         (facts.c.recent >= policy.cap_mails, SkipReason.FREQUENCY_CAP),
+        (facts.c.waiting > 0, SkipReason.HIGHER_PRIORITY),
         else_=None,
     )
-    own = [facts.c[column.name] for column in among.c]
-    return sa.select(*own, facts.c.address_hash, reason.label("reason"))
+
+
+def _role(connection: sa.Connection, email: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """What stands before the @ or the tag of an address, in lower case: as domain.addresses.is_role reads it."""
+    postgresql = connection.dialect.name == "postgresql"
+    spelled = sa.collate(email, "C") if postgresql else email  # else it takes a Turkish dotted I for an i
+    plain = sa.func.replace(sa.func.lower(sa.func.trim(spelled)), "+", "@")
+    return sa.func.split_part(plain, "@", 1) if postgresql else sa.func.substr(plain, 1, sa.func.instr(plain, "@") - 1)
 
 
 def _once(select: sa.Select[Any], name: str) -> sa.CTE:
@@ -80,7 +107,7 @@ def _people(among: sa.FromClause) -> sa.CTE:
     )
 
 
-def _shared_mailboxes(people: sa.CTE, account_id: str) -> sa.CTE:
+def shared_mailboxes(people: sa.CTE, account_id: str) -> sa.CTE:
     """What was said last in each mailbox that one of these people shares with any other customer."""
     twin = tables.parties.alias("twin")
     also = sa.exists().where(
@@ -139,7 +166,7 @@ def mailbox_consent(account_id: str, address_hash: sa.ColumnElement[Any]) -> sa.
     )
 
 
-def _recent_runs(connection: sa.Connection, account_id: str, run_id: str, since: datetime) -> list[str]:
+def recent_runs(connection: sa.Connection, account_id: str, run_id: str, since: datetime) -> list[str]:
     """The account's other runs that dispatched since then: a handful, so that nobody's whole history is read."""
     run = tables.campaign_runs
     query = sa.select(run.c.id).where(
@@ -148,10 +175,42 @@ def _recent_runs(connection: sa.Connection, account_id: str, run_id: str, since:
     return list(connection.scalars(query))
 
 
+def runs_that_go_first(connection: sa.Connection, account_id: str, run_id: str, now: datetime) -> list[str]:
+    """The account's running campaigns of a larger priority than this run's. Of equal ones neither goes first.
+
+    They would else leave out each other's people whenever nobody thought of priorities; two mails to one person are the
+    frequency cap's to prevent.
+    """
+    run = tables.campaign_runs
+    own = sa.select(run.c.priority).where(run.c.id == run_id).scalar_subquery()
+    query = sa.select(run.c.id).where(
+        run.c.account_id == account_id,
+        run.c.live,
+        run.c.status.in_(_RUNNING),
+        run.c.priority > sa.func.coalesce(own, 0),
+        run.c.expires_at.is_(None) | (run.c.expires_at > now),
+    )
+    return list(connection.scalars(query))
+
+
 def recent_mails(party_id: sa.ColumnElement[Any], run_ids: Sequence[str]) -> sa.ScalarSelect[Any]:
     """How many marketing mails of these runs went to the person, or may have.
 
     Whichever of his customer numbers they went to: who registers is another party than the guest who was mailed before.
+    """
+    return _mails(party_id, run_ids, _MAILED)
+
+
+def waiting_mails(party_id: sa.ColumnElement[Any], run_ids: Sequence[str]) -> sa.ScalarSelect[Any]:
+    """How many mails of these runs the person is still to get, under whichever number."""
+    return _mails(party_id, run_ids, (BatchState.PLANNED,))
+
+
+def _mails(
+    party_id: sa.ColumnElement[Any], run_ids: Sequence[str], states: Sequence[BatchState]
+) -> sa.ScalarSelect[Any]:
+    """Counts the person's messages in batches of these states, but those who were left out at the claim.
+
     The batch of a message is the last one, split ones aside, that begins at or before it: found by one step in the
     index, where the range as such would visit half of the run's batches.
     """
@@ -173,7 +232,7 @@ def recent_mails(party_id: sa.ColumnElement[Any], run_ids: Sequence[str]) -> sa.
         sa.select(sa.func.count())
         .select_from(member)
         .where(member.c.run_id.in_(run_ids), member.c.party_id.in_(_same_person(party_id)))
-        .where(state.in_(_MAILED), ~left_out)
+        .where(state.in_(states), ~left_out)
         .scalar_subquery()
     )
 

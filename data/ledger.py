@@ -1,13 +1,11 @@
 """The ledger on SQL: claims and results.
 
-Safe with many workers: a claim is one guarded UPDATE … RETURNING (with SKIP LOCKED on PostgreSQL, where the
-same statement without it was measured to claim 3,370 of 4,000 rows twice), and a result is written only by the
+Safe with many workers, by the statements of data.batches: a batch is claimed once, and a result is written only by the
 attempt that holds the lease.
 """
 
 import hashlib
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -16,10 +14,10 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from data import database, eligibility, tables, variables
+from data import batches, database, eligibility, quiet_hours, tables, variables
 from domain import campaigns, ledger, tokens
 from domain.audience import SkipReason
-from domain.campaigns import Run, RunStatus
+from domain.campaigns import Run
 from domain.ledger import BatchState, MessageState, Outcome
 from domain.policy import SendingPolicy
 from domain.ports import Batch
@@ -58,12 +56,15 @@ class SqlLedger:
         while True:
             with database.write(self.engine) as connection:
                 now = self.clock()
-                row = _take(connection, run_id, worker, now, timedelta(seconds=self.policy.lease_seconds))
+                quiet = quiet_hours.quiet(connection, self.run, self.policy, now)
+                lease = timedelta(seconds=self.policy.lease_seconds)
+                row = batches.take(connection, run_id, worker, now, lease, besides=quiet.batches())
                 if row is None:
+                    quiet.hold(connection, run_id)
                     return None
                 messages = self._messages(connection, row, now)
                 if not messages:
-                    _close(connection, row.id, BatchState.SUPPRESSED, now)
+                    batches.close(connection, row.id, BatchState.SUPPRESSED, now)
                     continue
                 batch = self._batch(row, messages)
                 _write_attempt(connection, row, batch, worker, provider, now)
@@ -92,17 +93,17 @@ class SqlLedger:
         with database.write(self.engine) as connection:
             now = self.clock()
             state = ledger.state_after(outcome.kind, len(batch))
-            blameless = state is BatchState.REJECTED and not _ever_accepted(connection, batch.run_id)
+            blameless = state is BatchState.REJECTED and not batches.ever_accepted(connection, batch.run_id)
             state = BatchState.PLANNED if blameless else state
-            row = _close(connection, batch.batch_id, state, now, attempt_id=batch.attempt_id)
+            row = batches.close(connection, batch.batch_id, state, now, attempt_id=batch.attempt_id)
             if row is None:
                 raise ledger.LeaseLost(f"batch {batch.batch_id}: the lease of this attempt is over")
-            _finish_attempt(connection, batch.attempt_id, outcome, now)
+            batches.finish_attempt(connection, batch.attempt_id, outcome, now)
             if state is BatchState.PLANNED:
                 at = ledger.retry_at(now, row.attempts, outcome.retry_after)
-                connection.execute(tables.batches.update().where(tables.batches.c.id == row.id).values(not_before=at))
+                batches.put_off(connection, row.id, at)
             elif state is BatchState.SPLIT:
-                _split(connection, row, now)
+                batches.split(connection, row, now)
             elif state is BatchState.REJECTED:
                 _reject(connection, batch, outcome, now)
         if blameless and row.attempts >= ledger.REFUSALS_BEFORE_PAUSE:
@@ -184,12 +185,6 @@ class SqlLedger:
         )
 
 
-def _ever_accepted(connection: sa.Connection, run_id: str) -> bool:
-    batch = tables.batches
-    found = sa.exists().where(batch.c.run_id == run_id, batch.c.state == BatchState.ACCEPTED)
-    return bool(connection.scalar(sa.select(found)))
-
-
 def _leave_out(connection: sa.Connection, row: Any, refused: Sequence[tuple[int, str]], now: datetime) -> None:
     if not refused:
         return
@@ -198,47 +193,6 @@ def _leave_out(connection: sa.Connection, row: Any, refused: Sequence[tuple[int,
         tables.message_exceptions.insert(),
         [{**exception, "ordinal": ordinal, "reason": reason} for ordinal, reason in refused],
     )
-
-
-def _take(connection: sa.Connection, run_id: str, worker: str, now: datetime, lease: timedelta) -> Any | None:
-    batch, run = tables.batches, tables.campaign_runs
-    runnable = sa.exists().where(
-        run.c.id == run_id, run.c.status == RunStatus.DISPATCHING, run.c.live, run.c.expires_at > now
-    )
-    due = batch.c.not_before.is_(None) | (batch.c.not_before <= now)
-    candidate = (
-        sa.select(batch.c.id)
-        .where(batch.c.run_id == run_id, batch.c.state == BatchState.PLANNED, due, runnable)
-        .order_by(batch.c.first_ordinal)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-        .scalar_subquery()
-    )
-    claimed = (
-        batch.update()
-        .where(batch.c.id == candidate, batch.c.state == BatchState.PLANNED)
-        .values(
-            state=BatchState.INFLIGHT,
-            worker=worker,
-            attempt_id=str(uuid.uuid4()),
-            attempts=batch.c.attempts + 1,
-            lease_expires_at=now + lease,
-        )
-        .returning(batch)
-    )
-    return connection.execute(claimed).one_or_none()
-
-
-def _close(
-    connection: sa.Connection, batch_id: int, state: BatchState, now: datetime, *, attempt_id: str | None = None
-) -> Any | None:
-    """Move an inflight batch on. With `attempt_id`: only if that attempt still holds the lease (fencing)."""
-    batch = tables.batches
-    where = (batch.c.id == batch_id) & (batch.c.state == BatchState.INFLIGHT)
-    if attempt_id is not None:
-        where &= (batch.c.attempt_id == attempt_id) & (batch.c.lease_expires_at > now)
-    changed = batch.update().where(where).values(state=state, finished_at=now, lease_expires_at=None)
-    return connection.execute(changed.returning(batch)).one_or_none()
 
 
 def _write_attempt(
@@ -263,39 +217,6 @@ def content_hash(batch: Batch) -> str:
     digest = hashlib.sha256(batch.content.hash.encode())
     digest.update(orjson.dumps([list(batch.message_ids), list(batch.addresses), dict(batch.variables)]))
     return digest.hexdigest()
-
-
-def _finish_attempt(connection: sa.Connection, attempt_id: str, outcome: Outcome, now: datetime) -> None:
-    attempt = tables.batch_attempts
-    connection.execute(
-        attempt.update()
-        .where(attempt.c.id == attempt_id)
-        .values(
-            finished_at=now,
-            outcome=outcome.kind,
-            status_code=outcome.status,
-            provider_reference=outcome.provider_reference,
-            detail=outcome.detail,
-        )
-    )
-
-
-def _split(connection: sa.Connection, row: Any, now: datetime) -> None:
-    """The ESP refused the request as a whole: two halves, down to the message that it cannot take."""
-    connection.execute(
-        tables.batches.insert(),
-        [
-            {
-                "run_id": row.run_id,
-                "first_ordinal": first,
-                "last_ordinal": last,
-                "state": BatchState.PLANNED,
-                "attempts": 0,
-                "not_before": now,
-            }
-            for first, last in ledger.halves(row.first_ordinal, row.last_ordinal)
-        ],
-    )
 
 
 def _reject(connection: sa.Connection, batch: Batch, outcome: Outcome, now: datetime) -> None:

@@ -64,7 +64,7 @@ def _finish_runs(connection: sa.Connection, now: datetime) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Messages of a run by what became of their batch, and when the next batch may be claimed."""
+    """Messages of a run by what became of their batch, and when the next may be claimed that was put off or held."""
 
     states: dict[str, int]
     next_claim_at: datetime | None
@@ -97,11 +97,11 @@ def stalled(connection: sa.Connection, *, now: datetime) -> list[str]:
     """Dispatching runs with mail to send that nobody has worked on lately: their flow run died, or was put off."""
     run, batch = tables.campaign_runs, tables.batches
     mine = batch.c.run_id == run.c.id
-    due = sa.exists().where(mine, batch.c.state == BatchState.PLANNED)
-    busy = sa.exists().where(
-        mine, (batch.c.state == BatchState.INFLIGHT) | (batch.c.finished_at > now - _STALLED_AFTER)
-    )
+    before = now - _STALLED_AFTER
+    waits = batch.c.not_before > before  # a night of quiet hours, and the time to begin again after it
+    due = sa.exists().where(mine, batch.c.state == BatchState.PLANNED, waits.is_not(sa.true()))
+    busy = sa.exists().where(mine, (batch.c.state == BatchState.INFLIGHT) | (batch.c.finished_at > before))
     query = sa.select(run.c.id).where(
-        run.c.status == RunStatus.DISPATCHING, run.c.dispatch_started_at <= now - _STALLED_AFTER, due, ~busy
+        run.c.status == RunStatus.DISPATCHING, run.c.dispatch_started_at <= before, due, ~busy
     )
     return list(connection.scalars(query))

@@ -1,7 +1,7 @@
 """The rows of orders, their lines and timelines: what is held of them, and how a decided state is written."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -12,6 +12,7 @@ import orjson
 import sqlalchemy as sa
 
 from data import bulk, database, tables
+from data.features import marks
 from domain import money
 from domain.orders import Deletion, Order
 
@@ -112,24 +113,41 @@ def _changed_at(row: sa.Row[Any]) -> datetime:
 
 
 def write(
-    connection: sa.Connection, account_id: str, channel: str, placed: Sequence[Placed], held: Mapping[str, Known]
+    connection: sa.Connection,
+    account_id: str,
+    channel: str,
+    placed: Sequence[Placed],
+    held: Mapping[str, Known],
+    *,
+    now: datetime,
 ) -> None:
-    """Insert the orders that are not in `held`, bring the others to their new state, and replace all that is theirs."""
+    """Insert the orders that are not in `held`, bring the others to their new state, and replace all that is theirs.
+
+    Whose orders they are, and were, is marked: their features are out of date.
+    """
     gone = deletions(connection, account_id, channel, [item.order.external_id for item in placed])
     new = [item for item in placed if item.order.external_id not in held]
     changed = [item for item in placed if item.order.external_id in held]
     bulk.insert_rows(
         connection,
         tables.orders,
-        ("account_id", "channel", "external_id", *_STATE),
-        ((account_id, channel, item.order.external_id, *_state(item, gone)) for item in new),
+        ("account_id", "channel", "external_id", "recorded_at", *_STATE),
+        ((account_id, channel, item.order.external_id, now, *_state(item, gone)) for item in new),
     )
     inserted = known(connection, account_id, channel, [item.order.external_id for item in new])
     row_ids = {external_id: state.id for external_id, state in (*held.items(), *inserted.items())}
+    out_of_date = {item.party_id for item in placed}
     if changed:
-        _update(connection, changed, row_ids, gone)
+        out_of_date |= _owners(connection, [row_ids[item.order.external_id] for item in changed])
+        _update(connection, changed, row_ids, gone, now)
+    marks.mark(connection, account_id, out_of_date)
     bulk.insert_rows(connection, tables.order_lines, _LINE, _lines(placed, row_ids))
     bulk.insert_rows(connection, tables.order_events, _EVENT, _events(placed, row_ids))
+
+
+def _owners(connection: sa.Connection, order_ids: Collection[int | None]) -> set[int]:
+    orders = tables.orders.c
+    return set(connection.scalars(sa.select(orders.party_id).where(orders.id.in_(order_ids))))
 
 
 def _lines(placed: Sequence[Placed], row_ids: Mapping[str, int | None]) -> Iterator[tuple[Any, ...]]:
@@ -151,9 +169,11 @@ def _update(
     changed: Sequence[Placed],
     row_ids: Mapping[str, int | None],
     gone: Mapping[str, datetime],
+    now: datetime,
 ) -> None:
     values = [
-        dict(zip(_STATE, _state(item, gone), strict=True)) | {"row_id": row_ids[item.order.external_id]}
+        dict(zip(_STATE, _state(item, gone), strict=True))
+        | {"row_id": row_ids[item.order.external_id], "recorded_at": now}
         for item in changed
     ]
     orders = tables.orders
@@ -215,7 +235,7 @@ def deletions(
     return {row.external_id: row.deleted_at for row in connection.execute(query)}
 
 
-def delete(connection: sa.Connection, account_id: str, channel: str, gone: Sequence[Deletion]) -> int:
+def delete(connection: sa.Connection, account_id: str, channel: str, gone: Sequence[Deletion], *, now: datetime) -> int:
     """Note deletions; return how many were news. The order's row stays: what was deleted is out of all figures."""
     newest = {one.external_id: one for one in sorted(gone, key=lambda one: one.deleted_at)}
     held = deletions(connection, account_id, channel, newest)
@@ -247,7 +267,9 @@ def delete(connection: sa.Connection, account_id: str, channel: str, gone: Seque
             orders.external_id == sa.bindparam("gone_id"),
             orders.updated_at <= sa.bindparam("gone_at", type_=orders.updated_at.type),
         )
-        .values(deleted_at=sa.bindparam("gone_at", type_=orders.updated_at.type)),
+        .values(deleted_at=sa.bindparam("gone_at", type_=orders.updated_at.type), recorded_at=now),
         [{"gone_id": one.external_id, "gone_at": one.deleted_at} for one in news],
     )
+    ids = [state.id for state in known(connection, account_id, channel, [one.external_id for one in news]).values()]
+    marks.mark(connection, account_id, _owners(connection, ids))
     return len(news)

@@ -99,10 +99,10 @@ def _take_in(
         told.setdefault(keys[id(order)], []).append(Told(order.customer, order.placed_at, order.updated_at))
     people = parties.take_in(connection, source.account_id, told, pepper=source.pepper, now=now)
     placed = [order_rows.Placed(order, people[keys[id(order)]], digest) for order, digest in decided.writes.values()]
-    order_rows.write(connection, source.account_id, source.channel, placed, known)
+    order_rows.write(connection, source.account_id, source.channel, placed, known, now=now)
     order_rows.note_seen(connection, decided.seen)
     if deleted := [item for item in items if isinstance(item, Deletion)]:
-        order_rows.delete(connection, source.account_id, source.channel, deleted)
+        order_rows.delete(connection, source.account_id, source.channel, deleted, now=now)
     said = {(people[keys[id(order)]], order.customer.consent) for order in heard if order.customer.consent}
     parties.record_consents(connection, source.account_id, source.channel, said, now=now)
 

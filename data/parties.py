@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from data import addresses_of, bulk, database, persons, tables
+from data.features import marks
 from domain import addresses
 from domain.consent import SEEN, Consent, ConsentStatus
 from domain.orders import Customer, Order
@@ -84,6 +85,8 @@ def take_in(
     if changed:
         table = tables.parties
         connection.execute(sa.update(table).where(table.c.id == sa.bindparam("party_id")), changed)
+        # Country and language may be other ones now: of the person too that the party is one of.
+        marks.mark(connection, account_id, marks.with_persons(connection, [state["party_id"] for state in changed]))
     new = _rows(connection, account_id, [Key(row[1], row[2]) for row in added])
     moved = _moved(known, changed)
     mailboxes = {row.address_hash for row in new.values()}.union(*moved.values()) - {None}
@@ -102,6 +105,7 @@ def _erase(connection: sa.Connection, account_id: str, ids: Collection[int], now
     mailboxes = set(connection.scalars(sa.select(party.address_hash).where(*theirs))) - {None}
     # All of it, also what is no secret: else it would depend on which order came first what is left.
     blank = dict.fromkeys((*_STATE, "person_id")) | {"relay": False, "updated_at": now, "erased_at": now}
+    marks.mark(connection, account_id, marks.with_persons(connection, ids))
     connection.execute(sa.update(tables.parties).where(*theirs).values(**blank))
     if mailboxes:
         connection.execute(

@@ -17,6 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from data import tables
+from data.features import marks
 
 # A mailbox of more parties than this is no person's: a till's dummy has thousands, and reading them for each of its
 # orders would never end.
@@ -36,14 +37,17 @@ def regroup(connection: sa.Connection, account_id: str, mailboxes: Iterable[str]
         return
     # Where it was crowded without them already, nobody is joined but they.
     long_since = _crowded(connection, account_id, sorted(crowded), besides=came)
-    _part(connection, tables.parties.c.id.in_(came), tables.parties.c.address_hash.in_(sorted(long_since)))
+    party = tables.parties.c
+    _part(connection, account_id, party.id.in_(came), party.address_hash.in_(sorted(long_since)))
     if fresh := sorted(crowded - long_since):
-        party = tables.parties.c
-        _part(connection, party.account_id == account_id, party.address_hash.in_(fresh))
+        _part(connection, account_id, party.account_id == account_id, party.address_hash.in_(fresh))
 
 
-def _part(connection: sa.Connection, *whom: sa.ColumnElement[bool]) -> None:
-    theirs = (*whom, tables.parties.c.person_id.is_not(None))
+def _part(connection: sa.Connection, account_id: str, *whom: sa.ColumnElement[bool]) -> None:
+    party = tables.parties.c
+    theirs = (*whom, party.person_id.is_not(None))
+    joined = connection.execute(sa.select(party.id, party.person_id).where(*theirs)).all()
+    marks.mark(connection, account_id, {one for row in joined for one in row})
     connection.execute(sa.update(tables.parties).where(*theirs).values(person_id=None))
 
 
@@ -69,18 +73,20 @@ def _crowded(
 
 def _join(connection: sa.Connection, account_id: str, mailboxes: Sequence[str]) -> None:
     party = tables.parties.c
+    out_of_date: set[int] = set()
     members = connection.execute(
         sa.select(party.id, party.numbering, party.external_id, party.address_hash, party.person_id)
         .where(party.account_id == account_id, party.address_hash.in_(mailboxes), party.erased_at.is_(None))
         .order_by(party.address_hash)
     ).all()
-    changed = [
-        {"party": member.id, "person": person}
-        for _, group in groupby(members, key=lambda row: row.address_hash)
-        for member, person in _persons(list(group))
-        if member.person_id != person
-    ]
+    changed = []
+    for _, group in groupby(members, key=lambda row: row.address_hash):
+        for member, person in _persons(list(group)):
+            if member.person_id != person:
+                changed.append({"party": member.id, "person": person})
+                out_of_date.update(one for one in (member.id, member.person_id, person) if one is not None)
     if changed:
+        marks.mark(connection, account_id, out_of_date)
         update = sa.update(tables.parties).where(party.id == sa.bindparam("party"))
         connection.execute(update.values(person_id=sa.bindparam("person")), changed)
 

@@ -1,6 +1,7 @@
 """Campaign runs: made once for a flow run, moved only along the state machine."""
 
 import secrets
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -8,7 +9,8 @@ import sqlalchemy as sa
 
 from data import database, tables
 from domain import campaigns
-from domain.campaigns import Run, RunPlan, RunStatus, Sender
+from domain.campaigns import Refinement, Run, RunPlan, RunStatus, Sender
+from domain.rules import Operator, Rule
 
 # Base 32 without letters that are misread; 12 of them are 60 bits: short in 1000 ids a request, never met twice.
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -49,6 +51,8 @@ def create(connection: sa.Connection, plan: RunPlan, *, flow_run_id: str | None,
             audience_limit=plan.limit,
             holdout_percent=plan.holdout_percent,
             seed=plan.seed,
+            selection=_as_json(plan.refinement),
+            priority=plan.priority,
             created_at=now,
         )
         .on_conflict_do_nothing(index_elements=["flow_run_id"])
@@ -149,6 +153,8 @@ def from_row(row: Any) -> Run:
             limit=row.audience_limit,
             holdout_percent=row.holdout_percent,
             seed=row.seed,
+            refinement=_refinement(row.selection),
+            priority=row.priority,
         ),
         status=RunStatus(row.status),
         flow_run_id=row.flow_run_id,
@@ -166,6 +172,22 @@ def from_row(row: Any) -> Run:
         dispatched_at=row.dispatched_at,
         settled_at=row.settled_at,
         expires_at=row.expires_at,
+        members_hash=row.members_hash,
+        code_version=row.code_version,
+    )
+
+
+def _as_json(refinement: Refinement) -> dict[str, Any]:
+    """Only what was said, so that a run without any keeps {}."""
+    return {name: value for name, value in asdict(refinement).items() if value}
+
+
+def _refinement(kept: dict[str, Any]) -> Refinement:
+    return Refinement(
+        arguments=kept.get("arguments", {}),
+        rules=tuple(Rule(**{**rule, "operator": Operator(rule["operator"])}) for rule in kept.get("rules", ())),
+        exclude=tuple(kept.get("exclude", ())),
+        members_of=kept.get("members_of"),
     )
 
 

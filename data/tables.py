@@ -9,6 +9,7 @@ from data.schema.campaigns import (
     campaign_runs,
     campaigns,
     message_exceptions,
+    previews,
 )
 from data.schema.delivery import campaign_kpis, delivery_events, message_delivery, webhook_inbox
 from data.schema.governance import audit_log, sync_cursors
@@ -21,7 +22,17 @@ from data.schema.intake import (
     intake_records,
 )
 from data.schema.orders import order_deletions, order_events, order_lines, orders
-from data.schema.people import accounts, consents, customer_features, feature_refreshes, parties, suppressions
+from data.schema.people import (
+    accounts,
+    consents,
+    currency_rates,
+    customer_features,
+    feature_marks,
+    feature_refreshes,
+    parties,
+    segment_sizes,
+    suppressions,
+)
 
 __all__ = [
     "accounts",
@@ -34,9 +45,11 @@ __all__ = [
     "campaign_runs",
     "campaigns",
     "consents",
+    "currency_rates",
     "customer_features",
     "dead_letters",
     "delivery_events",
+    "feature_marks",
     "feature_refreshes",
     "intake_batches",
     "intake_cursors",
@@ -51,6 +64,8 @@ __all__ = [
     "order_lines",
     "orders",
     "parties",
+    "previews",
+    "segment_sizes",
     "suppressions",
     "sync_cursors",
     "webhook_inbox",

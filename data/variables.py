@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from data import tables
+from data.columns import days_between
 
 # Given with each message by the ledger, not read from a column.
 UNSUBSCRIBE_URL = "unsubscribe_url"
@@ -32,6 +33,15 @@ def _amount(value: Decimal) -> str:
 
 
 _features = tables.customer_features.c
+_refresh = tables.feature_refreshes.c
+_watermark = (
+    sa.select(_refresh.as_of)
+    .where(_refresh.account_id == _features.account_id)
+    .order_by(_refresh.id.desc())
+    .limit(1)
+    .correlate(tables.customer_features)
+    .scalar_subquery()
+)
 VARIABLES: Mapping[str, Variable] = {
     "first_name": Variable(tables.parties.c.first_name, str, "the customer's first name"),
     "last_name": Variable(tables.parties.c.last_name, str, "the customer's last name"),
@@ -40,7 +50,9 @@ VARIABLES: Mapping[str, Variable] = {
     "average_order_value": Variable(_features.average_order_value, _amount, "what they spend on one order"),
     "first_order_on": Variable(_features.first_order_at, _date, "the day of their first order"),
     "last_order_on": Variable(_features.last_order_at, _date, "the day of their latest order"),
-    "days_since_last_order": Variable(_features.days_since_last_order, str, "days since their latest order"),
+    "days_since_last_order": Variable(
+        days_between(_features.last_order_at, _watermark), str, "days since their latest order, as of the last refresh"
+    ),
     "favourite_category": Variable(_features.favourite_category, str, "the category they buy most of"),
 }
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from domain import money
+from domain import money, quiet_hours
 
 
 class InvalidAccount(ValueError):
@@ -12,7 +12,10 @@ class InvalidAccount(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who sends, in which zone its day begins, in which currency it reckons. Raises InvalidAccount."""
+    """Who sends, in which zone its day begins, in which currency it reckons. Raises InvalidAccount.
+
+    The last four are its own rules of sending (domain.policy); None stands for the installation's.
+    """
 
     id: str
     name: str
@@ -21,6 +24,10 @@ class Account:
     postal_address: str
     sender_email: str
     sender_name: str
+    cap_mails: int | None = None  # marketing mails to one person within cap_days
+    cap_days: int | None = None
+    quiet_from: str | None = None  # HH:MM on the customer's clock; both empty: this account has no quiet hours
+    quiet_until: str | None = None
 
     def __post_init__(self) -> None:
         try:
@@ -32,3 +39,14 @@ class Account:
             raise InvalidAccount(f"account {self.id}: the time zone needs a name such as Europe/Berlin") from error
         if not known:
             raise InvalidAccount(f"account {self.id}: the currency needs a code such as EUR")
+        self._check_limits()
+
+    def _check_limits(self) -> None:
+        if any(limit is not None and limit < 1 for limit in (self.cap_mails, self.cap_days)):
+            raise InvalidAccount(f"account {self.id}: the frequency cap needs at least 1 mail and 1 day")
+        if (self.quiet_from is None) is not (self.quiet_until is None):
+            raise InvalidAccount(f"account {self.id}: quiet hours need both a beginning and an end, or neither")
+        try:
+            quiet_hours.parse(self.quiet_from or "", self.quiet_until or "")
+        except quiet_hours.InvalidQuietHours as error:
+            raise InvalidAccount(f"account {self.id}: {error}") from error

@@ -10,15 +10,18 @@ class SkipReason(StrEnum):
     RELAY_ADDRESS = "relay_address"
     NO_ADDRESS = "no_address"
     INVALID_ADDRESS = "invalid_address"
+    ROLE_ADDRESS = "role_address"
+    NO_CONSENT = "no_consent"
+    CONSENT_WITHDRAWN = "consent_withdrawn"
     SUPPRESSED_COMPLAINT = "suppressed_complaint"
     SUPPRESSED_HARD_BOUNCE = "suppressed_hard_bounce"
     SUPPRESSED_INVALID = "suppressed_invalid"
     SUPPRESSED_UNSUBSCRIBE = "suppressed_unsubscribe"
     SUPPRESSED_MANUAL = "suppressed_manual"
     SUPPRESSED_SOFT_LIMIT = "suppressed_soft_limit"
-    NO_CONSENT = "no_consent"
-    CONSENT_WITHDRAWN = "consent_withdrawn"
+    EXCLUDED_SEGMENT = "excluded_segment"
     FREQUENCY_CAP = "frequency_cap"
+    HIGHER_PRIORITY = "higher_priority"
     DUPLICATE_ADDRESS = "duplicate_address"
     HOLDOUT = "holdout"
     OVER_LIMIT = "over_limit"
@@ -26,19 +29,22 @@ class SkipReason(StrEnum):
 
 
 SENTENCE = {
+    SkipReason.SUPPRESSED_ERASED: "asked to be erased",
     SkipReason.RELAY_ADDRESS: "bought where the marketplace keeps the address to itself",
     SkipReason.NO_ADDRESS: "has no e-mail address",
     SkipReason.INVALID_ADDRESS: "the address cannot exist",
-    SkipReason.SUPPRESSED_ERASED: "asked to be erased",
+    SkipReason.ROLE_ADDRESS: "the address is that of a function, such as postmaster@, and not of a person",
+    SkipReason.NO_CONSENT: "never agreed to marketing mail",
+    SkipReason.CONSENT_WITHDRAWN: "withdrew the agreement to marketing mail",
     SkipReason.SUPPRESSED_COMPLAINT: "reported an earlier mail as spam",
     SkipReason.SUPPRESSED_HARD_BOUNCE: "the mailbox does not exist any more",
     SkipReason.SUPPRESSED_INVALID: "an ESP refused the address as invalid",
     SkipReason.SUPPRESSED_UNSUBSCRIBE: "unsubscribed",
     SkipReason.SUPPRESSED_MANUAL: "was suppressed by hand",
     SkipReason.SUPPRESSED_SOFT_LIMIT: "too many mails in a row did not get through",
-    SkipReason.NO_CONSENT: "never agreed to marketing mail",
-    SkipReason.CONSENT_WITHDRAWN: "withdrew the agreement to marketing mail",
+    SkipReason.EXCLUDED_SEGMENT: "belongs to a segment that this run leaves out",
     SkipReason.FREQUENCY_CAP: "got enough marketing mail lately",
+    SkipReason.HIGHER_PRIORITY: "is about to get the mail of a campaign that goes first",
     SkipReason.DUPLICATE_ADDRESS: "shares the mailbox with another customer in this audience",
     SkipReason.HOLDOUT: "is held out, so that the effect can be measured",
     SkipReason.OVER_LIMIT: "the limit of this run was reached first",

@@ -1,9 +1,12 @@
 """A campaign run: its states, and which may follow which."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+from domain.rules import Rule
 
 
 class RunStatus(StrEnum):
@@ -67,6 +70,20 @@ class Sender:
 
 
 @dataclass(frozen=True, slots=True)
+class Refinement:
+    """What a segment was refined by. `arguments` are those of its parameters, as a person wrote them.
+
+    `exclude`: segments whose members are left out, with that reason. `members_of`: the run whose members are taken
+    instead of choosing anew (the last good snapshot).
+    """
+
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
+    exclude: tuple[str, ...] = ()
+    members_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RunPlan:
     """What a marketer asked for."""
 
@@ -81,6 +98,8 @@ class RunPlan:
     limit: int | None
     holdout_percent: int
     seed: int
+    refinement: Refinement = field(default_factory=Refinement)
+    priority: int = 0  # of two running campaigns the one with the larger number keeps a person who is in both
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +124,8 @@ class Run:
     dispatched_at: datetime | None
     settled_at: datetime | None
     expires_at: datetime | None
+    members_hash: str | None = None  # SHA-256 over the members' ids: the same members, the same hash
+    code_version: str | None = None
 
 
 def message_id(run_id: str, ordinal: int) -> str:

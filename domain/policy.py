@@ -1,11 +1,15 @@
 """The rules of sending that an operator may tune; the defaults are those of a careful small shop."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from domain import quiet_hours
+from domain.accounts import Account
+from domain.quiet_hours import QuietHours
 
 
 @dataclass(frozen=True)
 class SendingPolicy:
-    """Limits and times of a campaign run."""
+    """Limits and times of a campaign run. Raises quiet_hours.InvalidQuietHours."""
 
     approval_above: int = 500  # audiences larger than this wait for a person's yes
     batch_size: int = 1000  # messages in one request; never above what the ESP allows
@@ -17,3 +21,22 @@ class SendingPolicy:
     cap_days: int = 7  # see cap_mails
     newest_order_days: int = 14  # no order newer than this means that intake is broken: the gate stops the run
     shrink_percent: int = 50  # an audience this much smaller or larger than the last run's stops the run
+    quiet_from: str = ""  # HH:MM on the customer's clock; from then on marketing mail is held; empty: never
+    quiet_until: str = ""  # see quiet_from
+
+    def __post_init__(self) -> None:
+        quiet_hours.parse(self.quiet_from, self.quiet_until)
+
+    @property
+    def quiet_hours(self) -> QuietHours | None:
+        """When nobody is mailed, if there is such a time."""
+        return quiet_hours.parse(self.quiet_from, self.quiet_until)
+
+
+_OF_ACCOUNT = ("cap_mails", "cap_days", "quiet_from", "quiet_until")
+
+
+def of_account(policy: SendingPolicy, account: Account) -> SendingPolicy:
+    """The installation's policy with what this account has of its own."""
+    own = {name: value for name in _OF_ACCOUNT if (value := getattr(account, name)) is not None}
+    return replace(policy, **own) if own else policy

@@ -9,6 +9,12 @@ from tasks import upkeep
 @flow(name="refresh-features")
 def refresh_features(
     account: str = Field("", title="Account", description="Which shop or brand. Empty: this installation's own."),
+    full: bool = Field(
+        False,
+        title="Reckon everybody anew",
+        description="Off: only customers whose orders, mails or windows changed, which gives the same figures.",
+    ),
 ) -> None:
-    """Make the features anew from all orders, as of now."""
-    upkeep.refresh_features(account)
+    """Bring the features to now, and measure every segment of the library."""
+    upkeep.refresh_features(account, full=full)
+    upkeep.measure_segments(account)

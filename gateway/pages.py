@@ -1,4 +1,4 @@
-"""The campaign pages: read by people, written by nobody."""
+"""The pages of campaigns and previews: read by people, written by nobody."""
 
 import re
 
@@ -6,18 +6,19 @@ import sqlalchemy as sa
 from fastapi import APIRouter, HTTPException
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from data import database, reports, runs
+from data import database, kept_previews, reports, runs
+from domain.previews import Preview
 from domain.reports import RunReport
 from gateway import plots, rendering
 
 # Also keeps out what a database refuses to compare with, such as a NUL.
-_RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _RECENT = 50
 _READ = ["GET", "HEAD"]
 
 
 def router(engine: sa.Engine) -> APIRouter:
-    """Campaigns, one by one and all in a list."""
+    """Campaigns, one by one and all in a list; previews by their id."""
     routes = APIRouter(default_response_class=HTMLResponse)
 
     @routes.api_route("/", methods=_READ)
@@ -41,11 +42,25 @@ def router(engine: sa.Engine) -> APIRouter:
             raise HTTPException(404)
         return Response(plots.image(plots.timeline(moments)), media_type="image/svg+xml")
 
+    @routes.api_route("/previews/{preview_id}", methods=_READ)
+    def preview(preview_id: str) -> HTMLResponse:
+        return HTMLResponse(rendering.render_preview(_preview(engine, preview_id), standalone=False))
+
     return routes
 
 
+def _preview(engine: sa.Engine, preview_id: str) -> Preview:
+    if not _ID.fullmatch(preview_id):
+        raise HTTPException(404)
+    try:
+        with database.read(engine) as connection:
+            return kept_previews.load(connection, preview_id)
+    except kept_previews.UnknownPreview:
+        raise HTTPException(404) from None
+
+
 def _report(engine: sa.Engine, run_id: str) -> RunReport:
-    if not _RUN_ID.fullmatch(run_id):
+    if not _ID.fullmatch(run_id):
         raise HTTPException(404)
     try:
         with database.read(engine) as connection:

@@ -7,8 +7,9 @@ from typing import Any
 
 import minijinja
 
+from domain.previews import Preview
 from domain.reports import Audit, RunReport, RunSummary
-from gateway import plots, views
+from gateway import plots, preview_plots, preview_views, views
 
 _FOLDER = Path(__file__).parent / "templates"
 
@@ -47,6 +48,26 @@ def render_run(report: RunReport, *, audit: Audit | None = None, standalone: boo
 def render_runs(runs: Sequence[RunSummary]) -> str:
     """Render the list of recent runs."""
     return page("runs.html", runs=[views.line(run) for run in runs])
+
+
+def render_preview(preview: Preview, *, standalone: bool) -> str:
+    """Render the page of one preview, with styles and plots in it. Standalone: a file that links to nothing."""
+    trend = minijinja.Markup(preview_plots.trend(preview.trend)) if len(preview.trend) > 1 else None
+    return page(
+        "preview.html",
+        preview=preview_views.page(preview),
+        trend_plot=trend,
+        splits=[_split(preview, place) for place in range(len(preview.splits))],
+        standalone=standalone,
+    )
+
+
+def _split(preview: Preview, place: int) -> dict[str, Any]:
+    """Two stand side by side; the last of an odd number has the whole row."""
+    one = preview_views.named(preview.splits[place])
+    wide = place == len(preview.splits) - 1 and place % 2 == 0
+    drawn = preview_plots.split(one, preview.members, preview.customers, wide=wide) if one.parts else None
+    return {**preview_views.split(one, preview), "plot": drawn and minijinja.Markup(drawn), "wide": wide}
 
 
 def render_message(title: str, text: str, *, back: bool) -> str:

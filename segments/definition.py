@@ -1,187 +1,161 @@
-"""What a segment is, and the checks that refuse a wrong one where it is written: file, line, and what to change."""
+"""What a segment is: a name, what a marketer reads, and a way to tell who belongs to it."""
 
-import ast
-import builtins
-import difflib
 import hashlib
-import inspect
-import re
-import textwrap
-from collections.abc import Callable, Iterable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from types import FunctionType, ModuleType
-from typing import Any, TypeAlias
+from types import FunctionType
+from typing import Any, ClassVar, TypeAlias
 
 import pandas as pd
+import sqlalchemy as sa
 
 from domain.features import BY_NAME
+from segments import faults, parameters
+from segments.faults import DefinitionError, EvaluationError
+from segments.parameters import Parameter, Value
+from segments.population import Population, Shop
+
+__all__ = [
+    "DefinitionError",
+    "EvaluationError",
+    "Example",
+    "FrameSegment",
+    "Members",
+    "Segment",
+    "SelectSegment",
+    "hash_of",
+    "place_of",
+]
 
 Members: TypeAlias = "pd.Series[bool]"
-Predicate: TypeAlias = Callable[[pd.DataFrame, datetime], Members]
-Example: TypeAlias = Mapping[str, Any]
+Example: TypeAlias = Any  # a customer: a mapping of features, or a list of orders, or {"orders": …, "with": …}
 
 _ROOM = Path(__file__).parent.parent
-_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
-class DefinitionError(ValueError):
-    """A segment is written wrongly; the message names file, line and what to change."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment(ABC):
+    """A named set of customers.
 
+    `description` is the sentence that a marketer chooses by, `details` what else its author says. `needs`: the columns
+    of domain/features.py that it reads. `inside` and `outside`: its examples. `file` and `line`: where it is written.
+    """
 
-class EvaluationError(RuntimeError):
-    """A segment's function did not answer with one True or False a customer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """A named predicate over customers. `description` is what a marketer reads."""
+    kind: ClassVar[str]
 
     name: str
     owner: str
-    needs: tuple[str, ...]
     description: str
-    inside: tuple[Example, ...]
-    outside: tuple[Example, ...]
+    details: str = ""
+    parameters: tuple[Parameter, ...] = ()
+    needs: tuple[str, ...] = ()
+    inside: tuple[Example, ...] = ()
+    outside: tuple[Example, ...] = ()
     file: str
     line: int
     definition_hash: str
-    predicate: Predicate
 
-    def evaluate(self, customers: pd.DataFrame, as_of: datetime) -> Members:
-        """Who belongs to it: one boolean a customer, on the frame's own index. Raises EvaluationError."""
+    def members(self, population: Population, arguments: Mapping[str, str] | None = None) -> Members:
+        """Who belongs to it: one boolean a customer, in the order of the population's frame.
+
+        `arguments`: of its parameters, as a person writes them. Raises ArgumentError, EvaluationError.
+        """
+        return self._members(population, self.values(arguments or {}))
+
+    def values(self, arguments: Mapping[str, Value]) -> dict[str, Value]:
+        """All parameters with their values. Raises ArgumentError."""
+        return parameters.values(self.name, self.parameters, arguments)
+
+    @property
+    def place(self) -> str:
+        """How a sentence about it begins."""
+        return f"segment {self.name!r} ({self.file}:{self.line})"
+
+    @abstractmethod
+    def _members(self, population: Population, values: Mapping[str, Value]) -> Members: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameSegment(Segment):
+    """A pure function over a frame of exactly the columns that it needs. `source`: its code when it was read."""
+
+    kind: ClassVar[str] = "frame"
+
+    function: FunctionType
+    source: str
+
+    def evaluate(
+        self, customers: pd.DataFrame, as_of: datetime, arguments: Mapping[str, Value] | None = None
+    ) -> Members:
+        """Who belongs to it: one boolean a customer, on the frame's own index.
+
+        Raises ArgumentError, EvaluationError.
+        """
         if missing := [name for name in self.needs if name not in customers.columns]:
-            raise EvaluationError(f"{self._place()} was given a frame without {', '.join(missing)}")
+            raise EvaluationError(f"{self.place} was given a frame without {', '.join(missing)}")
+        values = self.values(arguments or {})
         try:
-            answer = self.predicate(customers[list(self.needs)], as_of)
-        except (AttributeError, KeyError) as error:
-            raise EvaluationError(
-                f"{self._place()} failed: {error}. It may read only what it needs: {', '.join(self.needs)}"
-            ) from error
+            answer = self.function(customers[list(self.needs)], as_of, **values)
+        except Exception as error:
+            raise EvaluationError(faults.of_predicate(self.place, self.needs, self.function, error)) from error
         return self._checked(answer, customers)
+
+    def _members(self, population: Population, values: Mapping[str, Value]) -> Members:
+        return self.evaluate(population.frame(self.needs), population.as_of, values)
 
     def _checked(self, answer: Any, customers: pd.DataFrame) -> Members:
         if not isinstance(answer, pd.Series) or not pd.api.types.is_bool_dtype(answer.dtype):
             kind = f"a Series of {answer.dtype}" if isinstance(answer, pd.Series) else type(answer).__name__
-            raise EvaluationError(f"{self._place()} answered with {kind}: it must be a Series of True and False")
+            raise EvaluationError(f"{self.place} answered with {kind}: it must be a Series of True and False")
         if answer.isna().any():
-            raise EvaluationError(f"{self._place()} left {answer.isna().sum()} customers undecided: say .fillna(False)")
+            raise EvaluationError(f"{self.place} left {answer.isna().sum()} customers undecided: say .fillna(False)")
         if not answer.index.equals(customers.index):
-            raise EvaluationError(f"{self._place()} answered for other rows than it was given: keep the frame's index")
-        return answer.astype(bool)
+            raise EvaluationError(f"{self.place} answered for other rows than it was given: keep the frame's index")
+        return answer.astype(bool).rename(None)
 
-    def frame(self, examples: Iterable[Example]) -> pd.DataFrame:
+    def frame(self, examples: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
         """The examples as the frame that the function is given."""
         types = {name: BY_NAME[name].type.dtype for name in self.needs}
         return pd.DataFrame(list(examples), columns=list(self.needs)).astype(types)
 
-    def _place(self) -> str:
-        return f"segment {self.name!r} ({self.file}:{self.line})"
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectSegment(Segment):
+    """A function that answers with a select of party ids, where the frame cannot say it."""
+
+    kind: ClassVar[str] = "select"
+
+    function: FunctionType
+
+    def select(self, shop: Shop, as_of: datetime, values: Mapping[str, Value]) -> "sa.Select[tuple[int]]":
+        """The checked select. Raises EvaluationError."""
+        try:
+            answer = self.function(shop, as_of, **values)
+        except Exception as error:
+            raise EvaluationError(faults.of_select(self.place, shop, self.function, error)) from error
+        if sentence := faults.wrong_select(answer, shop):
+            raise EvaluationError(f"{self.place} {sentence}")
+        select: sa.Select[tuple[int]] = answer
+        return select
+
+    def _members(self, population: Population, values: Mapping[str, Value]) -> Members:
+        select = self.select(population.shop, population.as_of, values)
+        try:
+            chosen = population.chosen(select)
+        except RuntimeError as error:  # it took too long, or the database refused it
+            raise EvaluationError(f"{self.place}: {error}") from error
+        return population.frame(())["party_id"].isin(chosen).rename(None)
 
 
-def define(
-    function: FunctionType,
-    *,
-    name: str,
-    owner: str,
-    needs: Iterable[str],
-    inside: Iterable[Example],
-    outside: Iterable[Example],
-) -> Segment:
-    """Check a definition and make the segment of it. Raises DefinitionError."""
-    code = function.__code__
-    path = Path(code.co_filename)
-    file = str(path.relative_to(_ROOM) if path.is_relative_to(_ROOM) else path)
-    columns = (needs,) if isinstance(needs, str) else tuple(needs)
-    examples = (tuple(inside), tuple(outside))
-    complaints = (
-        *_complaints_of_words(function, name, owner),
-        *_complaints_of_needs(columns),
-        *_complaints_of_examples(columns, *examples),
-        *_complaints_of_code(function),
-    )
-    if complaints:
-        raise DefinitionError(f"{file}:{code.co_firstlineno}: segment {name!r} {'; it '.join(complaints)}")
-    return Segment(
-        name=name,
-        owner=owner,
-        needs=columns,
-        description=_description(function),
-        inside=examples[0],
-        outside=examples[1],
-        file=file,
-        line=code.co_firstlineno,
-        definition_hash=_hash(name, columns, function),
-        predicate=function,
-    )
+def place_of(path: str) -> str:
+    """A file as a sentence names it: within the house from its root on."""
+    file = Path(path)
+    return str(file.relative_to(_ROOM) if file.is_relative_to(_ROOM) else file)
 
 
-def _description(function: FunctionType) -> str:
-    return (inspect.getdoc(function) or "").strip().partition("\n")[0]
-
-
-def _complaints_of_words(function: FunctionType, name: str, owner: str) -> list[str]:
-    complaints = []
-    if not _NAME.fullmatch(name):
-        complaints.append("has a name that is not lower-case words joined by dashes, such as 'lapsed-vip'")
-    if not owner.strip():
-        complaints.append("names no owner: who is asked when it looks wrong?")
-    if not _description(function):
-        complaints.append("has no docstring: its first line is what a marketer chooses by")
-    if list(inspect.signature(function).parameters) != ["customers", "as_of"]:
-        complaints.append("must take exactly (customers, as_of)")
-    return complaints
-
-
-def _complaints_of_needs(needs: tuple[str, ...]) -> list[str]:
-    complaints = [
-        f"needs column {name!r}, which is no feature{_nearest(name)}" for name in needs if name not in BY_NAME
-    ]
-    if not needs:
-        complaints.append("needs no column: say which it reads, such as needs=('orders',)")
-    return complaints
-
-
-def _nearest(name: str) -> str:
-    near = difflib.get_close_matches(name, BY_NAME, 1)
-    return f": did you mean {near[0]!r}?" if near else f"; there are {', '.join(BY_NAME)}"
-
-
-def _complaints_of_examples(needs: tuple[str, ...], *examples: tuple[Example, ...]) -> list[str]:
-    complaints = []
-    for side, rows in zip(("inside", "outside"), examples, strict=True):
-        if not rows:
-            complaints.append(f"has no example that is {side}: show at least one customer")
-        for number, row in enumerate(rows, 1):
-            complaints += [f"has no {name!r} in example {number} of {side}" for name in needs if name not in row]
-            complaints += [
-                f"names {name!r} in example {number} of {side}, but does not need it"
-                for name in row
-                if name not in needs
-            ]
-    return complaints
-
-
-def _complaints_of_code(function: FunctionType) -> list[str]:
-    """Nothing from outside the function but modules, or the definition's hash would miss a change."""
-    body = ast.Module(_syntax(function).body, [])
-    names = [node for node in ast.walk(body) if isinstance(node, ast.Name)]
-    arguments = {node.arg for node in ast.walk(_syntax(function)) if isinstance(node, ast.arg)}
-    own = arguments | {node.id for node in names if isinstance(node.ctx, ast.Store)} | set(dir(builtins))
-    foreign = {node.id for node in names} - own
-    modules = {name for name, value in function.__globals__.items() if isinstance(value, ModuleType)}
-    return [f"uses {name!r} from outside: write it inside the function" for name in sorted(foreign - modules)]
-
-
-def _syntax(function: FunctionType) -> ast.FunctionDef:
-    tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
-    assert isinstance(tree, ast.FunctionDef)
-    return tree
-
-
-def _hash(name: str, needs: tuple[str, ...], function: FunctionType) -> str:
-    """Of what decides who is in: name, needs and code. Comments, layout, words and examples do not."""
-    tree = _syntax(function)
-    body = ast.unparse(ast.Module(tree.body[1:], []))  # without the docstring
-    return hashlib.sha256("\0".join((name, *needs, body)).encode()).hexdigest()
+def hash_of(parts: Sequence[str]) -> str:
+    """SHA-256 over what decides who is in."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

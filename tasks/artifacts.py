@@ -2,16 +2,18 @@
 
 from collections.abc import Iterable
 
-from prefect import task
+from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 import settings
 from data import audience_sample, content, database, reports
-from domain.campaigns import RunStatus
+from data.features.frame import NoFeatures
+from data.features.population import Refreshed
+from domain.campaigns import Run, RunStatus
 from domain.reports import Audit, Figures, RunReport, Step, percent
 from domain.validation import Validation
-from tasks import wiring
+from tasks import preview_markdown, previews, wiring
 
 _BAR = 24
 
@@ -34,22 +36,29 @@ def _until_planned(report: RunReport) -> list[Step]:
     return list(report.waterfall[: codes.index("planned") + 1])
 
 
-def publish_validation(run_id: str, validation: Validation) -> None:
-    """One line a check; failing orders by channel and number, customers by our ids."""
+def publish_validation(run_id: str, validation: Validation, *, note: str = "") -> None:
+    """What failed first, a line a check; failing orders by channel and number, customers by our ids."""
     lines = [f"# Validation: {validation.gate} – {'passed' if validation.passed else 'failed'}", ""]
+    lines += [note, ""] * bool(note)
     lines += ["| | Check | Found | Which |", "|:-:|:--|:--|:--|"]
-    for check in validation.checks:
+    for check in sorted(validation.checks, key=lambda check: check.passed):
         ids = ", ".join(check.failing_ids)
         more = f" … ({check.failing_count:,} in all)" if check.failing_count > len(check.failing_ids) else ""
-        lines.append(f"| {'✅' if check.passed else '❌'} | {check.sentence} | {check.observed} | {ids}{more} |")
+        cells = (_cell(text) for text in (check.sentence, check.observed, f"{ids}{more}"))
+        lines.append(f"| {'✅' if check.passed else '❌'} | {' | '.join(cells)} |")
     create_markdown_artifact(
         "\n".join(lines), key=f"validation-{validation.gate}-{run_id}", description="Validation gate"
     )
 
 
+def _cell(text: str) -> str:
+    """Numbers of orders are the channels' own: one must not break the table."""
+    return " ".join(text.split()).replace("|", "\\|")
+
+
 @task(task_run_name="publish preview of {run_id}", cache_policy=NO_CACHE)
 def publish_preview(run_id: str) -> None:
-    """The waterfall from segment to planned, and the mail as two sample customers would read it."""
+    """The waterfall from segment to planned, the mail as two sample customers would read it, and who they are."""
     with database.read(wiring.engine()) as connection:
         report = reports.run_report(connection, run_id)
         template, rendered = wiring.content_of(connection, report.run)
@@ -69,6 +78,24 @@ def publish_preview(run_id: str) -> None:
         f"```text\n{shown['text']}\n```\n\n## Samples\n\n| To (masked) | Variables |\n|:--|:--|\n{rows}\n",
         key=f"preview-{run_id}",
         description="The mail, filled in for a sample customer",
+    )
+    _publish_people(report.run)
+
+
+def _publish_people(run: Run) -> None:
+    """Who they are, for whoever looks before anything is sent: of a dry run, and where a person approves."""
+    policy = settings.load().sending
+    if run.plan.live and (run.planned or 0) <= policy.approval_above:
+        return
+    try:
+        preview = previews.of_run(wiring.engine(), run, policy)
+    except (NoFeatures, Refreshed) as error:  # it describes what is decided, and must not stop it
+        get_run_logger().warning("No preview of run %s: %s", run.id, error)
+        return
+    create_markdown_artifact(
+        preview_markdown.markdown(preview, f"{settings.load().gateway.public_url}/previews/{preview.id}"),
+        key=f"who-{run.id}",
+        description="Who they are: size, money, splits, overlaps, a masked sample",
     )
 
 

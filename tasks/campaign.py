@@ -9,11 +9,9 @@ from prefect.cache_policies import NO_CACHE
 
 import settings
 from data import accounts, audience, audit_log, content, database, runs
-from data.features import frame
 from domain.accounts import Account
 from domain.campaigns import Run, RunPlan, RunStatus, Sender
-from segments import registry
-from tasks import wiring
+from tasks import choosing, wiring
 from tasks.request import CampaignRequest, Mode
 
 
@@ -76,6 +74,8 @@ def _plan(request: CampaignRequest, account: Account) -> RunPlan:
         limit=request.limit or None,
         holdout_percent=request.holdout_percent,
         seed=request.seed,
+        refinement=request.refinement(),
+        priority=request.priority,
     )
 
 
@@ -85,15 +85,8 @@ def freeze_audience(run_id: str) -> RunState:
     engine = wiring.engine()
     with database.read(engine) as connection:
         run = runs.get(connection, run_id)
-        watermark = frame.watermark(connection, run.plan.account_id)
         _, rendered = wiring.content_of(connection, run)
-    if watermark is None:
-        raise wiring.CannotStart(
-            "There are no customer features yet: run the deployment 'refresh-features' once, then again."
-        )
-    segment = registry.get(run.plan.segment)
-    customers = frame.read_frame(engine, account_id=run.plan.account_id, columns=segment.needs)
-    chosen = customers.loc[segment.evaluate(customers, watermark), "party_id"]
+    choice = choosing.choose(engine, run.plan)
     with closing(wiring.mailer(run.plan.provider)) as mailer:
         most = mailer.capabilities.batch_size
     policy = settings.load().sending
@@ -104,14 +97,17 @@ def freeze_audience(run_id: str) -> RunState:
         run = audience.freeze(
             connection,
             run,
-            chosen.to_list(),
-            definition_hash=segment.definition_hash,
+            choice.members.party_ids.tolist(),
+            excluded=choice.excluded.tolist(),
+            definition_hash=choice.members.definition_hash,
+            code_version=choosing.code_version(),
             template_hash=rendered.hash,
-            feature_watermark=watermark,
+            feature_watermark=choice.members.as_of,
             policy=policy,
             batch_size=min(policy.batch_size, most),
             now=wiring.clock(),
         )
+        choosing.note_size(connection, run.plan.account_id, run.plan.segment, choice.members)
     get_run_logger().info("%d members, %d planned, skipped: %s", run.members, run.planned, run.skipped)
     return state_of(run)
 

@@ -12,7 +12,7 @@ import settings
 from data import database, events, runs, suppressions
 from data.features import refresh
 from domain.campaigns import RunStatus
-from tasks import wiring
+from tasks import choosing, wiring
 
 _BODIES_AT_ONCE = 200
 # ESPs fill their lists late; an overlap read twice changes nothing, a gap loses a complaint.
@@ -67,17 +67,30 @@ def process_events() -> dict[str, int]:
 
 
 @task(task_run_name="refresh customer features", cache_policy=NO_CACHE)
-def refresh_features(account_id: str) -> None:
+def refresh_features(account_id: str, *, full: bool) -> None:
     """Make one row of facts per customer, as of now."""
-    now = wiring.clock()
-    report = refresh.refresh(wiring.engine(), account_id=account_id or settings.load().account, as_of=now, now=now)
+    now, account_id = wiring.clock(), account_id or settings.load().account
+    report = refresh.refresh(wiring.engine(), account_id=account_id, as_of=now, now=now, full=full)
+    anew = "All were reckoned anew" if report.full else f"{report.touched:,} of them were reckoned anew"
     create_markdown_artifact(
         f"# Customer features\n\n{report.customers:,} customers out of {report.orders:,} orders,"
-        f" as of {report.as_of:%Y-%m-%d %H:%M} UTC.",
+        f" as of {report.as_of:%Y-%m-%d %H:%M} UTC. {anew}: {report.reason}.",
         key="features",
         description="Customer features",
     )
-    get_run_logger().info("%d customers, %d orders", report.customers, report.orders)
+    get_run_logger().info("%d customers, %d orders, %d reckoned anew", report.customers, report.orders, report.touched)
+
+
+@task(task_run_name="measure the library's segments", cache_policy=NO_CACHE)
+def measure_segments(account_id: str) -> None:
+    """Keep the size of every segment, so that a preview can show its trend and the gate its usual band."""
+    sizes = choosing.measure_library(wiring.engine(), account_id or settings.load().account)
+    rows = "\n".join(f"| {name} | {count:,} |" for name, count in sizes.items())
+    create_markdown_artifact(
+        f"# Segments\n\n| Segment | Customers |\n|:--|--:|\n{rows}",
+        key="segments",
+        description="How many customers are in each segment of the library",
+    )
 
 
 @task(task_run_name="list ESPs in use", cache_policy=NO_CACHE)

@@ -3,6 +3,7 @@
 The freeze has left out whom it must; this looks again, by other means, at what it wrote.
 """
 
+import statistics
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 
 from data import arrow, database, tables
 from data.expectations.conditions import SAMPLE, Condition, Facts, measure
+from data.expectations.subject import Rule
 from domain import addresses, suppression
 from domain.suppression import Stream
 
@@ -111,3 +113,24 @@ def _invalid_addresses(engine: sa.Engine, run_id: str) -> Sequence[int]:
     doubtful = people.filter(pc.invert(pc.fill_null(plain, False)))
     pairs = zip(doubtful["id"].to_pylist(), doubtful["email"].to_pylist(), strict=True)
     return sorted(party_id for party_id, email in pairs if not addresses.is_valid(email))
+
+
+def band(column: str, sentence: str, usual: float, percent: float, observed: str) -> Rule:
+    """A number is within so many percent of the usual one."""
+    slack = usual * percent / 100
+    return Rule(sentence, column, minimum=usual - slack, maximum=usual + slack, observed=observed)
+
+
+def usual_size(members: int, trailing: Sequence[int], *, percent: float, least: int) -> Rule | None:
+    """The rule that a segment's members are near the median of earlier times.
+
+    None where there were none, and of a segment that was and is smaller than `least`: a few people more or less are
+    many percent of it.
+    """
+    usual = statistics.median(trailing) if trailing else 0
+    if not usual or max(usual, members) < least:
+        return None
+    sentence = (
+        f"The segment has within {percent:g} % of its usual {usual:,.0f} members, the median of {len(trailing)} earlier"
+    )
+    return band("members", sentence, usual, percent, f"{members:,} members")

@@ -3,29 +3,32 @@
 The only module that imports great_expectations. That import costs four CPU seconds and 200 MB, so nothing may import
 this module at its own top: import it inside the function that validates.
 
-Orders and audience are judged on one aggregate row that the database counted (a million rows for the price of one), a
-batch of intake on one row of shares, features on their frame by expectations generated from domain/features.py. Failing
-rows are found by our own masks and bounded selects: GX's own COMPLETE result format took 31 s on bad data.
+It judges aggregate rows only (a million rows for the price of one): orders and audience as the database counted them,
+features as numpy did, drift as indices, a batch of intake as shares. Failing rows are found by our own masks and
+bounded selects: GX's own COMPLETE result format took 31 s on bad data.
 """
 
 import gc
 import os
+import shutil
+import tempfile
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache, partial
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
 
 from data import database
-from data.expectations import audience, intake, orders
-from data.expectations.conditions import SAMPLE, Facts
+from data.expectations import audience, drift, features, intake, orders
+from data.expectations.subject import Rule, Subject, no_faults
 from data.intake.thresholds import Thresholds
-from domain.features import FEATURES, Feature, FeatureType
+from domain.features import BY_NAME
+from domain.gate_policy import GatePolicy
 from domain.validation import Check, Validation
 
 os.environ["GX_ANALYTICS_ENABLED"] = "false"  # read at import; it would call home
@@ -43,52 +46,12 @@ gc.freeze()
 _ONE_AT_A_TIME = threading.Lock()
 # No values in results: they would carry data into whatever keeps the result.
 _RESULT_FORMAT = {"result_format": "BASIC", "partial_unexpected_count": 0}
-_WORDS = {
-    FeatureType.COUNT: "a whole number",
-    FeatureType.NUMBER: "a number",
-    FeatureType.MONEY: "an amount of money",
-    FeatureType.INSTANT: "a point in time",
-    FeatureType.TEXT: "a text",
-}
-# How GX names the types that the contract asks for.
-_GX_TYPES = {
-    FeatureType.COUNT: "int64",
-    FeatureType.NUMBER: "float64",
-    FeatureType.MONEY: "float64",
-    FeatureType.INSTANT: "Timestamp",
-    FeatureType.TEXT: "str",
-}
-_Failing = tuple[int, tuple[str, ...]]
 
 
-def _nothing() -> _Failing:
-    return 0, ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    """One expectation, its sentence, and how many rows fail, with a sample of their ids (asked only if it fails)."""
-
-    sentence: str
-    expectation: Any
-    observed: str = ""
-    failing: Callable[[], _Failing] = _nothing
-
-
-def check_orders(engine: sa.Engine, *, account_id: str, now: datetime, newest_within_days: int) -> Validation:
-    """Judge the orders of an account. Failing ids are channel and order number."""
+def check_orders(engine: sa.Engine, **given: Any) -> Validation:
+    """Judge the orders of an account; arguments as of data.expectations.orders.subject."""
     with database.read(engine) as connection:
-        facts = orders.facts(connection, account_id=account_id, now=now)
-    count, newest = facts.row["rows"], facts.row.pop("newest")
-    rules = [
-        _Rule("There are orders", _between("rows", minimum=1), f"{count:,} orders"),
-        *_no_faults(facts, "orders"),
-    ]
-    if newest is not None:
-        facts.row["newest_age_days"] = age = (now - newest).days
-        sentence = f"Orders still arrive: the latest is at most {newest_within_days} days old"
-        rules.append(_Rule(sentence, _between("newest_age_days", maximum=newest_within_days), f"{age} days old"))
-    return _judge("orders", pd.DataFrame([facts.row]), rules)
+        return judge(orders.subject(connection, **given))
 
 
 def check_audience(
@@ -100,32 +63,50 @@ def check_audience(
     previous_planned: int | None,
     shrink_percent: int,
     now: datetime,
+    members: int = 0,
+    trailing_members: Sequence[int] = (),
+    least_members: int = GatePolicy.least_members,
 ) -> Validation:
     """Judge a frozen audience. Failing ids are party ids.
 
     `required_variables` are those for which the template has no fallback; `variable_columns` says where each comes
     from (parties, customer_features or accounts). `previous_planned`: the size of the campaign's last run, if any.
+    `members`, `trailing_members`: the size of the segment now and at earlier times, if it is to be compared.
     """
     known = {name: variable_columns[name] for name in required_variables if name in variable_columns}
     unknown = [name for name in required_variables if name not in variable_columns]
     facts = audience.facts(engine, run_id, variables=known, now=now)
-    facts.row["unknown_variables"] = len(unknown)
+    facts.row.update(unknown_variables=len(unknown), members=members)
     planned = f"{facts.row['rows']:,} people"
     rules = [
-        _Rule("There is somebody to mail", _between("rows", minimum=1), planned),
-        *_no_faults(facts, "people"),
-        _Rule(
+        Rule("There is somebody to mail", "rows", minimum=1, observed=planned),
+        *no_faults(facts, "people"),
+        Rule(
             "The template asks for nothing that we do not know of customers",
-            _between("unknown_variables", maximum=0),
-            f"no source for {', '.join(unknown)}" if unknown else "",
+            "unknown_variables",
+            maximum=0,
+            observed=f"no source for {', '.join(unknown)}" if unknown else "",
         ),
     ]
     if previous_planned:
         sentence = f"The audience is within {shrink_percent} % of the {previous_planned:,} people of the last run"
-        slack = previous_planned * shrink_percent / 100
-        band = _between("rows", minimum=previous_planned - slack, maximum=previous_planned + slack)
-        rules.append(_Rule(sentence, band, planned))
-    return _judge("audience", pd.DataFrame([facts.row]), rules)
+        rules.append(audience.band("rows", sentence, previous_planned, shrink_percent, planned))
+    if usual := audience.usual_size(members, trailing_members, percent=shrink_percent, least=least_members):
+        rules.append(usual)
+    return judge(Subject("audience", facts.row, tuple(rules)))
+
+
+def check_features(frame: pd.DataFrame, columns: Sequence[str] = tuple(BY_NAME)) -> Validation:
+    """Judge a frame of features: party_id and these columns of the contract, no others. Failing ids are party ids."""
+    return judge(features.subject(frame, columns))
+
+
+def check_drift(
+    engine: sa.Engine, *, account_id: str, columns: Collection[str] = tuple(BY_NAME), policy: GatePolicy
+) -> Validation:
+    """Judge whether these columns, and the number of customers, look as they usually do."""
+    with database.read(engine) as connection:
+        return judge(drift.subject(connection, account_id=account_id, columns=columns, policy=policy))
 
 
 def check_intake(*, orders: int, refused: int, fired: Mapping[str, int], thresholds: Thresholds) -> Validation:
@@ -135,127 +116,106 @@ def check_intake(*, orders: int, refused: int, fired: Mapping[str, int], thresho
     for each rule that fired and has a limit, where a new context and an expectation of values take 17 and 5.
     """
     limits = list(intake.limits(refused, fired, thresholds))
-    frame = pd.DataFrame([{limit.column: limit.count / orders for limit in limits}])
-    rules = [
-        _Rule(
+    rules = (
+        Rule(
             limit.sentence,
-            gxe.ExpectColumnMaxToBeBetween(column=limit.column, max_value=limit.most),
-            intake.observed(limit.count, orders),
-            partial(_as_found, limit.count, ()),
+            limit.column,
+            maximum=limit.most,
+            observed=intake.observed(limit.count, orders),
+            failing_count=limit.count,
         )
         for limit in limits
-    ]
-    return _judge("intake", frame, rules, _definition_of_intake())
-
-
-def check_features(frame: pd.DataFrame) -> Validation:
-    """Judge a frame of features (party_id and all columns of the contract). Failing ids are party ids."""
-    columns = ["party_id", *(feature.name for feature in FEATURES)]
-    missing = [name for name in columns if name not in frame.columns]
-    surplus = [str(name) for name in frame.columns if name not in columns]
-    found = [f"missing: {', '.join(missing)}"] * bool(missing) + [f"not in it: {', '.join(surplus)}"] * bool(surplus)
-    rules = [
-        _Rule(
-            "The frame has exactly the columns of the feature contract",
-            gxe.ExpectTableColumnsToMatchSet(column_set=columns, exact_match=True),
-            "; ".join(found),
-        ),
-        _Rule("There are customers", gxe.ExpectTableRowCountToBeBetween(min_value=1), f"{len(frame):,} customers"),
-    ]
-    if "party_id" in frame.columns:
-        rules.append(
-            _Rule(
-                "Every customer has one row",
-                gxe.ExpectColumnValuesToBeUnique(column="party_id"),
-                failing=_rows_where(frame, lambda column: column.duplicated(keep=False), "party_id"),
-            )
-        )
-        present = (feature for feature in FEATURES if feature.name in frame.columns)
-        rules += [rule for feature in present for rule in _of_feature(frame, feature)]
-    return _judge("features", frame, rules)
-
-
-def _of_feature(frame: pd.DataFrame, feature: Feature) -> Iterator[_Rule]:
-    """Type, null rule and bounds, as the contract says them."""
-    name, minimum, maximum = feature.name, feature.minimum, feature.maximum
-    yield _Rule(
-        f"{name} ({feature.meaning}) is {_WORDS[feature.type]}",
-        gxe.ExpectColumnValuesToBeOfType(column=name, type_=_GX_TYPES[feature.type]),
-        f"held as {frame[name].dtype}",
     )
-    if not feature.nullable:
-        yield _Rule(
-            f"{name} is known for every customer",
-            gxe.ExpectColumnValuesToNotBeNull(column=name),
-            failing=_rows_where(frame, pd.Series.isna, name),
-        )
-    # Bounds of a column of the wrong type mean nothing; the rule of the type fails already.
-    if (minimum is not None or maximum is not None) and pd.api.types.is_numeric_dtype(frame[name]):
-        low = float("-inf") if minimum is None else minimum
-        high = float("inf") if maximum is None else maximum
-        yield _Rule(
-            f"{name} is never below {low:g}" + (f" and never above {high:g}" if maximum is not None else ""),
-            _between(name, minimum=minimum, maximum=maximum),
-            failing=_rows_where(frame, lambda column: (column < low) | (column > high), name),
-        )
+    row = {limit.column: limit.count / orders for limit in limits}
+    return judge(Subject("intake", row, tuple(rules)), _definition_of_intake())
 
 
-def _rows_where(
-    frame: pd.DataFrame, is_faulty: Callable[["pd.Series[Any]"], "pd.Series[bool]"], column: str
-) -> Callable[[], _Failing]:
-    def failing() -> _Failing:
-        faulty = frame["party_id"][is_faulty(frame[column])]
-        return len(faulty), tuple(str(party_id) for party_id in faulty.head(SAMPLE))
+def judge(subject: Subject, definition: Any = None) -> Validation:
+    """Let GX validate the whole suite at once, and tell each result in our words.
 
-    return failing
-
-
-def _no_faults(facts: Facts, noun: str) -> Iterator[_Rule]:
-    for name, sentence in facts.sentences.items():
-        count, sample = facts.row[name], facts.samples.get(name, ())
-        observed = f"{count:,} of {facts.row['rows']:,} {noun} fail" if count else ""
-        yield _Rule(sentence, _between(name, maximum=0), observed, partial(_as_found, count, sample))
+    `definition`: one that is used again.
+    """
+    with _ONE_AT_A_TIME:
+        definition = definition or _definition(_context(), subject.gate)  # before the suite, which asks for a context
+        batch = definition.get_batch({"dataframe": _frame(subject)})
+        results = batch.validate(_suite(subject), result_format=_RESULT_FORMAT).results
+    return _told(subject, results)
 
 
-def _as_found(count: int, sample: tuple[str, ...]) -> _Failing:
-    return count, sample
+def judge_with_docs(subjects: Sequence[Subject], folder: Path) -> list[Validation]:
+    """Judge, and write Data Docs to the folder: index.html there opens in a browser without a server.
+
+    They hold counts, bounds and names of columns. No row of anybody, and no id, ever reaches them. Pages of the same
+    names are replaced, and whatever else is in the folder stays: GX itself would empty it.
+    """
+    with _ONE_AT_A_TIME, tempfile.TemporaryDirectory() as site:
+        context = _context()
+        backend = {"class_name": "TupleFilesystemStoreBackend", "base_directory": site}
+        context.add_data_docs_site("docs", {"class_name": "SiteBuilder", "store_backend": backend})
+        found = [_told(subject, _kept(context, subject).results) for subject in subjects]
+        context.build_data_docs(site_names=["docs"])
+        for page in (page for page in Path(site).rglob("*") if page.is_file()):
+            place = folder / page.relative_to(site)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(page, place)
+    return found
 
 
-def _between(column: str, *, minimum: float | None = None, maximum: float | None = None) -> Any:
-    return gxe.ExpectColumnValuesToBeBetween(column=column, min_value=minimum, max_value=maximum)
+def _kept(context: Any, subject: Subject) -> Any:
+    """Validate so that the context keeps suite and result."""
+    suite = context.suites.add(_suite(subject))
+    definition = gx.ValidationDefinition(name=subject.gate, data=_definition(context, subject.gate), suite=suite)
+    kept = context.validation_definitions.add(definition)
+    return kept.run(batch_parameters={"dataframe": _frame(subject)}, result_format=_RESULT_FORMAT)
 
 
-def _definition(name: str) -> Any:
-    """A place in GX to which a frame can be given."""
+def _context() -> Any:
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    asset = context.data_sources.add_pandas("memory").add_dataframe_asset(name)
+    return context
+
+
+def _definition(context: Any, name: str) -> Any:
+    """A place in GX to which a frame can be given."""
+    asset = context.data_sources.add_pandas(f"{name}_rows").add_dataframe_asset(name)
     return asset.add_batch_definition_whole_dataframe("whole")
 
 
 @lru_cache(maxsize=1)
 def _definition_of_intake() -> Any:
-    return _definition("intake")
+    return _definition(_context(), "intake")
 
 
-def _judge(gate: str, frame: pd.DataFrame, rules: Sequence[_Rule], definition: Any = None) -> Validation:
-    """Let GX validate the whole suite at once, and tell each result in our words.
+def _frame(subject: Subject) -> pd.DataFrame:
+    return pd.DataFrame([{rule.column: subject.row[rule.column] for rule in subject.rules}])
 
-    `definition`: one that is used again. It holds on to its last frame, so large ones get a new one.
-    """
-    with _ONE_AT_A_TIME:
-        definition = definition or _definition(gate)  # before the suite, which asks for a context
-        suite = gx.ExpectationSuite(name=gate)
-        for number, rule in enumerate(rules):
-            rule.expectation.meta = {"rule": number}
-            suite.add_expectation(rule.expectation)
-        batch = definition.get_batch({"dataframe": frame})
-        results = batch.validate(suite, result_format=_RESULT_FORMAT).results
+
+def _suite(subject: Subject) -> Any:
+    suite = gx.ExpectationSuite(name=subject.gate)
+    for number, rule in enumerate(subject.rules):
+        expectation = _expectation(rule)
+        expectation.meta, expectation.description = {"rule": number}, rule.sentence
+        suite.add_expectation(expectation)
+    return suite
+
+
+def _expectation(rule: Rule) -> Any:
+    """The cheapest one of a single row."""
+    if rule.among:
+        return gxe.ExpectColumnDistinctValuesToBeInSet(column=rule.column, value_set=list(rule.among))
+    if rule.minimum is None:
+        return gxe.ExpectColumnMaxToBeBetween(column=rule.column, max_value=rule.maximum)
+    if rule.maximum is None:
+        return gxe.ExpectColumnMinToBeBetween(column=rule.column, min_value=rule.minimum)
+    return gxe.ExpectColumnMaxToBeBetween(column=rule.column, min_value=rule.minimum, max_value=rule.maximum)
+
+
+def _told(subject: Subject, results: Sequence[Any]) -> Validation:
     passed = {result.expectation_config.meta["rule"]: bool(result.success) for result in results}
-    return Validation(gate, tuple(_told(rule, passed[number], len(frame)) for number, rule in enumerate(rules)))
+    return Validation(subject.gate, tuple(_check(rule, passed[number]) for number, rule in enumerate(subject.rules)))
 
 
-def _told(rule: _Rule, passed: bool, rows: int) -> Check:
-    count, ids = (0, ()) if passed else rule.failing()
-    observed = rule.observed or (f"{count:,} of {rows:,} customers fail" if count else "")
-    return Check(rule.sentence, passed, observed, failing_ids=ids, failing_count=count)
+def _check(rule: Rule, passed: bool) -> Check:
+    if passed:
+        return Check(rule.sentence, passed, rule.observed)
+    return Check(rule.sentence, passed, rule.observed, rule.failing_ids, rule.failing_count)

@@ -8,9 +8,14 @@ from domain.orders import OrderKind, OrderStatus
 _order = tables.orders.c
 
 
+def is_cancelled() -> sa.ColumnElement[bool]:
+    """The order was called off."""
+    return (_order.status == OrderStatus.CANCELLED) | _order.cancelled_at.is_not(None)
+
+
 def is_void() -> sa.ColumnElement[bool]:
     """The order was called off, or its channel deleted it."""
-    return (_order.status == OrderStatus.CANCELLED) | _order.cancelled_at.is_not(None) | _order.deleted_at.is_not(None)
+    return is_cancelled() | _order.deleted_at.is_not(None)
 
 
 def is_no_sale() -> sa.ColumnElement[bool]:
@@ -23,17 +28,38 @@ def is_credit() -> sa.ColumnElement[bool]:
     return _order.kind == OrderKind.CREDIT
 
 
+def has_coupon() -> sa.ColumnElement[bool]:
+    """A coupon was used."""
+    return sa.func.coalesce(_order.coupons, "") != ""
+
+
+def is_discounted() -> sa.ColumnElement[bool]:
+    """Something was taken off the price, by a coupon or without."""
+    return (
+        sa.func.coalesce(_order.discount, sa.literal(0, sa.BigInteger)) > sa.literal(0, sa.BigInteger)
+    ) | has_coupon()
+
+
 def reckoned(amount: str, currency: str) -> sa.ColumnElement[int]:
     """`total` or `refunded` in the account's currency: the order's own, or what the channel says it is in the shop's.
 
-    An order in another currency whose channel says nothing counts as it stands; the gate stops the account for it.
+    An order that is foreign (below) has its own amount: what that is in the account's currency, the rate of the day
+    says (data.features.conversion).
     """
     shop = _order[f"shop_{amount}"]
-    in_shops = (_order.currency != currency) & (_order.shop_currency == currency) & shop.is_not(None)
-    return sa.case((in_shops, shop), else_=_order[amount])
+    return sa.case(
+        ((_order.currency != currency) & _told_in(currency), sa.func.coalesce(shop, 0)), else_=_order[amount]
+    )
 
 
 def is_foreign(currency: str) -> sa.ColumnElement[bool]:
-    """The order's money cannot be reckoned in this currency."""
-    known = (_order.currency == currency) | ((_order.shop_currency == currency) & _order.shop_total.is_not(None))
-    return ~sa.func.coalesce(known, sa.false())
+    """The order is in another currency, and its channel does not say what it is in this one."""
+    return (_order.currency != currency) & ~_told_in(currency)
+
+
+def _told_in(currency: str) -> sa.ColumnElement[bool]:
+    """The channel says the amounts in this currency; where nothing was refunded it need not say how much."""
+    nothing = sa.literal(0, sa.BigInteger)
+    refund = _order.shop_refunded.is_not(None) | (sa.cast(_order.refunded, sa.BigInteger) == nothing)
+    known = (_order.shop_currency == currency) & _order.shop_total.is_not(None) & refund
+    return sa.func.coalesce(known, sa.false())

@@ -1,129 +1,222 @@
-"""A full refresh: read all orders of an account, compute, and put the result in place of what was there."""
+"""Refreshing features: of the customers whose orders, mails or windows changed, or of all of them.
 
-from collections.abc import Iterator
+Both ways give the same rows to the last digit: one function reckons each customer, whoever else is reckoned with him.
+"""
+
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
 import sqlalchemy as sa
 
-from data import accounts, arrow, bulk, database, tables
-from data.features import compute, counting
-from domain import money
-from domain.features import FEATURES, Feature, FeatureType
+from data import accounts, database, rates, tables
+from data.features import compute, frame, marks, profile, reading, scale, stored, touched
+from data.features.frame import Refreshed
+from domain.accounts import Account
+
+# Reading a third of all customers by index costs about as much as reading all orders in a row.
+_MOST_BY_INDEX = 1 / 3
+# Enough people to see a drift by, few enough to read each night beside some thousands that changed.
+_PROFILED = 20_000
+
+
+class Overtaken(RuntimeError):
+    """Another refresh of the same account was written meanwhile; nothing of this one was."""
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshReport:
-    """How many customers got a row, over how many counted orders, as of when."""
+    """How many customers have a row, over how many counted orders, as of when; how many of them were reckoned anew.
+
+    `reason`: why it was a full one, or what was touched. `conversion`: what was reckoned by dated rates.
+    """
 
     customers: int
     orders: int
     as_of: datetime
+    full: bool
+    touched: int
+    reason: str
+    conversion: dict[str, Any]
 
 
-def refresh(engine: sa.Engine, *, account_id: str, as_of: datetime, now: datetime) -> RefreshReport:
-    """Compute the account's features as of an instant and replace its rows in one transaction.
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What one refresh is about. `marks_until`: the newest mark when it began; those after it are for the next one."""
 
-    The same orders give the same rows, however often it runs. A reader sees the old rows or the new ones, never a mix.
+    account: Account
+    as_of: datetime
+    before: Refreshed | None
+    marks_until: int
+    code: str
+
+
+def refresh(engine: sa.Engine, *, account_id: str, as_of: datetime, now: datetime, full: bool = False) -> RefreshReport:
+    """Bring the account's features to an instant, in one transaction: a reader sees the old rows or the new ones.
+
+    `full`: reckon everybody. Else only those whose figures may have changed since the last refresh, unless there is a
+    reason to reckon all. Raises Overtaken, UnknownAccount.
     """
-    frame = compute.features(*read(engine, account_id), as_of=as_of)
-    report = RefreshReport(customers=len(frame), orders=int(frame["orders"].sum()), as_of=as_of)
-    with database.write(engine) as connection:
-        _replace(connection, account_id, frame)
-        connection.execute(
-            tables.feature_refreshes.insert().values(
-                account_id=account_id,
-                as_of=as_of,
-                customers=report.customers,
-                orders=report.orders,
-                finished_at=now,
-            )
+    with database.read(engine) as connection:
+        work = _Work(
+            account=accounts.get(connection, account_id),
+            as_of=as_of,
+            before=frame.newest(connection, account_id),
+            marks_until=marks.last(connection, account_id),
+            code=code(connection, accounts.get(connection, account_id)),
         )
+    reason = "it was asked for" if full else _why_full(work)
+    if reason is None:
+        whose = _touched(engine, work)
+        assert work.before is not None, "the first refresh is a full one"
+        if len(whose) <= work.before.customers * _MOST_BY_INDEX:
+            return _partial(engine, work, whose, now)
+        reason = f"{len(whose):,} customers changed, which is most of them"
+    return _full(engine, work, reason, now)
+
+
+def _why_full(work: _Work) -> str | None:
+    if work.before is None:
+        return "it is the first"
+    if work.before.code != work.code:
+        return "the way to reckon, a rate, or the account's currency or zone is another one than the last time"
+    if work.as_of < work.before.as_of:
+        return "it goes back in time"
+    return None
+
+
+def code(connection: sa.Connection, account: Account) -> str:
+    """A name of all that decides a figure besides orders and mails: other code or rates, other figures."""
+    known = (source_hash(), account.currency, account.timezone, rates.fingerprint(connection, account.id))
+    return hashlib.sha256("\0".join(known).encode()).hexdigest()[:16]
+
+
+@cache
+def source_hash() -> str:
+    """SHA-256 of the code that reckons features and says what they are."""
+    here = Path(__file__).parent
+    domain = here.parent.parent / "domain"
+    files = [*sorted(here.glob("*.py")), domain / "features.py", domain / "zones.py", domain / "money.py"]
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def _touched(engine: sa.Engine, work: _Work) -> npt.NDArray[np.int64]:
+    """Parties whose rows are to be replaced. Among them are such as stand for nobody any more."""
+    assert work.before is not None, "the first refresh is a full one"
+    with database.read(engine) as connection:
+        marked = marks.marked(connection, work.account.id, work.marks_until)
+    by_time = touched.by_time(engine, account_id=work.account.id, since=work.before.as_of, until=work.as_of)
+    return np.union1d(marked, by_time)
+
+
+def _full(engine: sa.Engine, work: _Work, reason: str, now: datetime) -> RefreshReport:
+    facts = reading.read(engine, work.account.id, as_of=work.as_of)
+    rows = compute.features(facts, as_of=work.as_of, zone=work.account.timezone)
+    report = RefreshReport(
+        customers=len(rows),
+        orders=int(rows["orders"].sum()),
+        as_of=work.as_of,
+        full=True,
+        touched=len(rows),
+        reason=reason,
+        conversion=facts.conversion,
+    )
+    whole = scale.measure(rows)
+    sample = rows[_is_profiled(rows["party_id"].to_numpy("int64"), len(rows))]
+    _write(engine, work, report, rows=rows, whose=None, whole=whole, sample=sample, now=now)
     return report
 
 
-def read(engine: sa.Engine, account_id: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Orders, lines and customers of an account, as compute.features takes them: of persons, not of parties."""
-    order, line, party = tables.orders.c, tables.order_lines.c, tables.parties.c
-    with database.read(engine) as connection:
-        currency = accounts.get(connection, account_id).currency
-    orders = sa.select(
-        order.id.label("order_id"),
-        order.party_id,
-        counting.reckoned("total", currency).label("total"),
-        counting.reckoned("refunded", currency).label("refunded"),
-        order.placed_at,
-        counting.is_void().label("cancelled"),
-        counting.is_no_sale().label("is_test"),
-        counting.is_credit().label("is_credit"),
-    ).where(order.account_id == account_id)
-    lines = (
-        sa.select(line.order_id, line.category, line.quantity)
-        .join_from(tables.order_lines, tables.orders, order.id == line.order_id)
-        .where(order.account_id == account_id, line.category.is_not(None))
+def _partial(engine: sa.Engine, work: _Work, whose: npt.NDArray[np.int64], now: datetime) -> RefreshReport:
+    facts = reading.read(engine, work.account.id, as_of=work.as_of, persons=whose.tolist())
+    rows = compute.features(facts, as_of=work.as_of, zone=work.account.timezone)
+    others = frame.read_stored(engine, account_id=work.account.id, columns=scale.NEEDS)
+    others = others[~others["party_id"].isin(whose)]
+    everybody = pd.concat([others, rows[["party_id", *scale.NEEDS]]], ignore_index=True)
+    report = RefreshReport(
+        customers=len(everybody),
+        orders=int(everybody["orders"].sum()),
+        as_of=work.as_of,
+        full=False,
+        touched=len(rows),
+        reason="orders, mails or windows of theirs changed",
+        conversion=facts.conversion,
     )
-    customers = sa.select(party.id.label("party_id"), party.country).where(
-        party.account_id == account_id, party.country.is_not(None), party.person_id.is_(None)
+    sample = _sample(engine, work, rows, whose, len(everybody))
+    _write(engine, work, report, rows=rows, whose=whose, whole=scale.measure(everybody), sample=sample, now=now)
+    return report
+
+
+def _every(customers: int) -> int:
+    return max(1, customers // _PROFILED)
+
+
+def _is_profiled(party_ids: npt.NDArray[np.int64], customers: int) -> npt.NDArray[np.bool_]:
+    return np.asarray(party_ids % _every(customers) == 0)
+
+
+def _sample(
+    engine: sa.Engine, work: _Work, rows: pd.DataFrame, whose: npt.NDArray[np.int64], customers: int
+) -> pd.DataFrame:
+    """The rows of each k-th customer as they will be: the same people as a full refresh would take."""
+    party_id = tables.customer_features.c.party_id
+    kept = frame.read_stored(
+        engine,
+        account_id=work.account.id,
+        columns=[name for name in rows.columns if name != "party_id"],
+        where=party_id % _every(customers) == 0,
     )
-    # Few beside all others. Where he who stands for the person tells no country, another of his numbers may.
-    others = (
-        sa.select(party.person_id.label("party_id"), party.country)
-        .where(party.account_id == account_id, party.country.is_not(None), party.person_id.is_not(None))
-        .order_by(party.numbering, party.external_id)
-    )
-    joined = sa.select(party.id, party.person_id).where(party.account_id == account_id, party.person_id.is_not(None))
-    bought = arrow.read_table(engine, orders).to_pandas()
-    bought["party_id"] = _persons(
-        bought["party_id"].to_numpy("int64"), arrow.read_table(engine, joined.order_by(party.id))
-    )
-    return (
-        bought,
-        arrow.read_table(engine, lines).to_pandas(),
-        _first_told(arrow.read_table(engine, customers), arrow.read_table(engine, others)),
-    )
+    kept = kept[~kept["party_id"].isin(whose)]
+    mine = rows[_is_profiled(rows["party_id"].to_numpy("int64"), customers)]
+    return pd.concat([kept, mine], ignore_index=True).sort_values("party_id", ignore_index=True)
 
 
-def _first_told(customers: pa.Table, others: pa.Table) -> pd.DataFrame:
-    known = customers.to_pandas()
-    if not others.num_rows:
-        return known
-    return pd.concat([known, others.to_pandas()], ignore_index=True).drop_duplicates("party_id")
-
-
-def _persons(party_ids: npt.NDArray[np.int64], joined: pa.Table) -> npt.NDArray[np.int64]:
-    """Each party's person. `joined`: id and person_id of those who are somebody else, by id; few beside all others."""
-    ids, persons = (joined[name].to_numpy() for name in ("id", "person_id"))
-    if not len(ids):
-        return party_ids
-    place = np.searchsorted(ids, party_ids).clip(max=len(ids) - 1)
-    return np.where(ids[place] == party_ids, persons[place], party_ids)
-
-
-def _replace(connection: sa.Connection, account_id: str, frame: pd.DataFrame) -> None:
-    table = tables.customer_features
-    connection.execute(table.delete().where(table.c.account_id == account_id))
-    names = ["party_id", "account_id", *(feature.name for feature in FEATURES)]
-    bulk.insert_rows(connection, table, names, _rows(frame, account_id))
-
-
-def _rows(frame: pd.DataFrame, account_id: str) -> Iterator[tuple[Any, ...]]:
-    columns = [_values(frame[feature.name], feature) for feature in FEATURES]
-    return (
-        (party_id, account_id, *values) for party_id, *values in zip(frame["party_id"].tolist(), *columns, strict=True)
-    )
-
-
-def _values(column: pd.Series, feature: Feature) -> list[Any]:
-    """A column as the values that the tables take: Decimal, aware datetime, None for what is not known."""
-    if feature.type is FeatureType.MONEY:
-        return [money.from_units(units) for units in np.rint(column.to_numpy() * money.UNIT).astype("int64").tolist()]
-    if feature.type is FeatureType.INSTANT:
-        return list(column.dt.to_pydatetime())
-    if feature.nullable:
-        return column.astype(object).where(column.notna(), None).tolist()
-    return column.tolist()
+def _write(
+    engine: sa.Engine,
+    work: _Work,
+    report: RefreshReport,
+    *,
+    rows: pd.DataFrame,
+    whose: npt.NDArray[np.int64] | None,
+    whole: scale.Scale,
+    sample: pd.DataFrame,
+    now: datetime,
+) -> None:
+    account_id = work.account.id
+    try:
+        with database.write(engine) as connection:
+            # First of all: of two refreshes at once the second waits here, and fails.
+            connection.execute(
+                tables.feature_refreshes.insert().values(
+                    account_id=account_id,
+                    follows=work.before.id if work.before else 0,
+                    as_of=report.as_of,
+                    full=report.full,
+                    reason=report.reason,
+                    touched=report.touched,
+                    customers=report.customers,
+                    orders=report.orders,
+                    code=work.code,
+                    scale=whole.as_json(),
+                    profile=profile.profile(sample),
+                    conversion=report.conversion,
+                    finished_at=now,
+                )
+            )
+            stored.replace(connection, account_id, rows, whose)
+            marks.take(connection, account_id, work.marks_until)
+    except sa.exc.IntegrityError as error:
+        with database.read(engine) as connection:
+            newest = frame.newest(connection, account_id)
+        if newest is None or (work.before is not None and newest.id == work.before.id):
+            raise
+        raise Overtaken(
+            f"the features of account {account_id!r} were refreshed by somebody else meanwhile, as of"
+            f" {newest.as_of:%Y-%m-%d %H:%M} UTC; nothing was written here, and nothing is lost"
+        ) from error

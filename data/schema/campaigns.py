@@ -48,7 +48,24 @@ campaign_runs = sa.Table(
     base.at("dispatched_at", required=False),
     base.at("settled_at", required=False),
     base.at("expires_at", required=False),
+    # What the segment was refined by: arguments, rules, excluded segments, the run whose members were taken.
+    sa.Column("selection", Json, nullable=False, server_default="{}"),
+    sa.Column("priority", sa.Integer, nullable=False, server_default="0"),
+    base.text("members_hash", required=False),
+    base.text("code_version", required=False),
     sa.Index(None, "account_id", "created_at"),
+)
+
+# What a preview found: counts and masked samples only, for the page that shows it.
+previews = sa.Table(
+    "previews",
+    base.metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    base.account(),
+    base.text("segment"),
+    base.at("made_at"),
+    sa.Column("figures", Json, nullable=False),
+    sa.Index(None, "account_id", "made_at"),
 )
 
 audience = sa.Table(
@@ -78,6 +95,7 @@ batches = sa.Table(
     base.text("attempt_id", required=False),
     base.at("lease_expires_at", required=False),
     base.at("finished_at", required=False),
+    base.text("zone", required=False),  # of all its people: quiet hours are theirs
     sa.UniqueConstraint("run_id", "first_ordinal", "last_ordinal"),
     sa.Index(None, "run_id", "state"),
 )

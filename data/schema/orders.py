@@ -36,8 +36,10 @@ orders = sa.Table(
     base.at("observed_at", required=False),
     base.at("deleted_at", required=False),
     sa.Column("notify", sa.Boolean, nullable=False, server_default=sa.true()),
+    base.at("recorded_at", required=False),  # when this state came to us
     sa.UniqueConstraint("account_id", "channel", "external_id"),
     sa.Index(None, "party_id", "placed_at"),
+    sa.Index(None, "account_id", "placed_at"),
 )
 
 order_lines = sa.Table(

@@ -4,9 +4,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from data.columns import Id, Instant, Money
+from data.columns import Id, Instant, Json, Money
 from data.schema import base
-from domain.features import FEATURES, FeatureType
+from domain.features import STORED, FeatureType
 
 accounts = sa.Table(
     "accounts",
@@ -19,6 +19,11 @@ accounts = sa.Table(
     base.text("sender_email"),
     base.text("sender_name"),
     base.at("created_at"),
+    # This shop's own; where they are NULL those of the installation hold (domain.policy).
+    sa.Column("cap_mails", sa.Integer, nullable=True),
+    sa.Column("cap_days", sa.Integer, nullable=True),
+    base.text("quiet_from", required=False),  # HH:MM in the customer's zone
+    base.text("quiet_until", required=False),
 )
 
 parties = sa.Table(
@@ -96,7 +101,7 @@ customer_features = sa.Table(
     base.metadata,
     sa.Column("party_id", sa.ForeignKey("parties.id"), primary_key=True),
     base.account(),
-    *(sa.Column(feature.name, _FEATURE_TYPES[feature.type], nullable=feature.nullable) for feature in FEATURES),
+    *(sa.Column(feature.name, _FEATURE_TYPES[feature.type], nullable=feature.nullable) for feature in STORED),
     sa.Index(None, "account_id"),
 )
 
@@ -106,8 +111,57 @@ feature_refreshes = sa.Table(
     base.metadata,
     sa.Column("id", Id, primary_key=True),
     base.account(),
+    # The refresh that this one builds upon, 0 for the first: of two at once only one can be written.
+    sa.Column("follows", sa.BigInteger, nullable=False),
     base.at("as_of"),
+    sa.Column("full", sa.Boolean, nullable=False),
+    base.text("reason"),  # why it was full, or what was touched
+    base.count("touched"),  # customers that were reckoned anew
     base.count("customers"),
     base.count("orders"),
+    base.text("code"),  # hash of the code that reckons: other code, other figures
+    # What is true of the shop as a whole: the bounds of the RFM scores, the median gap (data.features.scale).
+    sa.Column("scale", Json, nullable=False),
+    # Null rates and deciles of each column, to see a drift by (data.features.profile).
+    sa.Column("profile", Json, nullable=False),
+    sa.Column("conversion", Json, nullable=False),  # orders reckoned by dated rates, and whose rates
     base.at("finished_at"),
+    sa.UniqueConstraint("account_id", "follows"),
+)
+
+# Whose features are out of date: written in the transaction that changes what they are made of, taken by the refresh.
+feature_marks = sa.Table(
+    "feature_marks",
+    base.metadata,
+    sa.Column("id", Id, primary_key=True),
+    base.account(),
+    sa.Column("party_id", sa.BigInteger, nullable=False),
+    sa.Index(None, "account_id", "id"),
+)
+
+# How many customers a selection had: the trend that a preview shows and a gate compares with.
+segment_sizes = sa.Table(
+    "segment_sizes",
+    base.metadata,
+    sa.Column("id", Id, primary_key=True),
+    base.account(),
+    base.text("segment"),
+    base.text("definition_hash"),
+    base.at("as_of"),
+    base.count("members"),
+    base.count("customers"),
+    sa.Column("net_revenue", Money, nullable=False),
+    sa.UniqueConstraint("account_id", "definition_hash", "as_of"),
+)
+
+# What one unit of `base` cost in `currency` on a day, by whose word. A rate is decimal text: exact in both databases.
+currency_rates = sa.Table(
+    "currency_rates",
+    base.metadata,
+    sa.Column("currency", sa.Text, primary_key=True),
+    sa.Column("day", sa.Date, primary_key=True),
+    base.text("base"),
+    base.text("rate"),
+    base.text("source"),
+    base.at("recorded_at"),
 )

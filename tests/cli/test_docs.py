@@ -32,8 +32,11 @@ def test_the_commands_are_those_that_were_promised() -> None:
         *("intake load", "intake drain", "intake pull", "intake health"),
         *("intake dead-letters", "intake patch", "intake replay", "intake discard"),
         *("intake quarantine", "intake release", "intake reread", "intake rules", "intake tune"),
-        *("segments list", "segments show", "segments preview"),
+        *("segments explain", "segments diff"),
+        *("segments list", "segments show", "segments new", "segments check", "segments preview"),
+        *("gate check", "gate accept"),
         *("run", "resume", "status", "audit", "report", "explain"),
+        *("rates load", "rates list"),
         *("suppressions list", "suppressions add", "suppressions remove", "suppressions export"),
     }
 

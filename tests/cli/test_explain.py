@@ -17,7 +17,7 @@ from tests.data.ledger_rows import NOW, BatchRow
 
 KEYS = [
     *("run", "customer", "sentence", "in_segment", "skip_reason", "message", "batch_state"),
-    *("exception", "exception_reason", "events"),
+    *("exception", "exception_reason", "events", "failed_conditions"),
 ]
 
 
@@ -72,9 +72,11 @@ def test_those_who_got_nothing(shop: sa.Engine, campaigns: Campaigns) -> None:
         "c3": "was not in the segment 'everybody' when the audience was frozen, 2026-11-22 09:00 UTC",
     }
     for customer, sentence in says.items():
-        assert campaigns("explain", "run1", customer).lines == [
-            f"Customer {customer} in run1 (campaign of run1): {sentence}."
-        ]
+        first, *more = campaigns("explain", "run1", customer).lines
+        assert first == f"Customer {customer} in run1 (campaign of run1): {sentence}."
+        assert more == (
+            ["  How it is now: campaigns segments explain everybody --customer c3"] if customer == "c3" else []
+        )
         found = campaigns("explain", "run1", customer, "--json").json
         assert list(found) == KEYS
         assert found["sentence"] == sentence

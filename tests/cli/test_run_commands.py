@@ -63,6 +63,22 @@ def test_every_option_arrives(prefect: FakeServer, campaigns: Campaigns) -> None
     assert request["mode"].startswith("2 · Live")
 
 
+def test_the_segment_is_refined_as_in_the_form(prefect: FakeServer, campaigns: Campaigns) -> None:
+    words = ["--with", "category=a=b toys", "--only", "net_revenue at least 100", "--without", "loyal"]
+    words += ["--only", "bought category is toys in the last 90 days", "--without", "lapsed", "--priority", "3"]
+    asked = ("run", "news", "--segment", "bought-category", "--template", "new-arrivals")
+    assert campaigns(*asked, *words).status == 0
+    request = prefect.asked[START]["parameters"]["request"]
+    assert request["parameters"]["category"] == "a=b toys"
+    assert request["only"] == [
+        {"field": "net revenue", "operator": "at least", "value": "100", "days": 0},
+        {"field": "bought category", "operator": "is", "value": "toys", "days": 90},
+    ]
+    assert (request["without"], request["priority"]) == (["loyal", "lapsed"], 3)
+    assert campaigns(*asked, "--members-of", "r23456789abcd").status == 0
+    assert prefect.asked[START]["parameters"]["request"]["members_of"] == "r23456789abcd"
+
+
 @pytest.mark.parametrize(
     ("kind", "status"), [("COMPLETED", 0), ("PAUSED", 0), ("FAILED", 1), ("CRASHED", 1), ("CANCELLED", 1)]
 )
@@ -88,6 +104,19 @@ def test_waiting_ends_when_it_is_over_or_asks(
         ([*RUN, "--seed", "-1"], "Invalid value for '--seed'"),
         ([*RUN, "--subject", "two\nlines"], "--subject: this must be one line"),
         ([*RUN, "--sender-mailbox", "a@b"], "--sender-mailbox: What stands before the @"),
+        ([*RUN, "--with", "category"], "--with: write NAME=VALUE, such as category=toys"),
+        ([*RUN, "--with", "category=a", "--with", "category=b"], "--with: category is given twice"),
+        ([*RUN, "--with", "category=toys"], "--with: segment 'loyal' has no parameter 'category'"),
+        ([*RUN, "--with", "shoe_size=44"], "--with: no segment has a parameter 'shoe_size'"),
+        ([*RUN, "--only", "netrevenue at least 5"], "there is no field “netrevenue”; did you mean “net revenue”?"),
+        ([*RUN, "--only", "orders at least many"], "--only: “orders at least many”: “many” is not a whole number"),
+        ([*RUN, "--without", "loyall"], "--without: there is no segment 'loyall': did you mean loyal"),
+        ([*RUN, "--members-of", "last"], "--members-of: The id of a run whose members are taken as they were"),
+        (
+            [*RUN, "--members-of", "r23456789abcd", "--only", "orders >= 2"],
+            "the members of run r23456789abcd are taken",
+        ),
+        ([*RUN, "--priority", "10"], "Invalid value for '--priority'"),
         (["run", "ab", *RUN[2:]], "CAMPAIGN: String should have at least 3 characters"),
         (["run", "new§", *RUN[2:]], "CAMPAIGN: Runs of one name are compared with each other. Letters, digits"),
     ],

@@ -1,5 +1,6 @@
 """A run frozen by the real code over real parties: the start of every ledger test."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -7,6 +8,7 @@ import sqlalchemy as sa
 
 from data import audience, content, database, ledger, runs, tables
 from domain.campaigns import Run, RunPlan, RunStatus, Sender
+from domain.features import STORED, FeatureType
 from domain.policy import SendingPolicy
 from tests.conftest import LINK_KEY
 from tests.data import ledger_rows
@@ -14,6 +16,7 @@ from tests.data import ledger_rows
 NOW = ledger_rows.NOW
 POLICY = SendingPolicy(lease_seconds=60, hold_after_minutes=30, window_hours=24, cap_mails=2, cap_days=7)
 HOUR = timedelta(hours=1)
+_ZERO = {FeatureType.MONEY: Decimal(0), FeatureType.NUMBER: 0.0}
 
 
 class Clock:
@@ -71,27 +74,32 @@ def consenting_parties(connection: sa.Connection, count: int) -> list[int]:
 
 def features(party_id: int) -> dict[str, object]:
     day = timedelta(days=1)
-    return {
+    nothing = {one.name: None if one.nullable else _ZERO.get(one.type, 0) for one in STORED}
+    return nothing | {
         "party_id": party_id,
         "account_id": "shop",
         "orders": 2,
-        "orders_30d": 0,
         "orders_90d": 1,
+        "orders_180d": 1,
         "orders_365d": 2,
         "net_revenue": Decimal(20),
         "average_order_value": Decimal(10),
-        "refund_rate": 0.0,
         "first_order_at": NOW - 200 * day,
         "last_order_at": NOW - 60 * day,
-        "days_since_first_order": 200,
-        "days_since_last_order": 60,
         "mean_days_between_orders": 140.0,
-        "favourite_category": None,
+        "channels": "web",
         "country": "US",
     }
 
 
-def freeze(connection: sa.Connection, party_ids: list[int], *, batch_size: int = 10, **facts: object) -> Run:
+def freeze(
+    connection: sa.Connection,
+    party_ids: list[int],
+    *,
+    batch_size: int = 10,
+    excluded: Collection[int] = (),
+    **facts: object,
+) -> Run:
     """A frozen run; see `plan` for the facts."""
     run = runs.create(connection, plan(**facts), flow_run_id=None, now=NOW)
     return audience.freeze(
@@ -101,9 +109,11 @@ def freeze(connection: sa.Connection, party_ids: list[int], *, batch_size: int =
         definition_hash="d",
         template_hash="t",
         feature_watermark=NOW,
+        code_version="test",
         policy=POLICY,
         batch_size=batch_size,
         now=NOW,
+        excluded=excluded,
     )
 
 

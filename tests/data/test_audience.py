@@ -1,7 +1,12 @@
+import hashlib
+import struct
+from collections import Counter
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from data import audience, database, tables
 from domain.audience import SkipReason
@@ -172,6 +177,104 @@ def test_an_empty_segment_freezes_to_nobody(engine: sa.Engine, account_id: str) 
     with database.write(engine) as connection:
         run = frozen.freeze(connection, [])
     assert (run.members, run.planned, run.skipped) == (0, 0, {})
+
+
+def test_members_of_excluded_segments_are_left_out(engine: sa.Engine, parties: list[int]) -> None:
+    with database.write(engine) as connection:
+        _suppress(connection, 0, "complaint", "all")
+        run = frozen.freeze(connection, parties[:10], excluded={parties[0], parties[1], parties[20]})
+        reasons = _reasons(connection, run.id)
+    assert reasons[parties[0]] == SkipReason.SUPPRESSED_COMPLAINT  # it comes first
+    assert [one for one in parties[1:10] if reasons[one] is not None] == [parties[1]]
+    assert reasons[parties[1]] == SkipReason.EXCLUDED_SEGMENT
+    assert parties[20] not in reasons
+
+
+def test_the_same_members_have_the_same_hash(engine: sa.Engine, parties: list[int]) -> None:
+    with database.write(engine) as connection:
+        _suppress(connection, 3, "complaint", "all")
+        first = frozen.freeze(connection, parties)
+        again = frozen.freeze(connection, list(reversed(parties)), seed=2, limit=3, excluded=parties[:5])
+        fewer = frozen.freeze(connection, parties[1:])
+    packed = struct.pack(f"<{len(parties)}q", *sorted(parties))
+    assert first.members_hash == again.members_hash == hashlib.sha256(packed).hexdigest()
+    assert fewer.members_hash != first.members_hash
+    assert first.code_version == "test"
+
+
+# What may be true of somebody, in the order in which it is told.
+_TRUE = {
+    "erased": SkipReason.SUPPRESSED_ERASED,
+    "no address": SkipReason.NO_ADDRESS,
+    "invalid": SkipReason.INVALID_ADDRESS,
+    "role": SkipReason.ROLE_ADDRESS,
+    "silent": SkipReason.NO_CONSENT,
+    "withdrawn": SkipReason.CONSENT_WITHDRAWN,
+    "complained": SkipReason.SUPPRESSED_COMPLAINT,
+    "bounced": SkipReason.SUPPRESSED_HARD_BOUNCE,
+    "excluded": SkipReason.EXCLUDED_SEGMENT,
+    "capped": SkipReason.FREQUENCY_CAP,
+    "waits": SkipReason.HIGHER_PRIORITY,
+}
+_PEOPLE = 8
+
+
+def _make_true(connection: sa.Connection, parties: list[int], truths: list[set[str]]) -> None:
+    for number, true in enumerate(truths):
+        one, mailbox = parties[number], f"mailbox {number}"
+        address = f"INFO+{number}@example.com" if "role" in true else f"c{number}@example.com"
+        facts = {
+            "email": None if "no address" in true else address,
+            "address_hash": None if {"no address", "invalid"} & true else mailbox,
+            "erased_at": NOW if "erased" in true else None,
+        }
+        _update_party(connection, one, **facts)
+        consent = tables.consents
+        if "withdrawn" in true:
+            connection.execute(consent.update().where(consent.c.party_id == one).values(status="withdrawn"))
+        if "silent" in true:
+            connection.execute(consent.delete().where(consent.c.party_id == one))
+        for name, reason in (("complained", "complaint"), ("bounced", "hard_bounce")):
+            if name in true:
+                _suppress(connection, number, reason, "all")
+                connection.execute(
+                    tables.suppressions.update()
+                    .where(tables.suppressions.c.address_hash == ledger_rows.hash_of(number))
+                    .values(address_hash=mailbox)
+                )
+    capped = [one for one, true in zip(parties, truths, strict=True) if "capped" in true]
+    for number in range(frozen.POLICY.cap_mails):
+        rows = [ledger_rows.BatchRow(0, len(capped) - 1)] if capped else []
+        ledger_rows.add_run(connection, "shop", capped, rows, run_id=f"old{number}")
+    waits = [one for one, true in zip(parties, truths, strict=True) if "waits" in true]
+    rows = [ledger_rows.BatchRow(0, len(waits) - 1, state=BatchState.PLANNED)] if waits else []
+    ledger_rows.add_run(
+        connection, "shop", waits, rows, run_id="first", status=RunStatus.PAUSED, priority=1, dispatched_at=None
+    )
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    truths=st.lists(st.sets(st.sampled_from(sorted(_TRUE)), max_size=3), min_size=_PEOPLE, max_size=_PEOPLE),
+    limit=st.none() | st.integers(1, _PEOPLE),
+    holdout=st.sampled_from([0, 50, 100]),
+)
+def test_of_several_reasons_the_first_is_told_and_all_add_up(
+    engine: sa.Engine, parties: list[int], truths: list[set[str]], limit: int | None, holdout: int
+) -> None:
+    people = parties[:_PEOPLE]
+    with engine.connect().execution_options(writes=True) as connection, connection.begin() as transaction:
+        _make_true(connection, people, truths)
+        excluded = {one for one, true in zip(people, truths, strict=True) if "excluded" in true}
+        run = frozen.freeze(connection, people, excluded=excluded, limit=limit, holdout_percent=holdout)
+        reasons = _reasons(connection, run.id)
+        transaction.rollback()
+    expected = [next((reason for name, reason in _TRUE.items() if name in true), None) for true in truths]
+    drawn = {None, SkipReason.HOLDOUT, SkipReason.OVER_LIMIT}
+    for one, reason in zip(people, expected, strict=True):
+        assert reasons[one] == reason if reason is not None else reasons[one] in drawn
+    assert run.members == _PEOPLE == (run.planned or 0) + sum((run.skipped or {}).values())
+    assert run.skipped == {str(one): count for one, count in Counter(reasons.values()).items() if one is not None}
 
 
 def test_explain_says_why_somebody_was_left_out(engine: sa.Engine, parties: list[int]) -> None:

@@ -10,7 +10,7 @@ from domain.validation import Check, Validation
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
-_CURRENCY = "Every order that counts is in the currency of the account, or says what it is in it"
+_CURRENCY = "Every order that counts is in the currency of the account, or says what it is in it, or has a dated rate"
 
 
 @pytest.fixture

@@ -1,11 +1,12 @@
 """What counts towards the cap: mails that other runs sent lately or may have sent, each once."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 
-from data import database, tables
+from data import accounts, database, tables
 from domain.audience import SkipReason
 from domain.ledger import BatchState, MessageState
 from tests.data import frozen, ledger_rows
@@ -66,6 +67,19 @@ def test_runs_before_the_window_do_not_count(engine: sa.Engine, parties: list[in
                 connection, "shop", parties, [BatchRow(0, 7)], run_id=f"r{number}", dispatch_started_at=at
             )
         assert frozen.freeze(connection, parties).planned == 8
+
+
+def test_an_account_has_a_cap_and_a_period_of_its_own(engine: sa.Engine, parties: list[int]) -> None:
+    with database.write(engine) as connection:
+        for number, days in enumerate((1, 8, 20)):
+            at = NOW - timedelta(days=days)
+            ledger_rows.add_run(
+                connection, "shop", parties, [BatchRow(0, 7)], run_id=f"r{number}", dispatch_started_at=at
+            )
+        shop = accounts.get(connection, "shop")
+        for mails, period, planned in ((1, 2, 0), (2, 7, 8), (2, 9, 0), (3, 19, 8), (3, 21, 0), (None, None, 8)):
+            accounts.change(connection, replace(shop, cap_mails=mails, cap_days=period))
+            assert frozen.freeze(connection, parties).planned == planned
 
 
 def test_a_mail_to_another_number_of_the_person_counts(engine: sa.Engine, parties: list[int]) -> None:

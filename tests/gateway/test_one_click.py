@@ -32,4 +32,4 @@ def test_the_link_in_the_request_unsubscribes_its_recipient_and_the_next_claim_l
         hashes = dict(connection.execute(sa.select(tables.parties.c.email, tables.parties.c.address_hash)).all())
         assert suppressed.address_hash == hashes[one["to"][0]["email"]]
         again = frozen.freeze(connection, [row.id for row in connection.execute(sa.select(tables.parties.c.id))])
-        assert (again.planned, again.skipped) == (3, {"suppressed_unsubscribe": 1})
+        assert (again.planned, again.skipped) == (3, {"consent_withdrawn": 1})

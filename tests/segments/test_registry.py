@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from segments import registry
-from segments.definition import DefinitionError, EvaluationError, Segment
+from segments.definition import DefinitionError, EvaluationError, FrameSegment
 from segments.registry import segment
 
 AS_OF = datetime(2026, 6, 15, tzinfo=UTC)
@@ -16,7 +16,8 @@ GOOD = {"owner": "data-team", "needs": ("orders",), "inside": [{"orders": 2}], "
 
 @pytest.fixture(autouse=True)
 def empty_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_segments", {})
+    registry.load()  # else the library would be read into the empty room
+    monkeypatch.setattr(registry, "_room", registry._Room())
 
 
 def several_orders(customers, as_of):
@@ -24,9 +25,9 @@ def several_orders(customers, as_of):
     return customers.orders > 1
 
 
-def made(name: str = "tried", function=several_orders, **values) -> Segment:
-    segment(name, **(GOOD | values))(function)
-    return registry._segments[name]
+def made(name: str = "tried", function=several_orders, **values) -> FrameSegment:
+    segment(**({"name": name} | GOOD | values))(function)
+    return registry.get(values.get("name", name))
 
 
 def test_a_definition_is_kept_with_what_a_marketer_reads() -> None:
@@ -48,13 +49,16 @@ def test_the_decorated_function_stays_a_function() -> None:
             {"needs": ("oders",), "inside": [{"oders": 2}], "outside": [{"oders": 1}]},
             "column 'oders'.*did you mean 'orders'",
         ),
-        ({"needs": ("xyzzy",)}, "column 'xyzzy', which is no feature; there are orders, orders_30d"),
+        ({"needs": ("xyzzy",)}, "column 'xyzzy', which is no feature; there are orders, orders_7d"),
         ({"needs": "oders"}, "column 'oders'"),
         ({"needs": ()}, "needs no column"),
         ({"inside": []}, "no example that is inside"),
         ({"outside": []}, "no example that is outside"),
         ({"needs": ("orders", "country")}, "has no 'country' in example 1 of inside"),
-        ({"outside": [{"orders": 1}, {"orders": 1, "country": "DE"}]}, "names 'country' in example 2 of outside"),
+        (
+            {"outside": [{"orders": 1}, {"orders": 1, "country": "DE"}]},
+            "names 'country', which it does not need, in example 2 of outside",
+        ),
         ({"name": "Two Words"}, "lower-case words joined by dashes"),
         ({"owner": " "}, "names no owner"),
     ],
@@ -196,12 +200,12 @@ def tried(customers, as_of):
 
 
 def hash_of(source: str, tmp_path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(registry, "_segments", {})
+    monkeypatch.setattr(registry, "_room", registry._Room())
     path = tmp_path / f"theme_{abs(hash(source))}.py"
     path.write_text(textwrap.dedent(source))
     loader = SourceFileLoader(path.stem, str(path))
     loader.exec_module(module_from_spec(spec_from_loader(path.stem, loader)))
-    (only,) = registry._segments.values()
+    (only,) = registry._room.sound.values()
     return only.definition_hash
 
 

@@ -1,0 +1,204 @@
+"""Why one customer is in a segment or not, and whether a mail would reach them now. Nothing here needs Prefect.
+
+Every sentence is meant to be read out on the phone: it names no address, and the customer by number only.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from data import audience, database, standing
+from data.features.population import Customers
+from data.standing import Standing
+from domain.audience import SENTENCE, SkipReason
+from domain.campaigns import Refinement, Run
+from domain.policy import SendingPolicy
+from domain.rules import Rule
+from segments import explain, selection
+from segments.explain import NotACustomer
+from segments.selection import Selection
+from tasks import choosing, diffs
+
+_ADDRESS = (SkipReason.RELAY_ADDRESS, SkipReason.NO_ADDRESS, SkipReason.INVALID_ADDRESS)
+_CONSENT = (SkipReason.NO_CONSENT, SkipReason.CONSENT_WITHDRAWN)
+_HIDDEN = "(not read out: it holds an address)"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The question: a segment or an expression, with arguments and rules. `campaign`: whose holdout is drawn too."""
+
+    segment: str
+    arguments: Mapping[str, str]
+    rules: tuple[Rule, ...] = ()
+    campaign: str | None = None
+    seed: int = 1
+    holdout_percent: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One thing that may keep a mail back. `passes` is None where it cannot be said."""
+
+    name: str
+    passes: bool | None
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """`conditions`: as lines of text, parts indented. `stages`: in the order of SkipReason."""
+
+    in_segment: bool
+    as_of: datetime
+    conditions: tuple[str, ...]
+    stages: tuple[Stage, ...]
+    gets_it: bool
+    because: str
+
+
+def customer(
+    engine: sa.Engine, account_id: str, party_id: int, asked: Asked, *, policy: SendingPolicy, now: datetime
+) -> Explanation:
+    """Each condition with the customer's value, and each later stage as of now.
+
+    `policy` is the installation's. Raises NoFeatures, and what a wrong segment, rule or argument raises.
+    """
+    by = selection.of(asked.segment, Refinement(arguments=asked.arguments, rules=asked.rules))
+    customers = Customers(engine, account_id)
+    members = choosing.members(customers, by)
+    inside = bool((members.party_ids == party_id).any())
+    with database.read(engine) as connection:
+        found = standing.read(connection, account_id, party_id, policy=policy, now=now)
+    stages = list(_stages(found))
+    if asked.campaign is not None:
+        stages.append(_holdout(asked, asked.campaign, members.party_ids, party_id))
+    failed = [one for one in stages if one.passes is False]
+    if not inside:
+        because = f"not in the segment as of {_moment(customers.as_of)}"
+    else:
+        because = failed[0].sentence if failed else "in the segment, and nothing keeps the mail back"
+    return Explanation(
+        in_segment=inside,
+        as_of=customers.as_of,
+        conditions=tuple(_lines(by, customers, party_id)),
+        stages=tuple(stages),
+        gets_it=inside and not failed,
+        because=because,
+    )
+
+
+def missed(engine: sa.Engine, run: Run, party_id: int) -> tuple[str, ...] | None:
+    """The conditions that kept a customer out of a run; None where features or definition are others by now."""
+    customers = Customers(engine, run.plan.account_id)
+    try:
+        with database.read(engine) as connection:
+            by = diffs.selected(connection, run.plan)
+    except diffs.GONE:
+        return None
+    if customers.as_of != run.feature_watermark or by.definition_hash != run.definition_hash:
+        return None
+    return tuple(line.strip() for line in _lines(by, customers, party_id, failed_only=True))
+
+
+def _lines(by: Selection, customers: Customers, party_id: int, *, failed_only: bool = False) -> Iterator[str]:
+    try:
+        told = explain.conditions(by.segment, customers, by.arguments, party_id)
+    except NotACustomer:
+        yield "the customer has no counted order, and a segment is made of those who have: no"
+        return
+    yield from explain.lines([one for one in told if not (failed_only and one.holds)])
+    for sentence, value, holds in by.explain_rules(customers, party_id):
+        if not (failed_only and holds):
+            yield f"{sentence} – the customer has {value}: {'yes' if holds else 'no'}"
+
+
+def _stages(found: Standing) -> Iterator[Stage]:
+    """One for each group of reasons. What the freeze says, `reason`, decides of the customer's address."""
+    reason = found.reason
+    erased = reason is SkipReason.SUPPRESSED_ERASED
+    reachable = not erased and reason not in _ADDRESS
+    yield Stage("erasure", not erased, SENTENCE[reason] if erased and reason else "was never erased")
+    if erased or reason is None or reachable:
+        yield Stage("address", None if erased else True, "nothing is kept" if erased else "there is one to write to")
+    else:
+        yield Stage("address", False, SENTENCE[reason])
+    is_role = reason is SkipReason.ROLE_ADDRESS
+    role = SENTENCE[SkipReason.ROLE_ADDRESS].replace(", such as postmaster@,", "")
+    yield Stage("role address", not is_role if reachable else None, role if is_role else _personal(reachable))
+    yield _consent(found)
+    yield _suppression(found)
+    yield _cap(found)
+    waits = ", ".join(f"“{name}”" for name in found.goes_first)
+    sentence = f"{SENTENCE[SkipReason.HIGHER_PRIORITY]}: {waits}" if waits else "no running campaign goes first"
+    yield Stage("running campaign", not waits, sentence)
+    if found.sharing:
+        others = "another customer" if found.sharing == 1 else f"{found.sharing:,} other customers"
+        yield Stage("mailbox", None, f"shares the mailbox with {others}: of those in one campaign one gets the mail")
+    if found.quiet_until is not None:
+        yield Stage("quiet hours", None, f"a mail would wait for the end of the night: {_moment(found.quiet_until)}")
+
+
+def _personal(reachable: bool) -> str:
+    return "the address is a person's" if reachable else "there is no address to look at"
+
+
+def _consent(found: Standing) -> Stage:
+    said = found.consent
+    if said is None:
+        return Stage("consent", False, f"{SENTENCE[SkipReason.NO_CONSENT]}: no word of theirs is on record")
+    granted = said.status == "granted"
+    words = "agreed to marketing mail" if granted else SENTENCE[SkipReason.CONSENT_WITHDRAWN]
+    where = " under another customer number of the same mailbox" if said.other_number else ""
+    about = f"source: {_plain(said.source)}, wording: {_plain(said.wording)}, basis: {_plain(said.basis)}"
+    return Stage("consent", granted, f"{words} on {_moment(said.occurred_at)}{where} ({about})")
+
+
+def _suppression(found: Standing) -> Stage:
+    refusal = found.refusal
+    if refusal is None:
+        return Stage("suppression", True, "nothing stands against a mail")
+    until = f", until {_moment(refusal.expires_at)}" if refusal.expires_at else ""
+    words = SENTENCE[SkipReason(f"suppressed_{refusal.reason}")]
+    return Stage(
+        "suppression",
+        False,
+        f"{words}, since {_moment(refusal.created_at)}{until} (noted by: {_plain(refusal.source)})",
+    )
+
+
+def _cap(found: Standing) -> Stage:
+    days = f"{found.cap_days} day{'s' if found.cap_days > 1 else ''}"
+    words = f"got {found.mails} of {found.cap_mails} marketing mails that are allowed within {days}"
+    if found.next_mail_at is None:
+        return Stage("frequency cap", True, words)
+    return Stage("frequency cap", False, f"{words}; the next one may go after {_moment(found.next_mail_at)}")
+
+
+def _holdout(asked: Asked, campaign: str, members: choosing.PartyIds, party_id: int) -> Stage:
+    """As the freeze would draw, if these were the members."""
+    place = int(members.searchsorted(party_id))
+    if place == len(members) or members[place] != party_id:
+        return Stage("holdout", None, "nobody is drawn who is not in the segment")
+    _, held = audience.draw(campaign, asked.seed, asked.holdout_percent, members)
+    share = f"{asked.holdout_percent} percent of campaign “{campaign}” with seed {asked.seed}"
+    if held[place]:
+        return Stage("holdout", False, f"{SENTENCE[SkipReason.HOLDOUT]} ({share})")
+    return Stage("holdout", True, f"is not among those held out ({share})")
+
+
+def _plain(text: str) -> str:
+    return _HIDDEN if "@" in text else text or "not told"
+
+
+def _moment(at: datetime) -> str:
+    local = at.astimezone(UTC)
+    return f"{local.day} {local:%B %Y %H:%M} UTC"
+
+
+def said(stages: Sequence[Stage]) -> list[tuple[str, str, str]]:
+    """Stages as rows: name, yes or no, sentence."""
+    words = {True: "passes", False: "stops it", None: "–"}
+    return [(one.name, words[one.passes], one.sentence) for one in stages]

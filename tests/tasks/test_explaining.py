@@ -1,0 +1,231 @@
+"""Why one customer is in, and whether a mail would reach her: the freeze's own verdict, stage by stage."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from data import accounts, audience, database, runs, standing, suppressions, tables
+from data.suppressions import NewSuppression
+from domain.audience import SENTENCE, SkipReason
+from domain.campaigns import RunStatus
+from domain.ledger import BatchState
+from domain.rules import Operator, Rule
+from domain.suppression import Reason
+from tasks import choosing, explaining
+from tasks.explaining import Asked, Explanation
+from tests.data import frozen, ledger_rows
+from tests.data.test_features_incremental import START, Shop, order, shop
+from tests.tasks.test_diffs import freeze
+
+pytestmark = pytest.mark.usefixtures("account_id")
+DAY = timedelta(days=1)
+DORMANT = Asked("dormant", {"days": "90"})
+
+
+@pytest.fixture
+def here(engine: sa.Engine) -> Shop:
+    """c1 to c6 ordered 100 days ago, c7 today; all of them agreed to marketing mail."""
+    found = shop(engine)
+    found.take_in(*(order(n, START - 100 * DAY, customer=n) for n in range(1, 7)), order(7, START, customer=7))
+    found.refresh()
+    for person in found.people():
+        say(found, person, "granted")
+    return found
+
+
+def say(here: Shop, party_id: int, status: str, at: Any = START - 50 * DAY) -> None:
+    word = {"status": status, "basis": "consent", "source": "checkout", "wording": "v1", "occurred_at": at}
+    with database.write(here.engine) as connection:
+        connection.execute(
+            tables.consents.insert().values(account_id=here.account_id, party_id=party_id, recorded_at=at, **word)
+        )
+
+
+def party(here: Shop, number: str) -> int:
+    table = tables.parties.c
+    with database.read(here.engine) as connection:
+        return connection.execute(
+            sa.select(table.id).where(table.account_id == here.account_id, table.external_id == number)
+        ).scalar_one()
+
+
+def change(here: Shop, number: str, **values: Any) -> None:
+    with database.write(here.engine) as connection:
+        connection.execute(tables.parties.update().where(tables.parties.c.id == party(here, number)).values(**values))
+
+
+def told(here: Shop, number: str, asked: Asked = DORMANT) -> Explanation:
+    return explaining.customer(
+        here.engine, here.account_id, party(here, number), asked, policy=frozen.POLICY, now=here.now
+    )
+
+
+def stage(found: Explanation, name: str) -> tuple[bool | None, str]:
+    (one,) = [one for one in found.stages if one.name == name]
+    return one.passes, one.sentence
+
+
+def suppress(here: Shop, number: str, reason: Reason) -> None:
+    with database.write(here.engine) as connection:
+        mailbox = connection.scalar(
+            sa.select(tables.parties.c.address_hash).where(tables.parties.c.id == party(here, number))
+        )
+        row = NewSuppression(here.account_id, mailbox, reason, "esp:sendgrid", "evidence", START - 3 * DAY)
+        suppressions.add_many(connection, [row])
+
+
+def test_who_gets_it(here: Shop) -> None:
+    found = told(here, "c1")
+    assert (found.in_segment, found.gets_it) == (True, True)
+    assert found.conditions == ("days since the latest counted order: 100, must be more than 90: yes",)
+    assert [one.name for one in found.stages] == [
+        *("erasure", "address", "role address", "consent", "suppression", "frequency cap", "running campaign"),
+    ]
+    assert all(one.passes for one in found.stages)
+    assert stage(found, "consent")[1] == (
+        "agreed to marketing mail on 12 April 2026 12:00 UTC (source: checkout, wording: v1, basis: consent)"
+    )
+
+
+def test_who_is_not_in_the_segment_hears_which_condition_failed(here: Shop) -> None:
+    found = told(here, "c7", Asked("dormant", {"days": "90"}, (Rule("orders", Operator.AT_LEAST, "2"),)))
+    assert (found.in_segment, found.gets_it) == (False, False)
+    assert found.conditions[0] == "days since the latest counted order: 0, must be more than 90: no"
+    assert found.conditions[1].endswith("the customer has 1: no")
+    assert found.because == "not in the segment as of 1 June 2026 12:00 UTC"
+
+
+def test_every_stage_stops_in_its_own_words(here: Shop) -> None:
+    say(here, party(here, "c1"), "withdrawn", START - DAY)
+    suppress(here, "c2", Reason.COMPLAINT)
+    change(here, "c3", email=None, address_hash=None)
+    change(here, "c4", email="postmaster@example.com")
+    change(here, "c5", erased_at=START, email=None, address_hash=None)
+    assert stage(told(here, "c1"), "consent")[1].startswith("withdrew the agreement to marketing mail on 31 May 2026")
+    assert stage(told(here, "c2"), "suppression") == (
+        False,
+        "reported an earlier mail as spam, since 29 May 2026 12:00 UTC (noted by: esp:sendgrid)",
+    )
+    assert stage(told(here, "c3"), "address") == (False, "has no e-mail address")
+    assert stage(told(here, "c4"), "role address")[0] is False
+    assert stage(told(here, "c5"), "erasure") == (False, "asked to be erased")
+    for number in ("c1", "c2", "c3", "c4", "c5"):
+        found = told(here, number)
+        assert not found.gets_it
+        assert "@" not in str(found)
+
+
+def test_the_cap_says_how_many_and_when_the_next_may_go(here: Shop) -> None:
+    """Two of two within seven days; the older one leaves the window after four days."""
+    person = party(here, "c1")
+    with database.write(here.engine) as connection:
+        for number, ago in enumerate((3, 1)):
+            ledger_rows.add_run(
+                connection,
+                here.account_id,
+                [person],
+                [ledger_rows.BatchRow(0, 0, BatchState.ACCEPTED)],
+                run_id=f"{here.account_id}-{number}",
+                dispatch_started_at=START - ago * DAY,
+            )
+    found = told(here, "c1")
+    assert stage(found, "frequency cap") == (
+        False,
+        "got 2 of 2 marketing mails that are allowed within 7 days; the next one may go after 5 June 2026 12:00 UTC",
+    )
+    assert stage(told(here, "c2"), "frequency cap")[1].startswith("got 0 of 2")
+    here.now = START + 4 * DAY + timedelta(seconds=1)
+    assert stage(told(here, "c1"), "frequency cap")[0] is True
+
+
+def test_a_running_campaign_that_goes_first(here: Shop) -> None:
+    with database.write(here.engine) as connection:
+        ledger_rows.add_run(
+            connection,
+            here.account_id,
+            [party(here, "c1")],
+            [ledger_rows.BatchRow(0, 0, BatchState.PLANNED, finished_at=None)],
+            run_id=f"{here.account_id}-first",
+            status=RunStatus.DISPATCHING,
+            priority=5,
+        )
+    passes, sentence = stage(told(here, "c1"), "running campaign")
+    assert passes is False
+    assert sentence.endswith(f"goes first: “campaign of {here.account_id}-first”")
+    assert stage(told(here, "c2"), "running campaign")[0] is True
+
+
+def test_quiet_hours_hold_a_mail_and_stop_none(here: Shop) -> None:
+    with database.write(here.engine) as connection:
+        values = {"quiet_from": "12:00", "quiet_until": "15:00", "timezone": "UTC"}
+        connection.execute(tables.accounts.update().where(tables.accounts.c.id == here.account_id).values(**values))
+        assert accounts.get(connection, here.account_id).quiet_from == "12:00"
+    change(here, "c1", country=None)
+    found = told(here, "c1")
+    assert found.gets_it
+    assert stage(found, "quiet hours")[1].endswith("1 June 2026 15:00 UTC")
+
+
+def test_the_holdout_is_the_freezes_own_draw(here: Shop) -> None:
+    plan = frozen.plan(
+        account_id=here.account_id, segment="all-customers", live=False, holdout_percent=50, seed=4, campaign="spring"
+    )
+    chosen = choosing.choose(here.engine, plan)
+    with database.write(here.engine) as connection:
+        run = runs.create(connection, plan, flow_run_id=None, now=here.now)
+        run = audience.freeze(
+            connection,
+            run,
+            chosen.members.party_ids.tolist(),
+            definition_hash="d",
+            template_hash="t",
+            feature_watermark=here.now,
+            code_version="test",
+            policy=frozen.POLICY,
+            batch_size=10,
+            now=here.now,
+        )
+        held = {one: audience.explain(connection, run.id, one) == SkipReason.HOLDOUT for one in here.people()}
+    assert len(set(held.values())) == 2
+    asked = Asked("all-customers", {}, campaign="spring", seed=4, holdout_percent=50)
+    for number in range(1, 8):
+        found = told(here, f"c{number}", asked)
+        assert found.gets_it is not held[party(here, f"c{number}")]
+        if not found.gets_it:
+            assert found.because.startswith(SENTENCE[SkipReason.HOLDOUT])
+
+
+def test_the_verdict_is_the_freezes_for_everybody(here: Shop) -> None:
+    say(here, party(here, "c1"), "withdrawn", START - DAY)
+    suppress(here, "c2", Reason.UNSUBSCRIBE)
+    change(here, "c3", email=None, address_hash=None)
+    run = freeze(here)
+    with database.read(here.engine) as connection:
+        for number in range(1, 7):
+            person = party(here, f"c{number}")
+            reason = audience.explain(connection, run.id, person)
+            stands = standing.read(connection, here.account_id, person, policy=frozen.POLICY, now=here.now)
+            assert stands.reason == reason
+            assert told(here, f"c{number}").gets_it is (reason is None)
+
+
+def test_somebody_without_a_counted_order(here: Shop) -> None:
+    here.take_in(order(70, START, customer=9, is_test=True))
+    here.refresh()
+    found = told(here, "c9")
+    assert not found.in_segment
+    assert found.conditions == ("the customer has no counted order, and a segment is made of those who have: no",)
+    assert stage(found, "consent")[0] is False
+
+
+def test_what_kept_somebody_out_of_a_run_while_that_can_be_told(here: Shop) -> None:
+    run = freeze(here)
+    person = party(here, "c7")
+    assert explaining.missed(here.engine, run, person) == (
+        "days since the latest counted order: 0, must be more than 90: no",
+    )
+    here.now += DAY
+    here.refresh()
+    assert explaining.missed(here.engine, run, person) is None
