@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli import store
+from cli import run_commands, store
 from cli.output import AsJson, Mistake, answer, moment, table
 from domain.previews import Money, Preview, Split
 from domain.reports import percent
@@ -55,7 +55,7 @@ def preview(
     from tasks import previews
 
     refinement = Refinement(
-        arguments=dict(_argument(one) for one in arguments),
+        arguments=run_commands.arguments_of(arguments),
         rules=tuple(rule_words.parse(one) for one in rules),
         exclude=tuple(without),
     )
@@ -66,13 +66,6 @@ def preview(
         _write(html, found)
     page = f"{settings.load().gateway.public_url}/previews/{found.id}"
     answer({**kept_previews.as_json(found), "page": page}, as_json=as_json, text=f"{text(found)}\n\nPage: {page}")
-
-
-def _argument(given: str) -> tuple[str, str]:
-    name, equals, value = given.partition("=")
-    if not equals or not name.strip():
-        raise Mistake(f"--with needs NAME=VALUE, such as category=books, and was given {given!r}")
-    return name.strip().replace("-", "_"), value
 
 
 def _write(file: Path, found: Preview) -> None:

@@ -16,7 +16,7 @@ from domain.previews import Part, Split
 Mask = npt.NDArray[np.bool_]
 _Counts = dict[str | None, tuple[int, int]]
 COUNTRY, CHANNEL, MAILBOX, ENGAGEMENT = "Country", "Channel", "Mailbox provider", "Last opened or clicked"
-_ENGAGEMENT = ("days_since_engaged", "mails_90d")
+NEEDS = ("country", "channels", "days_since_engaged", "mails_90d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Chosen:
 
 def splits(engine: sa.Engine, account_id: str, customers: Customers, chosen: Chosen) -> tuple[Split, ...]:
     """By country, channel, mailbox provider and engagement."""
-    frame = customers.frame(["country", "channels", *_ENGAGEMENT])
+    frame = customers.frame(NEEDS)
     return (
         Split(COUNTRY, _parts(_counted(frame["country"], chosen.inside), chosen)),
         Split(CHANNEL, _parts(_channels(frame["channels"], chosen.inside), chosen), several=True),

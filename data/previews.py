@@ -24,7 +24,7 @@ from domain.previews import Earlier, Held, Sample, Verdict
 PartyIds = npt.NDArray[np.int64]
 _CAMPAIGNS = 5
 _SAMPLES = 5
-_ABOUT = ("country", "orders", "last_order_at", "net_revenue")
+ABOUT = ("country", "orders", "last_order_at", "net_revenue")
 
 
 def waterfall(
@@ -119,7 +119,7 @@ def sample(connection: sa.Connection, customers: Customers, party_ids: PartyIds,
     party = tables.parties.c
     query = sa.select(party.id, party.first_name, party.last_name).where(party.id.in_(drawn.tolist()))
     names = {row.id: _initials(row.first_name, row.last_name) for row in connection.execute(query)}
-    frame = customers.frame(_ABOUT)
+    frame = customers.frame(ABOUT)
     rows: list[dict[str, Any]] = frame[frame["party_id"].isin(names)].to_dict("records")  # type: ignore[assignment]
     return tuple(
         Sample(

@@ -24,6 +24,7 @@ from tasks.choosing import PartyIds
 _RFM = "segments/rfm.py"  # its cells are the parts of a split, and no news as overlaps
 _MOST_OVERLAPS = 8
 _TREND = 12
+_MONEY = ("net_revenue", "revenue_365d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def plan_of(account_id: str, segment: str, refinement: Refinement) -> RunPlan:
 
 def of_plan(engine: sa.Engine, plan: RunPlan, policy: SendingPolicy) -> Preview:
     """Choose, judge and describe; the preview and its size are kept. Raises what choosing.choose raises."""
-    customers = Customers(engine, plan.account_id)
+    customers = _customers(engine, plan.account_id)
     choice = choosing.choose(engine, plan, customers)
     found = choice.members
     with engine.connect() as connection:
@@ -78,16 +79,24 @@ def of_run(engine: sa.Engine, run: Run, policy: SendingPolicy) -> Preview:
         party_ids = audience.members(connection, run.id)
         held = audience.held(connection, run, wiring.clock(), policy=policy)
     verdict = Verdict(run.planned or 0, run.skipped or {}, tuple(Held(*one) for one in held))
-    customers = Customers(engine, run.plan.account_id)
+    customers = _customers(engine, run.plan.account_id)
     preview = _described(engine, customers, _Subject(run.plan, party_ids, run.definition_hash or "", verdict, run))
     with database.write(engine) as connection:
         kept_previews.store(connection, preview)
     return preview
 
 
+def _customers(engine: sa.Engine, account_id: str) -> Customers:
+    """With every column that a preview looks at: one walk through the table, where each further one costs as much."""
+    customers = Customers(engine, account_id)
+    library = (need for one in registry.load().values() for need in one.needs)
+    customers.frame(list(dict.fromkeys((*_MONEY, *preview_splits.NEEDS, *previews.ABOUT, *library))))
+    return customers
+
+
 def _described(engine: sa.Engine, customers: Customers, subject: _Subject) -> Preview:
     plan, run_id = subject.plan, subject.run.id if subject.run else ""
-    frame = customers.frame(["net_revenue", "revenue_365d"])
+    frame = customers.frame(_MONEY)
     inside = np.isin(frame["party_id"].to_numpy("int64"), subject.party_ids, assume_unique=True)
     chosen = Chosen(inside, gone=len(subject.party_ids) - int(inside.sum()))
     library = _Library(customers)

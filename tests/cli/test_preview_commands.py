@@ -67,8 +67,8 @@ def test_a_parameter_changes_who_is_in(campaigns: Campaigns, filled: sa.Engine) 
     ("arguments", "told"),
     [
         (["lapst"], "did you mean"),
-        (["vip and"], "vip and"),
-        (["vip", "--with", "category"], "--with needs NAME=VALUE"),
+        (["vip and"], "lacks the name of a segment"),
+        (["vip", "--with", "category"], "--with: write NAME=VALUE"),
         (["vip", "--with", "colour=red"], "colour"),
         (["vip", "--only", "shoe size is 42"], "shoe size"),
         (["vip", "--without", "vipp"], "vipp"),

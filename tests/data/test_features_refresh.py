@@ -10,16 +10,17 @@ import pytest
 import sqlalchemy as sa
 
 from data import bulk, database, orders, tables
-from data.features import compute, frame, refresh
+from data.features import compute, frame, reading, refresh
 from domain import money
-from domain.features import BY_NAME, FEATURES
+from domain.features import BY_NAME, STORED
 from domain.orders import Customer, Deletion, Order, OrderKind, OrderLine, OrderStatus
 from tests.conftest import PEPPER
 from tests.data.test_features_compute import naive
 
 AS_OF = datetime(2026, 6, 1, 12, tzinfo=UTC)
 NOW = AS_OF + timedelta(hours=1)
-NAMES = [feature.name for feature in FEATURES]
+NAMES = [feature.name for feature in STORED]
+ZONE = "Europe/Berlin"
 
 
 def load_random_shop(engine: sa.Engine, account_id: str, *, orders: int = 400, first_id: int = 1) -> None:
@@ -71,7 +72,7 @@ def another_account(engine: sa.Engine) -> str:
 def test_what_is_read_back_is_what_was_computed_to_the_last_digit(engine: sa.Engine, account_id: str) -> None:
     load_random_shop(engine, account_id)
     report = refresh.refresh(engine, account_id=account_id, as_of=AS_OF, now=NOW)
-    computed = compute.features(*refresh.read(engine, account_id), as_of=AS_OF)
+    computed = compute.features(reading.read(engine, account_id, as_of=AS_OF), as_of=AS_OF, zone=ZONE)
     back = frame.read_frame(engine, account_id=account_id, columns=NAMES)
     pd.testing.assert_frame_equal(back, computed, check_exact=True)
     assert (report.customers, report.orders) == (len(computed), computed["orders"].sum())
@@ -102,7 +103,9 @@ def test_a_second_refresh_changes_nothing(engine: sa.Engine, account_id: str) ->
     load_random_shop(engine, account_id)
     first = refresh.refresh(engine, account_id=account_id, as_of=AS_OF, now=NOW)
     rows = stored(engine, account_id)
-    assert refresh.refresh(engine, account_id=account_id, as_of=AS_OF, now=NOW) == first
+    again = refresh.refresh(engine, account_id=account_id, as_of=AS_OF, now=NOW)
+    assert (again.touched, again.customers, again.orders) == (0, first.customers, first.orders)
+    assert refresh.refresh(engine, account_id=account_id, as_of=AS_OF, now=NOW, full=True).touched == first.touched
     assert stored(engine, account_id) == rows
 
 
@@ -120,7 +123,7 @@ def test_customers_who_lost_their_orders_lose_their_row(engine: sa.Engine, accou
     refresh.refresh(engine, account_id=account_id, as_of=AS_OF, now=NOW)
     with database.write(engine) as connection:
         connection.execute(tables.orders.update().values(status="cancelled"))
-    report = refresh.refresh(engine, account_id=account_id, as_of=AS_OF, now=NOW)
+    report = refresh.refresh(engine, account_id=account_id, as_of=AS_OF, now=NOW, full=True)
     assert (report.customers, report.orders, stored(engine, account_id)) == (0, 0, [])
 
 
@@ -147,29 +150,16 @@ def test_the_watermark_is_the_newest_refresh_of_the_account(engine: sa.Engine, a
         assert frame.watermark(connection, account_id) == AS_OF + timedelta(days=1)
 
 
-def test_a_refresh_that_fails_keeps_the_old_rows(
-    engine: sa.Engine, account_id: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    load_random_shop(engine, account_id)
-    refresh.refresh(engine, account_id=account_id, as_of=AS_OF, now=NOW)
-    rows = stored(engine, account_id)
-
-    def break_off(*_arguments) -> None:
-        raise ConnectionError("the database went away")
-
-    monkeypatch.setattr(bulk, "insert_rows", break_off)
-    with pytest.raises(ConnectionError):
-        refresh.refresh(engine, account_id=account_id, as_of=AS_OF + timedelta(days=1), now=NOW)
-    assert stored(engine, account_id) == rows
-    with database.read(engine) as connection:
-        assert frame.watermark(connection, account_id) == AS_OF
-
-
 def test_a_frame_holds_the_asked_columns_and_no_other(engine: sa.Engine, account_id: str) -> None:
-    empty = frame.read_frame(engine, account_id=account_id, columns=NAMES)
-    assert {name: str(empty[name].dtype) for name in NAMES} == {name: BY_NAME[name].type.dtype for name in NAMES}
-    load_random_shop(engine, account_id)
-    refresh.refresh(engine, account_id=account_id, as_of=AS_OF, now=NOW)
+    with pytest.raises(frame.NoFeatures, match="campaigns features refresh"):
+        frame.read_frame(engine, account_id=account_id, columns=["orders"])
+    for load in (lambda: None, lambda: load_random_shop(engine, account_id)):
+        load()
+        refresh.refresh(engine, account_id=account_id, as_of=AS_OF, now=NOW, full=True)
+        whole = frame.read_frame(engine, account_id=account_id, columns=list(BY_NAME))
+        assert {name: str(whole[name].dtype) for name in BY_NAME} == {
+            name: feature.type.dtype for name, feature in BY_NAME.items()
+        }
     few = frame.read_frame(engine, account_id=account_id, columns=("country", "net_revenue"))
     assert list(few.columns) == ["party_id", "country", "net_revenue"]
 
@@ -184,7 +174,7 @@ def a_life(dice: Random, number: int) -> tuple[Order, bool]:
     person = dice.randrange(10)
     # As a guest in any case of letters, or under a number, which is each person's own.
     email = f"Person{person}@example.com" if dice.random() < 0.5 else f"person{person}@EXAMPLE.com"
-    customer = Customer(dice.choice(["", f"n{person}"]), email, country=f"{'ABCDEFGHIJ'[person]}X")
+    customer = Customer(dice.choice(["", f"n{person}"]), email, country=f"Q{person}", locale="de-AT")
     kind = dice.choice([OrderKind.SALE] * 6 + [OrderKind.CREDIT, OrderKind.REPLACEMENT])
     total = Decimal(0) if kind is OrderKind.CREDIT else Decimal(dice.randrange(0, 90000)).scaleb(-2)
     back = Decimal(dice.randrange(0, 3000)).scaleb(-2) if kind is OrderKind.CREDIT else total / dice.choice([1, 2, 4])
@@ -193,7 +183,8 @@ def a_life(dice: Random, number: int) -> tuple[Order, bool]:
     placed_at = AS_OF - timedelta(microseconds=dice.randrange(-(10**11), 4 * 10**13))
     abroad = dice.random() < 0.2  # sold in euros, and the shop says what that is in its own money
     amounts = {"currency": "EUR", "shop_currency": "USD", "shop_total": total * 2, "shop_refunded": refunded * 2}
-    lines = (OrderLine(1, "SKU", None, dice.choice([None, "tea", "cups"]), dice.randrange(0, 4), total),)
+    kind_of_tea = dice.choice([None, "tea", "cups"])
+    lines = (OrderLine(1, "SKU", None, kind_of_tea, dice.randrange(0, 4), total, brand=dice.choice([None, "own"])),)
     order = Order(
         external_id=str(number),
         customer=customer,
@@ -207,6 +198,8 @@ def a_life(dice: Random, number: int) -> tuple[Order, bool]:
         is_test=dice.random() < 0.1,
         lines=lines,
         kind=kind,
+        discount=dice.choice([None, Decimal(0), Decimal(1)]),
+        coupons=dice.choice([(), ("SPRING",)]),
         **(amounts if abroad else {"currency": "USD"}),
     )
     return order, dice.random() < 0.1
@@ -215,9 +208,9 @@ def a_life(dice: Random, number: int) -> tuple[Order, bool]:
 def plainly(orders: list[tuple[Order, bool]]) -> dict[str, dict]:
     """What the features of each mailbox are to be, said in plain Python."""
     rows, lines = [], []
-    for order, deleted in orders:
+    for order, _ in orders:
         foreign = order.shop_total is not None
-        void = order.status is OrderStatus.CANCELLED or order.cancelled_at is not None or deleted
+        void = order.status is OrderStatus.CANCELLED or order.cancelled_at is not None
         rows.append(
             {
                 "order_id": int(order.external_id),
@@ -228,14 +221,25 @@ def plainly(orders: list[tuple[Order, bool]]) -> dict[str, dict]:
                 "cancelled": void,
                 "is_test": order.is_test or order.kind is OrderKind.REPLACEMENT,
                 "is_credit": order.kind is OrderKind.CREDIT,
+                "discounted": bool(order.discount),
+                "coupon": bool(order.coupons),
+                "channel": "web",
             }
         )
         lines += [
-            {"order_id": int(order.external_id), "category": line.category, "quantity": line.quantity}
-            for line in order.lines
+            {"order_id": rows[-1]["order_id"], "category": one.category, "brand": one.brand, "quantity": one.quantity}
+            for one in order.lines
         ]
-    customers = [{"party_id": order.customer.email.lower(), "country": order.customer.country} for order, _ in orders]
-    return naive(rows, lines, customers, AS_OF)
+    customers = [
+        {"party_id": order.customer.email.lower(), "country": order.customer.country, "language": "de"}
+        for order, _ in orders
+    ]
+    return naive([row for row in rows if row["order_id"] not in _deleted(orders)], lines, customers, [], AS_OF, ZONE)
+
+
+def _deleted(orders: list[tuple[Order, bool]]) -> set[int]:
+    """A deleted order was not called off: it is as if it had never been."""
+    return {int(order.external_id) for order, deleted in orders if deleted}
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -1,5 +1,6 @@
 """The page of a preview: what it says, that it stands alone, and that it is found by its id only."""
 
+import html
 import re
 from xml.etree import ElementTree as ET
 
@@ -19,7 +20,7 @@ def test_a_file_of_its_own_refers_to_nothing_outside() -> None:
 
 
 def test_the_page_says_everything() -> None:
-    page = rendering.render_preview(a_preview(), standalone=False)
+    page = html.unescape(rendering.render_preview(a_preview(), standalone=False))
     for words in (
         "1,000 of 20,000 customers are meant, and 760 of them would get a mail that is sent now.",
         "country is DE",

@@ -189,9 +189,10 @@ def test_a_segment_that_compares_customers_is_asked_about_all_of_them(here: Shop
     before = freeze(here, "high-order-value")
     assert before.members == 1
     later(here, 1)
-    here.take_in(*(order(60 + n, here.now, customer=20 + n, total=Decimal(500)) for n in range(3)))
+    here.take_in(*(order(60 + n, here.now, customer=20 + n, total=Decimal(500 + n)) for n in range(3)))
     found = compared(here, before, "high-order-value")
-    assert found.causes == {Cause.NEW_ORDER: (3, 0), Cause.OTHERS: (0, 1)}
+    assert found.causes == {Cause.NEW_ORDER: (2, 0), Cause.OTHERS: (0, 1)}
+    assert all(" – " in move.sentence for move in found.moves)  # the condition that turned was found for each
 
 
 def test_a_consent_where_the_segment_asks_for_it(here: Shop) -> None:
