@@ -73,7 +73,7 @@ class Money(sa.TypeDecorator[Decimal]):
         if value is None or isinstance(value, Decimal):
             return None if value is None else money.to_units(value)
         if isinstance(value, int):
-            return value * money.UNIT
+            return int(value * money.UNIT)
         raise TypeError("an amount of money is a Decimal or a whole number: write Decimal('9.90')")
 
     def process_result_value(self, value: int | None, _dialect: sa.Dialect) -> Decimal | None:

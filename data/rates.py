@@ -4,7 +4,6 @@ The whole installation has one set of rates. They are kept as published, as deci
 cost in the currency. A rate between two currencies is taken by way of their common base.
 """
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -189,20 +188,6 @@ def spans(connection: sa.Connection, account_id: str, currency: str) -> Mapping[
     foreign = _foreign(connection, account_id, currency)
     known = between(connection, {currency, *foreign})
     return {one: known.spans(one, currency) for one in foreign}
-
-
-def fingerprint(connection: sa.Connection, account_id: str) -> str:
-    """A name of all rates that a figure of the account may depend on; empty where it depends on none.
-
-    `load` marks whoever a rate concerns, so an incremental refresh is right without looking at this.
-    """
-    currency = accounts.get(connection, account_id).currency
-    foreign = _foreign(connection, account_id, currency)
-    if not foreign:
-        return ""
-    query = sa.select(_rate.currency, _rate.day, _rate.base, _rate.rate).where(_rate.currency.in_([currency, *foreign]))
-    rows = sorted(f"{row.currency} {row.day} {row.base} {row.rate}" for row in connection.execute(query))
-    return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
 
 def _foreign(connection: sa.Connection, account_id: str, currency: str) -> list[str]:

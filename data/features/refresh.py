@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 import sqlalchemy as sa
 
-from data import accounts, database, rates, tables
+from data import accounts, database, tables
 from data.features import compute, frame, marks, profile, reading, scale, stored, touched
 from data.features.frame import Refreshed
 from domain.accounts import Account
@@ -64,12 +64,13 @@ def refresh(engine: sa.Engine, *, account_id: str, as_of: datetime, now: datetim
     reason to reckon all. Raises Overtaken, UnknownAccount.
     """
     with database.read(engine) as connection:
+        account = accounts.get(connection, account_id)
         work = _Work(
-            account=accounts.get(connection, account_id),
+            account=account,
             as_of=as_of,
             before=frame.newest(connection, account_id),
             marks_until=marks.last(connection, account_id),
-            code=code(connection, accounts.get(connection, account_id)),
+            code=code(account),
         )
     reason = "it was asked for" if full else _why_full(work)
     if reason is None:
@@ -85,15 +86,15 @@ def _why_full(work: _Work) -> str | None:
     if work.before is None:
         return "it is the first"
     if work.before.code != work.code:
-        return "the way to reckon, a rate, or the account's currency or zone is another one than the last time"
+        return "the way to reckon, or the account's currency or zone, is another one than the last time"
     if work.as_of < work.before.as_of:
         return "it goes back in time"
     return None
 
 
-def code(connection: sa.Connection, account: Account) -> str:
-    """A name of all that decides a figure besides orders and mails: other code or rates, other figures."""
-    known = (source_hash(), account.currency, account.timezone, rates.fingerprint(connection, account.id))
+def code(account: Account) -> str:
+    """A name of all that decides every figure. A new rate marks whom it concerns (data.rates)."""
+    known = (source_hash(), account.currency, account.timezone)
     return hashlib.sha256("\0".join(known).encode()).hexdigest()[:16]
 
 

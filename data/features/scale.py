@@ -61,7 +61,9 @@ def _bounds(values: npt.NDArray[np.int64]) -> tuple[int, ...]:
 
 def score(values: npt.NDArray[np.int64], bounds: tuple[int, ...]) -> npt.NDArray[np.int64]:
     """1 to 5 for each value."""
-    return np.asarray(1 + np.searchsorted(np.array(bounds, dtype=np.int64), values, side="left"), dtype=np.int64)
+    below = np.searchsorted(np.array(bounds, dtype=np.int64), values, side="left")
+    scores: npt.NDArray[np.int64] = (below + 1).astype(np.int64)
+    return scores
 
 
 def usual_gap(orders: npt.NDArray[np.int64], mean: npt.NDArray[np.float64], scale: Scale) -> npt.NDArray[np.float64]:
@@ -80,4 +82,4 @@ def microseconds(column: "pd.Series[Any]") -> npt.NDArray[np.int64]:
 
 def units(column: "pd.Series[Any]") -> npt.NDArray[np.int64]:
     """Money of a frame as the whole ten-thousandths that it came from."""
-    return np.rint(column.to_numpy("float64") * money.UNIT).astype("int64")
+    return np.asarray(np.rint(column.to_numpy("float64") * money.UNIT), dtype=np.int64)

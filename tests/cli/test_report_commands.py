@@ -14,7 +14,9 @@ from tests.data import ledger_rows
 from tests.data.ledger_rows import BatchRow
 
 FACTS = [
-    *("run", "account", "campaign", "status", "stop_reason", "live", "segment", "template", "provider", "members"),
+    *("run", "account", "campaign", "status", "stop_reason", "live", "segment", "template", "provider"),
+    *("refinement", "limit", "holdout_percent", "seed", "feature_watermark", "definition_hash", "members_hash"),
+    *("template_hash", "code_version", "gate", "members"),
     *("planned", "skipped", "created_at", "frozen_at", "dispatch_started_at", "dispatched_at", "settled_at"),
     "flow_run",
 ]

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -67,8 +68,10 @@ def test_the_doctor_sees_fresh_deployments_and_no_worker(campaigns: Campaigns) -
 
 @pytest.mark.usefixtures("prefect")
 def test_a_form_that_does_not_know_the_segment_yet(campaigns: Campaigns, monkeypatch: pytest.MonkeyPatch) -> None:
+    from segments import registry
     from tasks import request
 
+    monkeypatch.setitem(registry._segments, "brand-new", replace(registry.get("vip"), name="brand-new"))
     monkeypatch.setattr(request, "_SEGMENTS", [*request._SEGMENTS, "brand-new"])
     mistake = campaigns("run", "news", "--segment", "brand-new", "--template", "new-arrivals").mistake
     assert "Prefect refuses this (409: " in mistake

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.features import compute
+from data.features import compute, grouped
 from data.features.facts import Facts
 from domain import money
 from domain.features import MAIL_WINDOWS, STORED, WINDOWS
@@ -140,7 +140,7 @@ def naive_rhythm(own: list[dict], as_of: datetime) -> dict:
         "first_order_at": placed[0],
         "last_order_at": placed[-1],
         "mean_days_between_orders": sum(gaps) / (len(gaps) * day) if gaps else None,
-        "spread_days_between_orders": spread if spread is None else pytest.approx(spread, rel=1e-12, abs=1e-15),
+        "spread_days_between_orders": spread if spread is None else pytest.approx(spread, rel=1e-12, abs=0),
         "last_gap_days": gaps[-1] / day if gaps else None,
     }
 
@@ -339,6 +339,26 @@ def test_weekday_and_hour_are_those_of_the_customers_own_clock(country, weekday,
     assert (result["favourite_weekday"], result["favourite_hour"]) == (weekday, hour)
 
 
+def test_a_credit_exactly_at_the_edge_of_a_window_is_outside_as_an_order_is() -> None:
+    rows = [order(1, 1), order(2, 1, is_credit=True, total=0, refunded=30_0000, placed_at=AS_OF - 30 * DAY)]
+    assert [computed(rows)[1][name] for name in ("revenue_30d", "revenue_90d")] == [100.0, 70.0]
+
+
+def test_what_came_back_of_one_category_is_no_part_of_another_ones_share() -> None:
+    bought = [("tea", 3), ("cups", 1), ("wine", -2)]
+    lines = [{"order_id": 1, "category": name, "brand": None, "quantity": units} for name, units in bought]
+    assert computed([order(1, 1)], lines)[1]["favourite_category_share"] == 0.75
+
+
+@pytest.mark.parametrize("ids", [[1, 2, 3], [1, 2**61, 2**62 + 1]])
+def test_orders_are_sorted_by_customer_and_time_however_far_apart_their_ids_are(ids: list[int]) -> None:
+    rng = np.random.default_rng(9)
+    party_ids, placed = rng.choice(ids, 200), rng.integers(0, 2**51, 200)
+    sequence = grouped.by_customer_and_time(party_ids, placed)
+    found = list(zip(party_ids[sequence], placed[sequence], strict=True))
+    assert found == sorted(zip(party_ids, placed, strict=True))
+
+
 @pytest.mark.parametrize("size", [2, 3, 5, 40])
 def test_equal_gaps_have_no_spread(size: int) -> None:
     rows = [order(number, 1, placed_at=AS_OF - number * (30 * DAY + 7 * MICROSECOND)) for number in range(size)]
@@ -351,7 +371,7 @@ def test_the_spread_is_that_of_numpy_also_over_decades_and_within_microseconds()
         placed = np.sort(rng.integers(0, scale, 500))
         rows = [order(n, 1, placed_at=AS_OF - int(us) * MICROSECOND) for n, us in enumerate(placed)]
         expected = np.diff(placed).astype(float).std(ddof=1) / 86_400_000_000
-        assert computed(rows)[1]["spread_days_between_orders"] == pytest.approx(expected, rel=1e-9)
+        assert computed(rows)[1]["spread_days_between_orders"] == pytest.approx(expected, rel=1e-9, abs=0)
 
 
 def test_the_zone_of_the_instant_changes_nothing() -> None:

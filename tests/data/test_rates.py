@@ -262,26 +262,6 @@ def test_the_gate_stops_only_for_what_can_be_reckoned_in_no_way(
     assert (facts.conversion["orders_converted"], facts.conversion["orders_without_rate"]) == (3, 6)  # one is cancelled
 
 
-def test_the_fingerprint_is_that_of_the_rates_that_the_account_needs(
-    engine: sa.Engine, account_id: str, tmp_path: Path
-) -> None:
-    def now() -> str:
-        with database.read(engine) as connection:
-            return rates.fingerprint(connection, account_id)
-
-    insert(engine, tables.parties, [party(1)])
-    insert(engine, tables.orders, [an_order(1, 1)])
-    load(engine, tmp_path, ECB)
-    assert now() == ""  # every order is in the account's currency
-    insert(engine, tables.orders, [an_order(2, 1, currency="GBP", placed_at=NOON)])
-    first = now()
-    assert first
-    load(engine, tmp_path, ECB.replace("160.0,", "161.0,"))
-    assert now() == first
-    load(engine, tmp_path, ECB.replace("0.80000", "0.80001"))
-    assert now() not in ("", first)
-
-
 def test_whoever_a_rate_concerns_is_marked(engine: sa.Engine, account_id: str, tmp_path: Path) -> None:
     insert(engine, tables.parties, [party(number) for number in range(1, 8)])
     orders = [

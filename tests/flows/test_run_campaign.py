@@ -39,7 +39,7 @@ def test_a_live_run_sends_to_everybody_once_and_leaves_readable_artifacts(engine
     assert installation.accepted(run.id) == {f"{run.id}.{ordinal}": 1 for ordinal in range(40)}
     audit = reporting.audit_of(run.id)
     assert (audit.balanced, audit.duplicates, audit.missing) == (True, 0, 0)
-    assert set(run.validation or {}) == {"orders", "features", "audience"}
+    assert set(run.validation or {}) == {"orders", "features", "drift", "audience"}
     shown = artifacts()
     names = ("waterfall", "preview", "report", "progress", "validation-audience")
     assert {f"{name}-{run.id}" for name in names} <= shown.keys()

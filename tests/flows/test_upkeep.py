@@ -221,8 +221,10 @@ def test_a_ledger_that_does_not_balance_is_an_alarm(engine: sa.Engine, installat
 def test_features_are_refreshed_for_the_installations_own_account(engine: sa.Engine, installation: Esp) -> None:
     with database.write(engine) as connection:
         connection.execute(tables.customer_features.delete())
-    refresh_features()
+    refresh_features(full=True)
     with database.read(engine) as connection:
         assert connection.scalar(sa.select(sa.func.count()).select_from(tables.customer_features)) == 40
     assert "40 customers" in artifacts()["features"]
+    assert "All were reckoned anew" in artifacts()["features"]
+    assert "| all-customers | 40 |" in artifacts()["segments"]
     assert not any(ledger_rows.address(number) in text for text in artifacts().values() for number in range(40))
