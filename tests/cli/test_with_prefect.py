@@ -71,7 +71,8 @@ def test_a_form_that_does_not_know_the_segment_yet(campaigns: Campaigns, monkeyp
     from segments import registry
     from tasks import request
 
-    monkeypatch.setitem(registry._segments, "brand-new", replace(registry.get("vip"), name="brand-new"))
+    registry.load()
+    monkeypatch.setitem(registry._room.sound, "brand-new", replace(registry.get("vip"), name="brand-new"))
     monkeypatch.setattr(request, "_SEGMENTS", [*request._SEGMENTS, "brand-new"])
     mistake = campaigns("run", "news", "--segment", "brand-new", "--template", "new-arrivals").mistake
     assert "Prefect refuses this (409: " in mistake
