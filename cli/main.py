@@ -13,6 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 from cli import (
+    account_commands,
     data_commands,
     explain_command,
     gate_commands,
@@ -43,6 +44,7 @@ app.add_typer(intake_commands.app, name="intake", help="Orders in: load files, a
 app.add_typer(gate_commands.app, name="gate", help="Whether the data is fit to be mailed to: check, accept a change.")
 preview_commands.register(segment_commands.app)
 app.add_typer(segment_commands.app, name="segments", help="Who: list, explain and preview segments.")
+app.add_typer(account_commands.app, name="account", help="The shop or brand: its frequency cap and quiet hours.")
 app.add_typer(rate_commands.app, name="rates", help="What currencies were worth: load and list dated rates.")
 app.add_typer(suppression_commands.app, name="suppressions", help="Whom not to mail: list, add, remove, export.")
 
