@@ -63,7 +63,9 @@ def main() -> None:
             ),
             freeze.measured(engine, "the whole gate", lambda: judge(engine, run.id)),
         ]
-    table = Table("work", "CPU s here", "in the server", "to floor", title=f"{run.planned:,} planned, {options.database}")
+    table = Table(
+        "work", "CPU s here", "in the server", "to floor", title=f"{run.planned:,} planned, {options.database}"
+    )
     for row in rows:
         table.add_row(row.name, f"{row.client:.2f}", f"{row.server:.2f}", f"{row.cpu / rows[0].cpu:.1f} x")
     Console().print(table)

@@ -52,12 +52,13 @@ def floor(engine: sa.Engine, run: Run) -> None:
     member = tables.audience
     with database.write(engine) as connection:
         twin = shop.new_run(connection, datetime.now(UTC))
+        names = ["party_id", "ordinal", "skip_reason", "address_hash"]
         rows = (
-            sa.select(sa.literal(twin.id), member.c.party_id, member.c.ordinal, member.c.skip_reason)
+            sa.select(sa.literal(twin.id), *(member.c[name] for name in names))
             .where(member.c.run_id == run.id)
             .order_by(member.c.party_id)
         )
-        connection.execute(member.insert().from_select(["run_id", "party_id", "ordinal", "skip_reason"], rows))
+        connection.execute(member.insert().from_select(["run_id", *names], rows))
 
 
 def obvious(engine: sa.Engine, people: Sequence[int]) -> None:

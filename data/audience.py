@@ -1,35 +1,42 @@
 """Freezing an audience: every member of the segment becomes a row once, planned or left out with one reason."""
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import sqlalchemy as sa
 
-from data import bulk, eligibility, quiet_hours, runs, tables
+from data import bulk, eligibility, quiet_hours, runs, tables, verdicts
+from data.verdicts import Judged, Verdicts
 from domain import ledger
 from domain.audience import SkipReason
 from domain.campaigns import Run, RunPlan, RunStatus
 from domain.ledger import BatchState
 from domain.policy import SendingPolicy
 
+_COLUMNS = ("run_id", "party_id", "ordinal", "skip_reason", "address_hash")
+# So few tuples are taken from CPython's free list (data.arrow).
+_ROWS_AT_ONCE = 500
+# Of all customers: from here on one pass over their mailboxes costs less than a look-up for each member.
+_MANY = 0.2
+
 
 def _members_table() -> sa.Table:
-    """A temporary table for the segment's answer; `place` is a seeded shuffle, which makes a limit a fair sample.
+    """A temporary table for the segment's answer.
 
     `excluded`: belongs to a segment that the run leaves out. `zone`: see quiet_hours.place.
     """
     return sa.Table(
         "segment_members",
         sa.MetaData(),
-        sa.Column("party_id", sa.BigInteger, primary_key=True),
-        sa.Column("place", sa.Integer, nullable=False),
-        sa.Column("holdout", sa.Boolean, nullable=False),
-        sa.Column("excluded", sa.Boolean, nullable=False),
-        sa.Column("zone", sa.Integer, nullable=True),
+        sa.Column("party_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True),
+        sa.Column("excluded", sa.Boolean, nullable=False, server_default=sa.false()),
+        sa.Column("zone", sa.Integer, nullable=False, server_default="0"),
         prefixes=["TEMPORARY"],
     )
 
@@ -53,14 +60,15 @@ def freeze(
     `excluded`: party ids of the members of segments that the run leaves out. `policy` is the installation's.
     """
     ids = np.sort(np.asarray(party_ids, dtype="<i8"))
-    members, zones = gather(connection, run.plan, ids, excluded=excluded, policy=policy)
-    _insert_audience(connection, run, members, policy, now, zoned=len(zones) > 1)
-    counts = _counts(connection, run.id)
+    found, zones = judge(connection, run.id, run.plan, ids, excluded=excluded, policy=policy, now=now)
+    bulk.insert_rows(connection, tables.audience, _COLUMNS, _rows(run.id, found))
+    counts = found.counts()
     planned = counts.pop(None, 0)
     if planned and run.plan.live:
-        sizes: dict[str | None, int] = _sizes(connection, run.id, members, zones) if zones else {None: planned}
+        sizes: dict[str | None, int] = (
+            {zones[zone]: people for zone, people in found.zones().items()} if zones else {None: planned}
+        )
         connection.execute(tables.batches.insert(), _batches(run.id, sizes, batch_size))
-    members.drop(connection)
     return runs.advance(
         connection,
         run,
@@ -77,30 +85,33 @@ def freeze(
     )
 
 
-def gather(
+def judge(
     connection: sa.Connection,
+    run_id: str,
     plan: RunPlan,
     party_ids: Sequence[int] | np.ndarray,
     *,
     excluded: Collection[int],
     policy: SendingPolicy,
-) -> tuple[sa.Table, list[str]]:
-    """The members in a temporary table, drawn by the plan's seed; and the zones that its `zone` counts from 0.
+    now: datetime,
+) -> tuple[Verdicts, list[str]]:
+    """What becomes of each member, drawn by the plan's seed; and the zones that are counted from 0, if zones matter.
 
-    The caller drops it or rolls it back.
+    Nothing stays written.
     """
+    ids = np.sort(np.asarray(party_ids, dtype="<i8"))
     members = _members_table()
     members.create(connection)
-    drawn = _drawn(plan, np.sort(np.asarray(party_ids, dtype="<i8")), excluded)
-    bulk.insert_rows(connection, members, ["party_id", "place", "holdout", "excluded"], drawn)
-    return members, quiet_hours.place(connection, plan.account_id, members, policy)
-
-
-def _drawn(plan: RunPlan, ids: np.ndarray, excluded: Collection[int]) -> list[tuple[int, int, bool, bool]]:
-    """Place, holdout and exclusion of each member."""
-    place, held = draw(plan.campaign, plan.seed, plan.holdout_percent, ids)
     left_out = np.isin(ids, np.fromiter(excluded, dtype=np.int64, count=len(excluded)))
-    return list(zip(ids.tolist(), place.tolist(), held.tolist(), left_out.tolist(), strict=True))
+    bulk.insert_rows(connection, members, ["party_id"], zip(ids[~left_out].tolist(), strict=True))
+    bulk.insert_rows(connection, members, ["party_id", "excluded"], ((one, True) for one in ids[left_out].tolist()))
+    zones = quiet_hours.place(connection, plan.account_id, members, policy)
+    many = len(ids) >= _MANY * (connection.scalar(sa.select(sa.func.max(tables.parties.c.id))) or 0)
+    judged = _judged(connection, run_id, plan.account_id, members, policy, now, many=many, zoned=bool(zones))
+    members.drop(connection)
+    place, held_out = draw(plan.campaign, plan.seed, plan.holdout_percent, ids)
+    there = np.searchsorted(ids, judged.party_id)  # a member who is no customer any more is nobody's recipient
+    return verdicts.of(judged, place=place[there], held_out=held_out[there], limit=plan.limit), zones
 
 
 def draw(campaign: str, seed: int, holdout_percent: int, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -111,85 +122,52 @@ def draw(campaign: str, seed: int, holdout_percent: int, ids: np.ndarray) -> tup
     return place, generator.random(len(ids)) * 100 < holdout_percent
 
 
-def verdicts(
+def _judged(
     connection: sa.Connection,
     run_id: str,
-    plan: RunPlan,
+    account_id: str,
     members: sa.Table,
-    *,
     policy: SendingPolicy,
     now: datetime,
+    *,
+    many: bool,
     zoned: bool,
-) -> sa.CTE:
-    """Of each member the `verdict` (NULL: planned), in steps: own reasons, then one mailbox once, then holdout and limit.
-
-    With party_id, address_hash, and the `number` that is a planned one's ordinal; where `zoned`, its zone besides.
-    """
-    first = eligibility.select(connection, plan.account_id, run_id=run_id, among=members, policy=policy, now=now).cte(
-        "judged"
+) -> Judged:
+    """Everybody's own reason, in one statement."""
+    found = eligibility.select(
+        connection, account_id, run_id=run_id, among=members, policy=policy, now=now, many=many
+    ).subquery()
+    names = ("party_id", "reason", "address_hash", *(("zone",) if zoned else ()))
+    query = sa.select(*(found.c[name] for name in names)).order_by(found.c.party_id)
+    parts = []
+    for rows in connection.execute(query, execution_options={"yield_per": _ROWS_AT_ONCE}).partitions():
+        ids, reasons, mailboxes, *zones = zip(*rows, strict=True)
+        parts.append((pa.array(ids, pa.int64()), verdicts.codes(reasons), pa.array(mailboxes, pa.string()), *zones))
+    ids, reasons, mailboxes, *zones = zip(*parts, strict=True) if parts else ((), (), ())
+    mailbox: Any = pa.chunked_array(mailboxes, pa.string()).combine_chunks()
+    party_id = pa.chunked_array(ids, pa.int64()).to_numpy()
+    return Judged(
+        party_id,
+        np.fromiter(chain.from_iterable(reasons), dtype=np.int64, count=len(party_id)),
+        mailbox,
+        np.fromiter(chain.from_iterable(*zones), dtype=np.int64) if zones else np.zeros_like(party_id),
     )
-    same_mailbox = sa.func.row_number().over(
-        partition_by=[first.c.address_hash, first.c.reason], order_by=first.c.place
-    )
-    second = sa.select(
-        first,
-        sa.case(
-            (first.c.reason.is_not(None), first.c.reason),
-            (same_mailbox > 1, SkipReason.DUPLICATE_ADDRESS),
-            (first.c.holdout, SkipReason.HOLDOUT),
-            else_=None,
-        ).label("verdict"),
-    ).cte("mailboxes")
-    return _numbered(second, plan.limit, zoned=zoned)
 
 
-def _insert_audience(
-    connection: sa.Connection, run: Run, members: sa.Table, policy: SendingPolicy, now: datetime, *, zoned: bool
-) -> None:
-    """One INSERT … SELECT of everybody's verdict."""
-    judged = verdicts(connection, run.id, run.plan, members, policy=policy, now=now, zoned=zoned)
-    chosen = sa.select(
-        sa.literal(run.id),
-        judged.c.party_id,
-        sa.case((judged.c.verdict.is_(None), judged.c.number), else_=None),
-        judged.c.verdict,
-        sa.case((judged.c.verdict.is_(None), judged.c.address_hash), else_=None),
-    ).order_by(judged.c.party_id)  # the order of two of the three indexes: half the cost of inserting by ordinal
-    names = ["run_id", "party_id", "ordinal", "skip_reason", "address_hash"]
-    connection.execute(tables.audience.insert().from_select(names, chosen))
-
-
-def _numbered(judged: sa.CTE, limit: int | None, *, zoned: bool) -> sa.CTE:
-    """The limit takes the first by place; where batches are to have one zone each, the ordinals go zone by zone."""
-
-    def numbered(of: sa.CTE, *order: sa.ColumnElement[Any]) -> sa.Label[int]:
-        return (sa.func.row_number().over(partition_by=of.c.verdict.is_(None), order_by=order) - 1).label("number")
-
-    columns = ("party_id", "address_hash", *(("place", "zone") if zoned else ()))
-    found = sa.select(*(judged.c[name] for name in (*columns, "verdict")), numbered(judged, judged.c.place)).cte(
-        "drawn"
-    )
-    if limit is not None:
-        over = found.c.verdict.is_(None) & (found.c.number >= limit)
-        verdict = sa.case((over, SkipReason.OVER_LIMIT), else_=found.c.verdict).label("verdict")
-        found = sa.select(*(found.c[name] for name in (*columns, "number")), verdict).cte("limited")
-    if not zoned:
-        return found
-    number = numbered(found, found.c.zone, found.c.place)
-    return sa.select(*(found.c[name] for name in columns), found.c.verdict, number).cte("by_zone")
-
-
-def _sizes(connection: sa.Connection, run_id: str, members: sa.Table, zones: Sequence[str]) -> dict[str | None, int]:
-    """How many are planned in each zone, in the order of their ordinals."""
-    member = tables.audience.c
-    query = (
-        sa.select(members.c.zone, sa.func.count())
-        .join_from(tables.audience, members, members.c.party_id == member.party_id)
-        .where(member.run_id == run_id, member.ordinal.is_not(None))
-        .group_by(members.c.zone)
-        .order_by(members.c.zone)
-    )
-    return {zones[number]: people for number, people in connection.execute(query)}
+def _rows(run_id: str, found: Verdicts) -> Iterator[tuple[Any, ...]]:
+    """In the order of party ids, which is that of two of the three indexes: half the cost of writing by ordinal."""
+    names: list[str | None] = [*map(str, verdicts.REASONS), None]  # the last is PLANNED's: -1
+    for first in range(0, len(found.verdict), _ROWS_AT_ONCE):
+        part = slice(first, first + _ROWS_AT_ONCE)
+        mailboxes = found.judged.mailbox[part].to_pylist()
+        ordinals, codes = found.ordinal[part].tolist(), found.verdict[part].tolist()
+        for party_id, ordinal, code, mailbox in zip(
+            found.judged.party_id[part].tolist(), ordinals, codes, mailboxes, strict=True
+        ):
+            if code == verdicts.PLANNED:
+                yield run_id, party_id, ordinal, None, mailbox
+            else:
+                yield run_id, party_id, None, names[code], None
 
 
 def _batches(run_id: str, sizes: Mapping[str | None, int], batch_size: int) -> list[dict[str, Any]]:
@@ -208,14 +186,6 @@ def _batches(run_id: str, sizes: Mapping[str | None, int], batch_size: int) -> l
 def held(connection: sa.Connection, run: Run, now: datetime, *, policy: SendingPolicy) -> list[quiet_hours.Held]:
     """(zone, people, until): who of a frozen run waits for the end of quiet hours if it is sent now, soonest first."""
     return quiet_hours.held(connection, run, policy, now)
-
-
-def _counts(connection: sa.Connection, run_id: str) -> dict[Any, int]:
-    table = tables.audience
-    query = (
-        sa.select(table.c.skip_reason, sa.func.count()).where(table.c.run_id == run_id).group_by(table.c.skip_reason)
-    )
-    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def members(connection: sa.Connection, run_id: str) -> npt.NDArray[np.int64]:

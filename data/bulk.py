@@ -42,8 +42,12 @@ def _processor(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> _Processo
     return lambda value: None if value is None else own(value, dialect)
 
 
-def _bound(rows: Iterable[Sequence[Any]], processors: Sequence[_Processor | None]) -> Iterator[Sequence[Any]]:
+def _bound(rows: Iterable[Sequence[Any]], processors: Sequence[_Processor | None]) -> Iterable[Sequence[Any]]:
     active = [(position, process) for position, process in enumerate(processors) if process]
+    return _converted(rows, active) if active else rows
+
+
+def _converted(rows: Iterable[Sequence[Any]], active: Sequence[tuple[int, _Processor]]) -> Iterator[Sequence[Any]]:
     for row in rows:
         values = list(row)
         for position, process in active:

@@ -3,7 +3,8 @@
 One reason a person, the first that applies in the order of SkipReason. Quiet hours are none: they hold mail back and
 skip nobody (data.quiet_hours). Mailbox once, holdout and limit are the freeze's (data.audience).
 
-Each part is a correlated look-up by index, so a claim of 1000 costs 1000 probes whatever else the tables hold.
+Each part is a correlated look-up by index, so a claim of 1000 costs 1000 probes whatever else the tables hold. Only who
+shares a mailbox with whom is read in one pass where most of the account is asked about.
 
 Refusals are a mailbox's and not a customer number's: somebody who ordered as a guest and withdraws under her number has
 withdrawn. What was said in a mailbox is looked up once, however many customers share it: a shop's till may write one
@@ -26,6 +27,7 @@ from domain.policy import SendingPolicy
 from domain.suppression import Stream
 
 _EXCLUDED = "excluded"
+_LEAST = min(map(len, addresses.ROLES))
 _RUNNING = (RunStatus.APPROVED, RunStatus.DISPATCHING, RunStatus.PAUSED)
 _MAILED = (BatchState.INFLIGHT, BatchState.ACCEPTED, BatchState.UNKNOWN, BatchState.HELD)
 
@@ -38,35 +40,39 @@ def select(
     among: sa.FromClause,
     policy: SendingPolicy,
     now: datetime,
+    many: bool = False,
 ) -> sa.Select[Any]:
     """The rows of `among`, which has a column party_id, each with address_hash and reason.
 
     The reason is NULL for those who may be mailed. A column `excluded` of `among` says who belongs to a segment that
     the run leaves out. `policy` is the installation's; the account's own limits go first. The connection is asked for
-    these and for the account's other runs only; the caller executes the select.
+    these and for the account's other runs only; the caller executes the select. `many`: these are so large a part of the
+    account that one pass over its mailboxes is cheaper than a look-up for each.
     """
     policy = accounts.policy_of(connection, account_id, policy)
     recent = recent_runs(connection, account_id, run_id, now - timedelta(days=policy.cap_days))
     capped = len(recent) >= policy.cap_mails  # fewer runs than the cap allows cannot exceed it: nobody is counted
     first = runs_that_go_first(connection, account_id, run_id, now)
-    people = _people(among)
-    shared = shared_mailboxes(people, account_id)
-    facts = _once(
+    people = _people(among).cte("people") if many else _once(_people(among), "people")
+    shared = all_shared_mailboxes(account_id) if many else shared_mailboxes(people, account_id)
+    facts = (
         sa.select(
             people,
-            _role(connection, people.c.email).in_(sorted(addresses.ROLES)).label("role"),
+            _is_role(connection, people.c.email).label("role"),
             suppressed_by(account_id, people.c.address_hash, Stream.MARKETING, now).label("suppressed_by"),
             sa.func.coalesce(shared.c.consent, consent_status(people.c.party_id)).label("consent"),
             (recent_mails(people.c.party_id, recent) if capped else sa.literal(0)).label("recent"),
             (waiting_mails(people.c.party_id, first) if first else sa.literal(0)).label("waiting"),
-        ).select_from(people.outerjoin(shared, shared.c.address_hash == people.c.address_hash)),
-        "facts",
+        )
+        .select_from(people.outerjoin(shared, shared.c.address_hash == people.c.address_hash))
+        .offset(0)  # keeps both databases from copying a look-up to each place that names it; and nothing is stored
+        .subquery("facts")
     )
     own = [facts.c[column.name] for column in among.c]
     return sa.select(*own, facts.c.address_hash, _reason(facts, policy).label("reason"))
 
 
-def _reason(facts: sa.CTE, policy: SendingPolicy) -> sa.ColumnElement[Any]:
+def _reason(facts: sa.Subquery, policy: SendingPolicy) -> sa.ColumnElement[Any]:
     """The cases in the order of SkipReason. An address erased under another number is erased as well."""
     erased = facts.c.erased_at.is_not(None) | (facts.c.suppressed_by == suppression.Reason.ERASED)
     return sa.case(
@@ -85,12 +91,18 @@ def _reason(facts: sa.CTE, policy: SendingPolicy) -> sa.ColumnElement[Any]:
     )
 
 
-def _role(connection: sa.Connection, email: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    """What stands before the @ or the tag of an address, in lower case: as domain.addresses.is_role reads it."""
+def _is_role(connection: sa.Connection, email: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    """Is what stands before the @ or the tag of an address, in lower case, a role: as domain.addresses.is_role says.
+
+    By its first letters first: the rest would cost a quarter of a freeze, and hardly anybody needs it.
+    """
     postgresql = connection.dialect.name == "postgresql"
     spelled = sa.collate(email, "C") if postgresql else email  # else it takes a Turkish dotted I for an i
+    begins = sa.func.lower(sa.func.substr(sa.func.ltrim(spelled), 1, _LEAST))
     plain = sa.func.replace(sa.func.lower(sa.func.trim(spelled)), "+", "@")
-    return sa.func.split_part(plain, "@", 1) if postgresql else sa.func.substr(plain, 1, sa.func.instr(plain, "@") - 1)
+    local = sa.func.split_part(plain, "@", 1) if postgresql else sa.func.substr(plain, 1, sa.func.instr(plain, "@") - 1)
+    maybe = begins.in_(sorted({role[:_LEAST] for role in addresses.ROLES}))
+    return sa.case((maybe, local.in_(sorted(addresses.ROLES))), else_=False)
 
 
 def _once(select: sa.Select[Any], name: str) -> sa.CTE:
@@ -98,12 +110,11 @@ def _once(select: sa.Select[Any], name: str) -> sa.CTE:
     return select.cte(name).prefix_with("MATERIALIZED")
 
 
-def _people(among: sa.FromClause) -> sa.CTE:
+def _people(among: sa.FromClause) -> sa.Select[Any]:
     party = tables.parties
     joined = among.join(party, party.c.id == among.c.party_id)
-    return _once(
-        sa.select(*among.c, party.c.address_hash, party.c.email, party.c.relay, party.c.erased_at).select_from(joined),
-        "people",
+    return sa.select(*among.c, party.c.address_hash, party.c.email, party.c.relay, party.c.erased_at).select_from(
+        joined
     )
 
 
@@ -115,7 +126,23 @@ def shared_mailboxes(people: sa.CTE, account_id: str) -> sa.CTE:
         twin.c.address_hash == people.c.address_hash,
         twin.c.id != people.c.party_id,
     )
-    mailbox = sa.select(people.c.address_hash).where(also).distinct().subquery("mailbox")
+    return _said(sa.select(people.c.address_hash).where(also).distinct(), account_id)
+
+
+def all_shared_mailboxes(account_id: str) -> sa.CTE:
+    """The same of all the account's mailboxes that several customers have: one pass over their index."""
+    twin = tables.parties.alias("twin")
+    mailboxes = (
+        sa.select(twin.c.address_hash)
+        .where(twin.c.account_id == account_id, twin.c.address_hash.is_not(None))
+        .group_by(twin.c.address_hash)
+        .having(sa.func.count() > 1)
+    )
+    return _said(mailboxes, account_id)
+
+
+def _said(mailboxes: sa.Select[Any], account_id: str) -> sa.CTE:
+    mailbox = mailboxes.subquery("mailbox")
     said = mailbox_consent(account_id, mailbox.c.address_hash).label("consent")
     return _once(sa.select(mailbox.c.address_hash, said), "shared_mailboxes")
 

@@ -4,7 +4,6 @@ Who would not get it is judged by the very statements of the freeze (data.audien
 """
 
 import hashlib
-from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
@@ -43,17 +42,10 @@ def waterfall(
     one; else it goes by priority 0. Raises UnknownAccount.
     """
     with connection.begin_nested() as savepoint:
-        members, zones = audience.gather(connection, plan, party_ids, excluded=excluded, policy=policy)
-        judged = audience.verdicts(connection, run_id, plan, members, policy=policy, now=now, zoned=bool(zones))
-        by = [judged.c.verdict, *([judged.c.zone] if zones else [])]
-        rows = connection.execute(sa.select(*by, sa.func.count()).group_by(*by)).all()
+        found, zones = audience.judge(connection, run_id, plan, party_ids, excluded=excluded, policy=policy, now=now)
         savepoint.rollback()
-    counts: Counter[str | None] = Counter()
-    waiting: Counter[str] = Counter()
-    for verdict, *place, people in rows:
-        counts[verdict] += people
-        if verdict is None and place:
-            waiting[zones[place[0]]] += people
+    counts = found.counts()
+    waiting = {zones[zone]: people for zone, people in found.zones().items()} if zones else {}
     held = quiet_hours.held_of(connection, plan.account_id, waiting, policy, now)
     return Verdict(
         planned=counts[None],

@@ -24,6 +24,10 @@ class CombinedSegment(Segment):
     rule: Expression
     parts: Mapping[str, Segment]
 
+    @property
+    def reads_orders(self) -> bool:
+        return any(part.reads_orders for part in self.parts.values())
+
     def _members(self, population: Population, _values: Mapping[str, Value]) -> Members:
         return self.judge(self.rule, population)
 

@@ -70,6 +70,11 @@ class Segment(ABC):
         return parameters.values(self.name, self.parameters, arguments)
 
     @property
+    def reads_orders(self) -> bool:
+        """It asks the database about orders, which takes seconds for millions, and not just the frame."""
+        return False
+
+    @property
     def place(self) -> str:
         """How a sentence about it begins."""
         return f"segment {self.name!r} ({self.file}:{self.line})"
@@ -129,6 +134,10 @@ class SelectSegment(Segment):
     kind: ClassVar[str] = "select"
 
     function: FunctionType
+
+    @property
+    def reads_orders(self) -> bool:
+        return True
 
     def select(self, shop: Shop, as_of: datetime, values: Mapping[str, Value]) -> "sa.Select[tuple[int]]":
         """The checked select. Raises EvaluationError."""

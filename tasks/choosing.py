@@ -18,6 +18,7 @@ from data.features.population import Customers
 from domain import money
 from domain.campaigns import Refinement, RunPlan
 from segments import registry, selection
+from segments.definition import EvaluationError
 from segments.selection import Selection
 from tasks import wiring
 
@@ -106,14 +107,23 @@ def note_size(connection: sa.Connection, account_id: str, name: str, found: Memb
     )
 
 
-def measure_library(engine: sa.Engine, account_id: str) -> dict[str, int]:
-    """The size of each segment of the library, with its parameters' defaults, kept as of the last refresh."""
+def measure_library(engine: sa.Engine, account_id: str) -> tuple[dict[str, int], list[str]]:
+    """The size of each segment of the library, with its parameters' defaults, kept as of the last refresh.
+
+    Besides the sizes a sentence for each segment that could not be evaluated: it takes no other with it.
+    """
     customers = Customers(engine, account_id)
-    found = {name: members(customers, selection.of(name, Refinement())) for name in registry.load()}
+    found: dict[str, Members] = {}
+    faults = [fault.sentence for fault in registry.faults()]
+    for name in registry.load():
+        try:
+            found[name] = members(customers, selection.of(name, Refinement()))
+        except EvaluationError as error:
+            faults.append(str(error))
     with database.write(engine) as connection:
         for name, one in found.items():
             note_size(connection, account_id, name, one)
-    return {name: len(one.party_ids) for name, one in found.items()}
+    return {name: len(one.party_ids) for name, one in found.items()}, faults
 
 
 @cache

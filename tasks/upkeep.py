@@ -84,10 +84,13 @@ def refresh_features(account_id: str, *, full: bool) -> None:
 @task(task_run_name="measure the library's segments", cache_policy=NO_CACHE)
 def measure_segments(account_id: str) -> None:
     """Keep the size of every segment, so that a preview can show its trend and the gate its usual band."""
-    sizes = choosing.measure_library(wiring.engine(), account_id or settings.load().account)
+    sizes, faults = choosing.measure_library(wiring.engine(), account_id or settings.load().account)
     rows = "\n".join(f"| {name} | {count:,} |" for name, count in sizes.items())
+    told = "".join(f"- {fault}\n" for fault in faults)
+    if faults:
+        get_run_logger().warning("%d segment(s) could not be evaluated; the artifact says which", len(faults))
     create_markdown_artifact(
-        f"# Segments\n\n| Segment | Customers |\n|:--|--:|\n{rows}",
+        f"# Segments\n\n{told}\n| Segment | Customers |\n|:--|--:|\n{rows}",
         key="segments",
         description="How many customers are in each segment of the library",
     )

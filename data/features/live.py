@@ -18,7 +18,7 @@ def read(engine: sa.Engine, *, account_id: str, now: datetime) -> pd.DataFrame:
         .where(features.c.account_id == account_id)
         .cte("people")
     )
-    shared = eligibility.shared_mailboxes(people, account_id)
+    shared = eligibility.all_shared_mailboxes(account_id)
     said = sa.func.coalesce(shared.c.consent, eligibility.consent_status(people.c.party_id))
     refused = eligibility.suppressed_by(account_id, people.c.address_hash, Stream.MARKETING, now)
     select = (
