@@ -46,7 +46,7 @@ def refresh_features(
 ) -> None:
     """Bring the features of the customers whose orders, mails or windows changed to now.
 
-    All of them are reckoned anew the first time, and when the code, a rate or the account changed.
+    All of them are reckoned anew the first time, and when the code or the account's currency or zone changed.
     """
     from data import database
     from data.features import refresh

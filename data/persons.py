@@ -14,6 +14,8 @@ from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import sqlalchemy as sa
 
 from data import tables
@@ -23,6 +25,19 @@ from data.features import marks
 # orders would never end.
 _MOST = 50
 _GUEST = "~"
+_AT_ONCE = 1000
+
+
+def who(connection: sa.Connection, party_ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The person whom each of these parties is part of now, in their order."""
+    party = tables.parties.c
+    found = party_ids.copy()
+    for start in range(0, len(party_ids), _AT_ONCE):
+        part = party_ids[start : start + _AT_ONCE]
+        joined = sa.select(party.id, party.person_id).where(party.id.in_(part.tolist()), party.person_id.is_not(None))
+        for party_id, person_id in connection.execute(joined):
+            found[start : start + _AT_ONCE][part == party_id] = person_id
+    return found
 
 
 def regroup(connection: sa.Connection, account_id: str, mailboxes: Iterable[str], came: Collection[int]) -> None:

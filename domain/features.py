@@ -40,7 +40,7 @@ class Origin(StrEnum):
 
     STORED = "stored"  # a column of customer_features, changed only by a refresh
     DERIVED = "derived"  # reckoned from stored columns, the instant and what is true of the shop as a whole
-    LIVE = "live"  # looked up as of now: permission may change at any moment
+    LIVE = "live"  # looked up when the frame is read: permission may change at any moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,9 @@ FEATURES: tuple[Feature, ...] = (
     _text("country", "ISO 3166 alpha-2", "the customer's country", "not known"),
     _text("language", "ISO 639", "the language that the customer shops in", "not known"),
     _instant(
-        "last_opened_at", "when a person last opened a mail of ours", "never seen; openings by machines do not count"
+        "last_opened_at",
+        "when a person last opened a mail of ours for the first time",
+        "never seen; openings by machines do not count",
     ),
     _instant("last_clicked_at", "when a link in a mail of ours was last clicked", "never"),
     *(

@@ -27,7 +27,11 @@ _AMOUNTS = frozenset({"days_ago", "total", "refunded", "discount", "quantity"})
 _CODE = frozenset({"eval", "exec", "compile", "open", "__import__", "getattr", "setattr", "globals", "locals", "vars"})
 _CODE_OF_FRAMES = frozenset({"eval", "query"})
 _CLOCK = frozenset({"now", "utcnow", "today"})
-_SQL_TEXT = frozenset({"text", "literal_column", "op"})
+_SQL_TEXT = frozenset({"text", "literal_column"})
+# Further ways to write SQL as text: nothing that the frame or a select needs is said by them only.
+_SQL_PARTS = frozenset(
+    {"op", "bool_op", "custom_op", "prefix_with", "suffix_with", "with_hint", "with_statement_hint", "execute"}
+)
 
 
 def define(
@@ -178,8 +182,20 @@ def _complaints_of_code(function: FunctionType) -> list[str]:
     modules = {name for name, value in function.__globals__.items() if isinstance(value, ModuleType)}
     foreign = {node.id for node in names} - own - modules - set(dir(builtins))
     complaints = [f"uses {name!r} from outside: write it inside the function" for name in sorted(foreign)]
+    complaints += _complaints_of_names(nodes)
     told = {told for node in nodes if isinstance(node, ast.Call) for told in _complaints_of_call(node)}
     return complaints + sorted(told)
+
+
+def _complaints_of_names(nodes: list[ast.AST]) -> list[str]:
+    """A function that takes SQL may be called where it stands, and not be carried elsewhere under another name."""
+    called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
+    named = [node for node in nodes if isinstance(node, ast.Attribute)]
+    carried = {node.attr for node in named if node.attr in _SQL_TEXT and id(node) not in called}
+    parts = {node.attr for node in named if node.attr in _SQL_PARTS}
+    return [f"uses {name} without calling it: SQL is written as a plain text" for name in sorted(carried)] + [
+        f"uses {name}: say it by SQLAlchemy's own operators" for name in sorted(parts)
+    ]
 
 
 def _complaints_of_call(call: ast.Call) -> list[str]:
@@ -206,4 +222,17 @@ def _syntax(function: FunctionType) -> ast.FunctionDef:
 def _hash(name: str, needs: tuple[str, ...], found: tuple[Parameter, ...], function: FunctionType) -> str:
     """Of what decides who is in: name, needs, parameters and code. Comments, layout, words and examples do not."""
     body = ast.unparse(ast.Module(_syntax(function).body[1:], []))  # without the docstring
-    return hash_of([name, *needs, *(f"{one.name}: {one.type.__name__} = {one.default!r}" for one in found), body])
+    told = (f"{one.name}: {one.type.__name__} = {one.default!r}" for one in found)
+    return hash_of([name, *needs, *told, body, *_used_of_the_house(function)])
+
+
+def _used_of_the_house(function: FunctionType) -> list[str]:
+    """The source of our own modules that it uses: they decide too."""
+    named = {node.id for node in ast.walk(_syntax(function)) if isinstance(node, ast.Name)}
+    modules = [function.__globals__.get(name) for name in sorted(named)]
+    room = __name__.partition(".")[0]
+    return [
+        ast.unparse(ast.parse(inspect.getsource(one)))
+        for one in modules
+        if isinstance(one, ModuleType) and one.__name__.startswith(f"{room}.")
+    ]

@@ -87,6 +87,8 @@ def of(segment: str, refinement: Refinement) -> Selection:
     An empty argument is the parameter's default. `exclude` and `members_of` are not its business. Raises UnknownSegment
     and DefinitionError; ArgumentError or RuleError, which name every fault of arguments and rules at once.
     """
+    if ADDRESS.search(segment):  # what is asked is shown to everyone who can open the run, and kept with its size
+        raise ArgumentError("there is an address in what was asked, which no segment asks about")
     chosen = registry.parse(segment)
     arguments = {name: text.strip() for name, text in refinement.arguments.items() if text.strip()}
     wrong_arguments = [fault for name in arguments if (fault := _fault(chosen, name, arguments[name]))]

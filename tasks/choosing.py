@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
-from data import audience, database, runs, segment_sizes
+from data import audience, database, persons, runs, segment_sizes
 from data.features import scale
 from data.features.population import Customers
 from domain import money
@@ -57,8 +57,12 @@ def choose(engine: sa.Engine, plan: RunPlan, customers: Customers | None = None)
     else:
         chosen = members(customers, selection.of(plan.segment, plan.refinement))
     others = [members(customers, selection.of(name, Refinement())).party_ids for name in plan.refinement.exclude]
-    excluded = np.intersect1d(chosen.party_ids, np.concatenate(others)) if others else np.empty(0, np.int64)
-    return Choice(chosen, excluded)
+    if not others:
+        return Choice(chosen, np.empty(0, np.int64))
+    with database.read(engine) as connection:
+        # Of an earlier run's members some may be one person with somebody else by now, and segments are of persons.
+        people = persons.who(connection, chosen.party_ids) if plan.refinement.members_of else chosen.party_ids
+    return Choice(chosen, chosen.party_ids[np.isin(people, np.concatenate(others))])
 
 
 def members(customers: Customers, by: Selection) -> Members:

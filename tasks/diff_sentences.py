@@ -65,7 +65,7 @@ class Records:
 
     def _is_joined(self, one: Number, person: int) -> bool:
         """Beyond doubt: a member who belongs to somebody else now, or one of whose numbers was a member by itself."""
-        return one.person != person or (one.party_id != person and one.party_id in self.who)
+        return one.person != person or (one.party_id != person and one.party_id in self.numbers)
 
     def sentence(self, person: int, cause: Cause, *, entered: bool, flip: str) -> str:
         """Why they entered or left, the condition that turned included."""

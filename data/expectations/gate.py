@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import threading
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -23,11 +23,9 @@ from typing import Any
 import pandas as pd
 import sqlalchemy as sa
 
-from data import database
-from data.expectations import audience, drift, features, intake, orders
+from data.expectations import audience, intake
 from data.expectations.subject import Rule, Subject, no_faults
 from data.intake.thresholds import Thresholds
-from domain.features import BY_NAME
 from domain.gate_policy import GatePolicy
 from domain.validation import Check, Validation
 
@@ -46,12 +44,6 @@ gc.freeze()
 _ONE_AT_A_TIME = threading.Lock()
 # No values in results: they would carry data into whatever keeps the result.
 _RESULT_FORMAT = {"result_format": "BASIC", "partial_unexpected_count": 0}
-
-
-def check_orders(engine: sa.Engine, **given: Any) -> Validation:
-    """Judge the orders of an account; arguments as of data.expectations.orders.subject."""
-    with database.read(engine) as connection:
-        return judge(orders.subject(connection, **given))
 
 
 def check_audience(
@@ -94,19 +86,6 @@ def check_audience(
     if usual := audience.usual_size(members, trailing_members, percent=shrink_percent, least=least_members):
         rules.append(usual)
     return judge(Subject("audience", facts.row, tuple(rules)))
-
-
-def check_features(frame: pd.DataFrame, columns: Sequence[str] = tuple(BY_NAME)) -> Validation:
-    """Judge a frame of features: party_id and these columns of the contract, no others. Failing ids are party ids."""
-    return judge(features.subject(frame, columns))
-
-
-def check_drift(
-    engine: sa.Engine, *, account_id: str, columns: Collection[str] = tuple(BY_NAME), policy: GatePolicy
-) -> Validation:
-    """Judge whether these columns, and the number of customers, look as they usually do."""
-    with database.read(engine) as connection:
-        return judge(drift.subject(connection, account_id=account_id, columns=columns, policy=policy))
 
 
 def check_intake(*, orders: int, refused: int, fired: Mapping[str, int], thresholds: Thresholds) -> Validation:

@@ -86,7 +86,7 @@ def _mailed(engine: sa.Engine, live: sa.ColumnElement[bool], as_of: datetime) ->
     exceptions = (
         sa.select(_exception.c.run_id, _exception.c.ordinal)
         .join_from(_run, _exception, _exception.c.run_id == _run.c.id)
-        .where(live)
+        .where(live, sa.exists().where(_batch.c.run_id == _run.c.id, _batch.c.state == BatchState.ACCEPTED, window))
     )
     left_out = {run: frame["ordinal"].to_numpy("int64") for run, frame in _by_run(engine, exceptions)}
     return {

@@ -1,4 +1,4 @@
-"""Live features: permission and mailbox, looked up as of now, as an audience is judged."""
+"""Live features: permission and mailbox, looked up when a frame is read, by the rules that judge an audience."""
 
 from datetime import datetime
 
@@ -10,7 +10,10 @@ from domain.suppression import Stream
 
 
 def read(engine: sa.Engine, *, account_id: str, now: datetime) -> pd.DataFrame:
-    """party_id, consent, suppression and mailbox_provider of all customers with features, sorted by party_id."""
+    """party_id, consent, suppression and mailbox_provider of all customers with features, sorted by party_id.
+
+    `now`: suppressions that end by then are over. A frame says the instant of its features, so that it is told twice alike.
+    """
     party, features = tables.parties, tables.customer_features
     people = (
         sa.select(party.c.id.label("party_id"), party.c.address_hash, party.c.mailbox_provider)

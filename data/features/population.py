@@ -75,10 +75,13 @@ class Customers:
             raise Refreshed("the customer features were refreshed while they were being read: start again")
 
     def chosen(self, select: sa.Select[Any]) -> npt.NDArray[np.int64]:
+        # Each once, by the database: a select over ten million orders would bring as many Python integers.
+        once = select.subquery("chosen")
+        (column,) = once.c
         with _bounded(self._engine, self._seconds) as connection:
-            found = connection.execute(select).scalars().all()
-        ids = np.array([one for one in found if one is not None], dtype=np.int64)
-        return np.unique(ids)
+            found = connection.execute(sa.select(column).where(column.is_not(None)).distinct()).scalars().all()
+        self._check_unmoved()
+        return np.sort(np.array(found, dtype=np.int64))
 
 
 class Tables:

@@ -7,6 +7,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -103,8 +104,10 @@ def source_hash() -> str:
     """SHA-256 of the code that reckons features and says what they are."""
     here = Path(__file__).parent
     domain = here.parent.parent / "domain"
-    files = [*sorted(here.glob("*.py")), domain / "features.py", domain / "zones.py", domain / "money.py"]
-    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
+    files = [*sorted(here.glob("*.py")), here.parent / "rates.py"]
+    files += [domain / name for name in ("features.py", "zones.py", "money.py", "orders.py")]
+    zones = metadata.version("tzdata").encode()
+    return hashlib.sha256(b"\0".join([zones, *(file.read_bytes() for file in files)])).hexdigest()
 
 
 def _touched(engine: sa.Engine, work: _Work) -> npt.NDArray[np.int64]:

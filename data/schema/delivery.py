@@ -19,6 +19,7 @@ webhook_inbox = sa.Table(
     base.at("processed_at", required=False),
     sa.UniqueConstraint("provider", "body_hash"),
     sa.Index(None, "state", "id"),
+    sa.Index(None, "processed_at"),
 )
 
 # The raw event is element `position` of the inbox row's body: kept once, with its retention.

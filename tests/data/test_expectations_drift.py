@@ -7,13 +7,14 @@ import pytest
 import sqlalchemy as sa
 
 from data import database, tables
-from data.expectations import drift, gate
+from data.expectations import drift
 from data.features import profile
 from data.features.frame import NoFeatures
 from domain.features import BY_NAME
 from domain.gate_policy import GatePolicy
 from domain.validation import Validation
 from tests.conftest import NOW
+from tests.data import judged
 
 pytestmark = pytest.mark.usefixtures("account_id")
 POLICY = GatePolicy(least_customers=100, trailing=3)
@@ -40,7 +41,7 @@ def refreshed(engine: sa.Engine, *frames: pd.DataFrame | None, customers: int | 
 
 def check(engine: sa.Engine, *columns: str, policy: GatePolicy = POLICY) -> Validation:
     wanted = columns or ("orders", "last_gap_days", "country")
-    return gate.check_drift(engine, account_id="shop", columns=wanted, policy=policy)
+    return judged.of_drift(engine, account_id="shop", columns=wanted, policy=policy)
 
 
 def failures(engine: sa.Engine, *columns: str, policy: GatePolicy = POLICY) -> list[tuple[str, str]]:
@@ -138,5 +139,5 @@ def test_another_accounts_refreshes_are_not_looked_at(engine: sa.Engine) -> None
         row = dict(connection.execute(sa.select(tables.accounts)).mappings().one())
         connection.execute(tables.accounts.insert().values(row | {"id": "other"}))
     refreshed(engine, shop(), shop(), shop(orders=5))
-    found = gate.check_drift(engine, account_id="other", columns=["orders"], policy=POLICY)
+    found = judged.of_drift(engine, account_id="other", columns=["orders"], policy=POLICY)
     assert json.dumps(found.as_json()).count("sentence") == 1

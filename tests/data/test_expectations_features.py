@@ -5,9 +5,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from data.expectations import features, gate
+from data.expectations import features
 from domain.features import BY_NAME, FEATURES, Feature, FeatureType
 from domain.validation import Check
+from tests.data import judged
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("flows", "tasks", "domain", "segments", "data", "providers", "gateway", "cli")
@@ -32,7 +33,7 @@ def only(name: str) -> pd.DataFrame:
 
 def failures(frame: pd.DataFrame) -> tuple[Check, ...]:
     """Of the columns that the frame has."""
-    return gate.check_features(frame, [name for name in frame.columns if name != "party_id"]).failures()
+    return judged.of_features(frame, [name for name in frame.columns if name != "party_id"]).failures()
 
 
 def only_failure(frame: pd.DataFrame) -> Check:
@@ -56,7 +57,7 @@ def test_great_expectations_is_paid_for_by_those_who_validate_only() -> None:
 
 
 def test_a_sane_frame_passes_every_rule_of_the_contract() -> None:
-    validation = gate.check_features(sane())
+    validation = judged.of_features(sane())
     assert validation.passed, validation.failures()
     assert validation.gate == "features"
     sentences = " ".join(check.sentence for check in validation.checks)
@@ -69,7 +70,7 @@ def test_what_the_contract_lets_be_unknown_may_be_unknown() -> None:
     for feature in FEATURES:
         if feature.nullable:
             frame.loc[3:9, feature.name] = None
-    assert gate.check_features(frame).passed
+    assert judged.of_features(frame).passed
 
 
 @pytest.mark.parametrize("feature", [feature for feature in FEATURES if not feature.nullable], ids=lambda f: f.name)
@@ -133,19 +134,19 @@ def test_a_customer_with_two_rows_is_found(place: int) -> None:
 
 def test_columns_missing_and_surplus_are_named() -> None:
     frame = sane().drop(columns="orders_30d").assign(shoe_size=42)
-    (failure,) = gate.check_features(frame).failures()
+    (failure,) = judged.of_features(frame).failures()
     assert failure.observed == "missing: orders_30d; not in it: shoe_size"
-    assert not gate.check_features(sane().drop(columns="party_id")).passed
+    assert not judged.of_features(sane().drop(columns="party_id")).passed
 
 
 def test_the_run_has_judged_what_it_needs_and_no_more() -> None:
     frame = only("refund_rate")
-    validation = gate.check_features(frame, ["refund_rate"])
+    validation = judged.of_features(frame, ["refund_rate"])
     assert validation.passed
     assert {check.sentence.split()[0] for check in validation.checks} == {"The", "There", "Every", "refund_rate"}
-    (failure,) = gate.check_features(frame.assign(orders=1), ["refund_rate"]).failures()
+    (failure,) = judged.of_features(frame.assign(orders=1), ["refund_rate"]).failures()
     assert failure.observed == "not in it: orders"
-    assert gate.check_features(frame[["party_id"]], []).passed
+    assert judged.of_features(frame[["party_id"]], []).passed
 
 
 def test_a_frame_of_nobody_fails() -> None:

@@ -5,9 +5,10 @@ import sqlalchemy as sa
 
 from data import database, tables
 from data.channels.connections import Connections
-from data.expectations import freshness, gate
+from data.expectations import freshness
 from domain.validation import Check
 from tests.conftest import NOW
+from tests.data import judged
 from tests.data.test_expectations_orders import add, party_id
 
 pytestmark = pytest.mark.usefixtures("account_id")
@@ -36,7 +37,7 @@ def checks(engine: sa.Engine, *, patience: timedelta = DAY, **limits: float) -> 
     )
     with database.read(engine) as connection:
         channels = freshness.rules(connection, connections, account_id="shop", now=NOW, patience=patience)
-    found = gate.check_orders(engine, account_id="shop", now=NOW, newest_within_days=14, channels=channels)
+    found = judged.of_orders(engine, account_id="shop", now=NOW, newest_within_days=14, channels=channels)
     return {one.sentence: one for one in found.checks if "channel" in one.sentence}
 
 

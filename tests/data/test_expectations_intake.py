@@ -7,6 +7,7 @@ import pytest
 
 from data.expectations import gate
 from data.intake import thresholds
+from tests.data import judged
 
 LIMITS = thresholds.parse(
     """
@@ -82,5 +83,5 @@ def test_judging_at_once_in_many_threads_mixes_nothing_up(eager_threads: None) -
 
 def test_other_gates_in_between_change_nothing() -> None:
     assert check(1000).passed
-    assert not gate.check_features(pd.DataFrame({"party_id": [1]})).passed
+    assert not judged.of_features(pd.DataFrame({"party_id": [1]})).passed
     assert [check(1000, refused).passed for refused in (0, 51, 50)] == [True, False, True]

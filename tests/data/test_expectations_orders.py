@@ -5,8 +5,8 @@ import pytest
 import sqlalchemy as sa
 
 from data import database, tables
-from data.expectations import gate
 from domain.validation import Check, Validation
+from tests.data import judged
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -45,7 +45,7 @@ def add(engine: sa.Engine, party_id: int, *, lines: int = 1, **values) -> str:
 
 
 def check(engine: sa.Engine) -> Validation:
-    return gate.check_orders(engine, account_id="shop", now=NOW, newest_within_days=14)
+    return judged.of_orders(engine, account_id="shop", now=NOW, newest_within_days=14)
 
 
 def only_failure(engine: sa.Engine) -> Check:
@@ -96,7 +96,7 @@ def test_orders_that_stopped_arriving_are_noticed(engine: sa.Engine, party_id: i
     failure = only_failure(engine)
     assert failure.sentence == "Orders still arrive: the latest is at most 14 days old"
     assert failure.observed == "15 days old"
-    assert gate.check_orders(engine, account_id="shop", now=NOW, newest_within_days=15).passed
+    assert judged.of_orders(engine, account_id="shop", now=NOW, newest_within_days=15).passed
 
 
 def test_only_a_sample_of_the_failing_ids_is_fetched(engine: sa.Engine, party_id: int) -> None:

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data import database, rates, rates_file, tables
-from data.expectations import gate
 from data.features import conversion, marks, reading
 from data.rates import Loaded, Rates
 from data.rates_file import UnusableRates
+from tests.data import judged
 from tests.data.test_features_reading import an_order, insert, party
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -252,7 +252,7 @@ def test_the_gate_stops_only_for_what_can_be_reckoned_in_no_way(
     insert(engine, tables.orders, [an_order(number, 1, **values) for number, values in enumerate(sound)])
 
     def failures():
-        return gate.check_orders(engine, account_id="shop", now=last, newest_within_days=14).failures()
+        return judged.of_orders(engine, account_id="shop", now=last, newest_within_days=14).failures()
 
     assert failures() == ()
     insert(engine, tables.orders, [an_order(100 + number, 1, **values) for number, values in enumerate(faulty)])
