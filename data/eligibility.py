@@ -29,6 +29,7 @@ from domain.suppression import Stream
 _EXCLUDED = "excluded"
 _LEAST = min(map(len, addresses.ROLES))
 _RUNNING = (RunStatus.APPROVED, RunStatus.DISPATCHING, RunStatus.PAUSED)
+_WAITING = (BatchState.PLANNED, BatchState.INFLIGHT, BatchState.UNKNOWN)
 _MAILED = (BatchState.INFLIGHT, BatchState.ACCEPTED, BatchState.UNKNOWN, BatchState.HELD)
 
 
@@ -50,8 +51,8 @@ def select(
     account that one pass over its mailboxes is cheaper than a look-up for each.
     """
     policy = accounts.policy_of(connection, account_id, policy)
-    recent = recent_runs(connection, account_id, run_id, now - timedelta(days=policy.cap_days))
-    capped = len(recent) >= policy.cap_mails  # fewer runs than the cap allows cannot exceed it: nobody is counted
+    since = now - timedelta(days=policy.cap_days)
+    recent = recent_runs(connection, account_id, run_id, since, policy)
     first = runs_that_go_first(connection, account_id, run_id, now)
     people = _people(among).cte("people") if many else _once(_people(among), "people")
     shared = all_shared_mailboxes(account_id) if many else shared_mailboxes(people, account_id)
@@ -61,7 +62,7 @@ def select(
             _is_role(connection, people.c.email).label("role"),
             suppressed_by(account_id, people.c.address_hash, Stream.MARKETING, now).label("suppressed_by"),
             sa.func.coalesce(shared.c.consent, consent_status(people.c.party_id)).label("consent"),
-            (recent_mails(people.c.party_id, recent) if capped else sa.literal(0)).label("recent"),
+            _counted(people.c.party_id, recent, since, policy).label("recent"),
             (waiting_mails(people.c.party_id, first) if first else sa.literal(0)).label("waiting"),
         )
         .select_from(people.outerjoin(shared, shared.c.address_hash == people.c.address_hash))
@@ -89,6 +90,25 @@ def _reason(facts: sa.Subquery, policy: SendingPolicy) -> sa.ColumnElement[Any]:
         (facts.c.waiting > 0, SkipReason.HIGHER_PRIORITY),
         else_=None,
     )
+
+
+def _counted(
+    party_id: sa.ColumnElement[Any], recent: Sequence[str], since: datetime, policy: SendingPolicy
+) -> sa.ColumnElement[Any]:
+    """The mails that the cap counts.
+
+    Fewer runs than it allows cannot exceed it, so nobody is counted then: but one run may have mailed two numbers that
+    are one person by now.
+    """
+    if not recent:
+        return sa.literal(0)
+    mails = recent_mails(party_id, recent, since)
+    if len(recent) >= policy.cap_mails:
+        return mails
+    party = tables.parties.alias("joined")
+    stands_for_others = sa.exists().where(party.c.person_id == party_id)
+    is_somebody_else = sa.exists().where(party.c.id == party_id, party.c.person_id.is_not(None))
+    return sa.case((stands_for_others | is_somebody_else, mails), else_=0)
 
 
 def _is_role(connection: sa.Connection, email: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
@@ -193,11 +213,17 @@ def mailbox_consent(account_id: str, address_hash: sa.ColumnElement[Any]) -> sa.
     )
 
 
-def recent_runs(connection: sa.Connection, account_id: str, run_id: str, since: datetime) -> list[str]:
-    """The account's other runs that dispatched since then: a handful, so that nobody's whole history is read."""
+def recent_runs(
+    connection: sa.Connection, account_id: str, run_id: str, since: datetime, policy: SendingPolicy
+) -> list[str]:
+    """The account's other runs of which a mail may have gone out since then: a handful, found by when they began.
+
+    A run may hold mail for the night, and sends for as long as its window is open.
+    """
     run = tables.campaign_runs
+    began = since - timedelta(hours=policy.window_hours)
     query = sa.select(run.c.id).where(
-        run.c.account_id == account_id, run.c.id != run_id, run.c.dispatch_started_at >= since
+        run.c.account_id == account_id, run.c.id != run_id, run.c.dispatch_started_at >= began
     )
     return list(connection.scalars(query))
 
@@ -220,30 +246,47 @@ def runs_that_go_first(connection: sa.Connection, account_id: str, run_id: str, 
     return list(connection.scalars(query))
 
 
-def recent_mails(party_id: sa.ColumnElement[Any], run_ids: Sequence[str]) -> sa.ScalarSelect[Any]:
-    """How many marketing mails of these runs went to the person, or may have.
+def recent_mails(party_id: sa.ColumnElement[Any], run_ids: Sequence[str], since: datetime) -> sa.ScalarSelect[Any]:
+    """How many marketing mails of these runs went to the person since then, or may have.
 
     Whichever of his customer numbers they went to: who registers is another party than the guest who was mailed before.
     """
-    return _mails(party_id, run_ids, _MAILED)
+    return mailed_at(party_id, run_ids, since).with_only_columns(sa.func.count()).scalar_subquery()
+
+
+def mailed_at(party_id: sa.ColumnElement[Any], run_ids: Sequence[str], since: datetime) -> sa.Select[Any]:
+    """When each of them went out; NULL of one that is on its way."""
+    finished = _of_batch(tables.batches.c.finished_at)
+    late = finished.is_(None) | (finished >= since)
+    return _mails(party_id, run_ids, _MAILED).with_only_columns(finished).where(late)
 
 
 def waiting_mails(party_id: sa.ColumnElement[Any], run_ids: Sequence[str]) -> sa.ScalarSelect[Any]:
-    """How many mails of these runs the person is still to get, under whichever number."""
-    return _mails(party_id, run_ids, (BatchState.PLANNED,))
+    """How many mails of these runs the person is still to get, or may not have got yet, under whichever number."""
+    return _mails(party_id, run_ids, _WAITING).scalar_subquery()
 
 
-def _mails(
-    party_id: sa.ColumnElement[Any], run_ids: Sequence[str], states: Sequence[BatchState]
-) -> sa.ScalarSelect[Any]:
-    """Counts the person's messages in batches of these states, but those who were left out at the claim.
+def _mails(party_id: sa.ColumnElement[Any], run_ids: Sequence[str], states: Sequence[BatchState]) -> sa.Select[Any]:
+    """Counts the person's messages in batches of these states, but those who were left out at the claim."""
+    member, exception = tables.audience, tables.message_exceptions
+    left_out = sa.exists().where(exception.c.run_id == member.c.run_id, exception.c.ordinal == member.c.ordinal)
+    return (
+        sa.select(sa.func.count())
+        .select_from(member)
+        .where(member.c.run_id.in_(run_ids), member.c.party_id.in_(_same_person(party_id)))
+        .where(_of_batch(tables.batches.c.state).in_(states), ~left_out)
+    )
 
-    The batch of a message is the last one, split ones aside, that begins at or before it: found by one step in the
-    index, where the range as such would visit half of the run's batches.
+
+def _of_batch(column: sa.ColumnElement[Any]) -> sa.ScalarSelect[Any]:
+    """What stands there of a message's batch.
+
+    It is the last one, split ones aside, that begins at or before it: found by one step in the index, where the range
+    as such would visit half of the run's batches.
     """
-    batch, member, exception = tables.batches, tables.audience, tables.message_exceptions
-    state = (
-        sa.select(batch.c.state)
+    batch, member = tables.batches, tables.audience
+    return (
+        sa.select(column)
         .where(
             batch.c.run_id == member.c.run_id,
             batch.c.first_ordinal <= member.c.ordinal,
@@ -252,14 +295,6 @@ def _mails(
         .order_by(batch.c.first_ordinal.desc())
         .limit(1)
         .correlate(member)
-        .scalar_subquery()
-    )
-    left_out = sa.exists().where(exception.c.run_id == member.c.run_id, exception.c.ordinal == member.c.ordinal)
-    return (
-        sa.select(sa.func.count())
-        .select_from(member)
-        .where(member.c.run_id.in_(run_ids), member.c.party_id.in_(_same_person(party_id)))
-        .where(state.in_(states), ~left_out)
         .scalar_subquery()
     )
 

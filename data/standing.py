@@ -64,7 +64,7 @@ def read(
     judged = eligibility.select(connection, account_id, run_id="", among=asked, policy=policy, now=now)
     row = connection.execute(judged).one()
     own = accounts.policy_of(connection, account_id, policy)
-    mails = _mails(connection, account_id, party_id, now - timedelta(days=own.cap_days))
+    mails = _mails(connection, account_id, party_id, own, now)
     first = [
         run
         for run in eligibility.runs_that_go_first(connection, account_id, "", now)
@@ -84,16 +84,14 @@ def read(
     )
 
 
-def _mails(connection: sa.Connection, account_id: str, party_id: int, since: datetime) -> list[datetime]:
-    """The mails that the cap counts, each by when its run began to send: the oldest leaves the window first."""
-    runs = eligibility.recent_runs(connection, account_id, "", since)
-    run = tables.campaign_runs.c
-    began = dict(connection.execute(sa.select(run.id, run.dispatch_started_at).where(run.id.in_(runs))).tuples().all())
-    found: list[datetime] = []
-    for one, at in began.items():
-        count = connection.scalar(sa.select(eligibility.recent_mails(sa.literal(party_id), [one]))) or 0
-        found += [at] * count
-    return sorted(found)
+def _mails(
+    connection: sa.Connection, account_id: str, party_id: int, own: SendingPolicy, now: datetime
+) -> list[datetime]:
+    """When the mails that the cap counts went out: the oldest leaves the window first."""
+    since = now - timedelta(days=own.cap_days)
+    runs = eligibility.recent_runs(connection, account_id, "", since, own)
+    found = connection.scalars(eligibility.mailed_at(sa.literal(party_id, sa.BigInteger), runs, since))
+    return sorted(at or now for at in found)
 
 
 def _campaigns(connection: sa.Connection, runs: Sequence[str]) -> tuple[str, ...]:

@@ -48,6 +48,7 @@ class Customers:
             raise frame.NoFeatures(frame.MISSING.format(account_id))
         self._refreshed = refreshed
         self._read: pd.DataFrame | None = None
+        self._tables = Tables(account_id, self._currency, refreshed.as_of)
 
     @property
     def as_of(self) -> datetime:
@@ -55,7 +56,7 @@ class Customers:
 
     @property
     def shop(self) -> "Tables":
-        return Tables(self._account_id, self._currency, self.as_of)
+        return self._tables
 
     def frame(self, columns: Sequence[str]) -> pd.DataFrame:
         frame.check_names(columns)

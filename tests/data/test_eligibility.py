@@ -160,6 +160,8 @@ WAITING = BatchRow(0, 1, state=BatchState.PLANNED)
         ({"priority": 1}, WAITING, None),
         ({"expires_at": NOW}, WAITING, None),  # it will be sent no more
         ({"expires_at": NOW + HOUR}, WAITING, SkipReason.HIGHER_PRIORITY),
+        ({}, BatchRow(0, 1, state=BatchState.INFLIGHT), SkipReason.HIGHER_PRIORITY),
+        ({}, BatchRow(0, 1, state=BatchState.UNKNOWN), SkipReason.HIGHER_PRIORITY),
         ({}, BatchRow(0, 1, state=BatchState.EXPIRED), None),
         ({}, BatchRow(0, 1), None),  # mailed: that is the frequency cap's
         ({}, BatchRow(0, 1, state=BatchState.PLANNED, exceptions={0: "suppressed"}), None),

@@ -63,19 +63,38 @@ def test_runs_before_the_window_do_not_count(engine: sa.Engine, parties: list[in
     with database.write(engine) as connection:
         for number, days in enumerate((1, 8, 9)):
             at = NOW - timedelta(days=days)
-            ledger_rows.add_run(
-                connection, "shop", parties, [BatchRow(0, 7)], run_id=f"r{number}", dispatch_started_at=at
-            )
+            batch = BatchRow(0, 7, finished_at=at)
+            ledger_rows.add_run(connection, "shop", parties, [batch], run_id=f"r{number}", dispatch_started_at=at)
         assert frozen.freeze(connection, parties).planned == 8
+
+
+def test_a_mail_that_was_held_for_the_night_counts_from_when_it_went_out(engine: sa.Engine, parties: list[int]) -> None:
+    """The runs began before the window; half of their mail went out within it."""
+    began, later = NOW - timedelta(days=7, hours=1), NOW - timedelta(days=6, hours=20)
+    batches = [BatchRow(0, 3, finished_at=began), BatchRow(4, 7, finished_at=later)]
+    with database.write(engine) as connection:
+        for number in range(CAP):
+            ledger_rows.add_run(connection, "shop", parties, batches, run_id=f"r{number}", dispatch_started_at=began)
+        run = frozen.freeze(connection, parties)
+        assert {parties.index(one) for one in _left_out(connection, run.id)} == {4, 5, 6, 7}
+
+
+def test_one_run_may_have_mailed_two_numbers_that_are_one_person_by_now(engine: sa.Engine, parties: list[int]) -> None:
+    with database.write(engine) as connection:
+        ledger_rows.add_run(connection, "shop", parties, [BatchRow(0, 7)], run_id="r")
+        party = tables.parties
+        joined = party.c.id.in_(parties[1 : CAP + 1])
+        connection.execute(sa.update(party).where(joined).values(person_id=parties[0]))
+        run = frozen.freeze(connection, [parties[0], parties[7]])
+        assert _left_out(connection, run.id) == [parties[0]]
 
 
 def test_an_account_has_a_cap_and_a_period_of_its_own(engine: sa.Engine, parties: list[int]) -> None:
     with database.write(engine) as connection:
         for number, days in enumerate((1, 8, 20)):
             at = NOW - timedelta(days=days)
-            ledger_rows.add_run(
-                connection, "shop", parties, [BatchRow(0, 7)], run_id=f"r{number}", dispatch_started_at=at
-            )
+            batch = BatchRow(0, 7, finished_at=at)
+            ledger_rows.add_run(connection, "shop", parties, [batch], run_id=f"r{number}", dispatch_started_at=at)
         shop = accounts.get(connection, "shop")
         for mails, period, planned in ((1, 2, 0), (2, 7, 8), (2, 9, 0), (3, 19, 8), (3, 21, 0), (None, None, 8)):
             accounts.change(connection, replace(shop, cap_mails=mails, cap_days=period))

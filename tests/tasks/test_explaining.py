@@ -126,7 +126,7 @@ def test_the_cap_says_how_many_and_when_the_next_may_go(here: Shop) -> None:
                 connection,
                 here.account_id,
                 [person],
-                [ledger_rows.BatchRow(0, 0, BatchState.ACCEPTED)],
+                [ledger_rows.BatchRow(0, 0, BatchState.ACCEPTED, finished_at=START - ago * DAY)],
                 run_id=f"{here.account_id}-{number}",
                 dispatch_started_at=START - ago * DAY,
             )
