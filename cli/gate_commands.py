@@ -26,6 +26,7 @@ def check(
     docs: Annotated[
         Path | None, typer.Option(help="Write Data Docs to this folder: index.html opens in any browser.")
     ] = None,
+    every: Annotated[bool, typer.Option("--every", help="List the checks that hold, too.")] = False,
     account: store.Account = None,
     as_json: AsJson = False,
 ) -> int:
@@ -43,7 +44,7 @@ def check(
     columns = tuple(one.name for one in STORED) if segment is None else verdicts.needed(segment, Refinement())
     subjects = verdicts.subjects(engine, account_id, columns)
     found = gate.judge_with_docs(subjects, docs) if docs else [gate.judge(one) for one in subjects]
-    text = _text(found)
+    text = _text(found, every=every)
     if docs:
         text += f"\n\nData Docs: {docs / 'index.html'}"
     answer([one.as_json() for one in found], as_json=as_json, text=text)
@@ -57,16 +58,17 @@ def _make(folder: Path) -> None:
         raise Mistake(f"{folder} cannot be written: {error.strerror}") from error
 
 
-def _text(found: "list[Validation]") -> str:
+def _text(found: "list[Validation]", *, every: bool) -> str:
     told = []
     for one in found:
         failures = one.failures()
         verdict = (
             f"{len(failures)} of {len(one.checks)} checks FAILED" if failures else f"{len(one.checks)} checks hold"
         )
-        rows = [_row(each) for each in sorted(one.checks, key=lambda each: each.passed)]
-        told.append(table(f"{one.gate}: {verdict}", ["", "found", "which", "what should hold"], rows))
-    return "\n\n".join(told)
+        rows = [_row(each) for each in (one.checks if every else failures)]
+        heads = ["", "found", "which", "what should hold"]
+        told.append(table(f"{one.gate}: {verdict}", heads, rows) if rows else f"{one.gate}: {verdict}")
+    return "\n\n".join(told) if every else "\n".join(told)
 
 
 def _row(one: "Check") -> tuple[str, str, str, str]:

@@ -23,7 +23,7 @@ _BAD_NEWS = 1
 
 @app.command("list")
 def list_segments(as_json: AsJson = False) -> None:
-    """All segments, with their owners. Exit status 1: a file of the room cannot be used; the others are listed."""
+    """All segments, with their owners. Exit status 1: a file or a segment cannot be used; the others are listed."""
     from segments import registry
 
     found = list(registry.load().values())
@@ -38,7 +38,13 @@ def list_segments(as_json: AsJson = False) -> None:
 
 def _head(one: "Segment") -> dict[str, Any]:
     parameters = [
-        {"name": each.name, "type": each.type.__name__, "default": each.default, "meaning": each.meaning}
+        {
+            "name": each.name,
+            "type": each.type.__name__,
+            "default": each.default,
+            "meaning": each.meaning,
+            "must_be": each.must_be,
+        }
         for each in one.parameters
     ]
     return {
@@ -86,14 +92,15 @@ def _rule(one: "Segment") -> str | None:
 
 def _sections(one: "Segment") -> Iterable[str]:
     from domain.features import BY_NAME
+    from segments.examples import in_words
 
     if one.details:
         yield one.details
     if rule := _rule(one):
         yield f"Made of: {rule}"
     if one.parameters:
-        told = [(each.name, each.type.__name__, str(each.default), each.meaning) for each in one.parameters]
-        yield table("Parameters", ["name", "type", "default", "meaning"], told)
+        told = [(each.name, str(each.default), each.must_be, each.meaning) for each in one.parameters]
+        yield table("Parameters", ["name", "default", "must be", "meaning"], told)
     if one.needs:
         yield table("It looks at", ["feature", "unit", "meaning"], [_feature(BY_NAME[need]) for need in one.needs])
     examples = [("in", example) for example in one.inside] + [("out", example) for example in one.outside]
@@ -103,7 +110,7 @@ def _sections(one: "Segment") -> Iterable[str]:
         rows = [(side, *(example.get(name) for name in columns)) for side, example in examples]
         yield table("Examples", ["", *columns], rows)
     elif examples:
-        yield table("Examples", ["", "orders"], [(side, str(example)) for side, example in examples])
+        yield table("Examples", ["", "orders"], [(side, in_words(example)) for side, example in examples])
 
 
 def _feature(feature: Feature) -> tuple[str, str, str]:
@@ -133,8 +140,10 @@ def check(
     from data.samples import example_shop
     from segments import examples, registry
 
-    faults = () if name else registry.faults()
-    asked = [registry.get(name)] if name else list(registry.load().values())
+    failing = registry.failing()  # their complaints are told below
+    faults = [] if name else [fault for fault in registry.faults() if fault.name not in failing]
+    everyone = registry.load() | failing
+    asked = [registry.written(name)] if name else [everyone[each] for each in sorted(everyone)]
     told = [(one, examples.judged(one, example_shop.opened)) for one in asked]
     wrong = [sentence for _, judged in told for sentence in judged.complaints]
     payload = {
@@ -154,7 +163,7 @@ def check(
 def _judged(one: "Segment", judged: Any, *, in_full: bool) -> Iterable[str]:
     right = sum(verdict.is_right for verdict in judged.verdicts)
     if in_full:
-        yield from map(str, judged.verdicts)
+        yield from (str(verdict) for verdict in judged.verdicts if verdict.is_right)  # the others are complaints
     yield from judged.complaints
     if not judged.complaints:
         yield f"{one.name}: {'its parts have the examples' if one.kind == 'combined' else f'{right} examples are right'}"

@@ -51,6 +51,8 @@ _LABELS = {
     "f_score": "frequency score",
     "m_score": "money score",
     "rfm": "RFM code",
+    "spread_days_between_orders": "variation in days between orders",
+    "last_gap_days": "days between the last two orders",
 }
 _KINDS = {
     FeatureType.COUNT: Kind.COUNT,
@@ -116,7 +118,8 @@ OF_ORDERS = (
 FIELDS: tuple[Field, ...] = (*OF_ORDERS, *map(_of_feature, FEATURES))
 BY_NAME = {field.name: field for field in FIELDS}
 LABELS = tuple(field.label for field in FIELDS)
-_KNOWN = {text.casefold(): field for field in FIELDS for text in (field.label, field.name)}
+_KNOWN = {field.name.replace("_", " "): field for field in FIELDS}
+_KNOWN |= {text.casefold(): field for field in FIELDS for text in (field.label, field.name)}
 _LONGEST = 40
 
 
@@ -132,6 +135,12 @@ def find(text: str) -> Field:
     near = difflib.get_close_matches(words.replace("_", " "), [label.casefold() for label in LABELS], 1)
     hint = f"did you mean “{_KNOWN[near[0]].label}”?" if near else f"there are: {', '.join(LABELS)}"
     raise UnknownField(f"there is no field {shown(text)}; {hint}")
+
+
+def is_amount(text: str) -> bool:
+    """Whether this is the name or label of a field of numbers."""
+    field = _KNOWN.get(" ".join(text.split()).casefold())
+    return field is not None and field.kind in {Kind.COUNT, Kind.NUMBER, Kind.SHARE, Kind.MONEY}
 
 
 def shown(text: str) -> str:

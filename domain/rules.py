@@ -5,11 +5,11 @@ it makes sense and what it means; `sentence` puts it in words, and `parse` reads
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from domain import rule_fields, rule_values
+from domain import rule_examples, rule_fields, rule_values
 from domain.rule_fields import Field, Kind, UnknownField, shown
 from domain.rule_values import UnusableValue, Value
 
@@ -55,6 +55,7 @@ class RuleError(ValueError):
 
 LONGEST_DAYS = 3650
 MOST_RULES = 20
+BLANK = Rule(rule_fields.FIELDS[0].name, Operator.IS)  # as the form adds one
 _KNOWING = frozenset({Operator.IS_KNOWN, Operator.IS_NOT_KNOWN})
 _SAMENESS = frozenset({Operator.IS, Operator.IS_NOT})
 _WORDS = frozenset({Kind.TEXT, Kind.NAMES, Kind.DEED})
@@ -82,7 +83,10 @@ _SPELLINGS = {
 }
 _SPELLINGS |= {f"is {words}": operator for words, operator in _SPELLINGS.items() if not words.startswith("is")}
 _ALTERNATIVES = "|".join(sorted(_SPELLINGS, key=len, reverse=True)).replace(" ", r"\s+")
-_LAST = re.compile(r"\s+in\s+the\s+last\s+([0-9]{1,9})\s+days?$", re.IGNORECASE)
+_UNITS = {"day": 1, "week": 7, "month": 30, "year": 365}  # in days: a rule looks back over days, not over a calendar
+_LAST = re.compile(rf"\s+in\s+the\s+last\s+([0-9]{{1,9}})\s+({'|'.join(_UNITS)})s?$", re.IGNORECASE)
+# What was meant as a time, and would else be read as a part of the value and so be true of nobody.
+_A_TIME = re.compile(r"\b(?:in|within|during|over|for)\s+(?:the\s+)?(?:last|past)\b", re.IGNORECASE)
 _COMPARISON = re.compile(
     rf"(?P<field>.+?)\s+(?P<operator>{_ALTERNATIVES})(?:\s+(?P<value>.*))?"
     rf"|(?P<named>.+?)\s*(?P<sign>[<>!]=|[<>=])\s*(?P<other>.*)",
@@ -90,12 +94,19 @@ _COMPARISON = re.compile(
 )
 _BARE = re.compile(r"[A-Za-z0-9+-][\w.:%+-]*")
 _TIMES = re.compile(r"^ordered\s+(?!through\s)(.+?)\s+times?$", re.IGNORECASE)
+_ORDERED = {"ordered": "number of orders at least 1", "did not order": "number of orders is 0"}
+_OVER = re.compile(r"(.+?)\s+(?:is\s+)?(over|above|under|below)\s+(.+)", re.IGNORECASE)
 
 
 def operators(field: Field) -> tuple[Operator, ...]:
     """Which operators fit a field: amounts and times are compared, texts are or are not; what can be unknown is asked."""
     fitting = _SAMENESS if field.kind in _WORDS else frozenset(Operator) - _KNOWING
     return tuple(one for one in Operator if one in fitting or (one in _KNOWING and field.nullable))
+
+
+def is_blank(rule: Rule) -> bool:
+    """The rule was added to the form and left as it was: it asks nothing, and may be passed over."""
+    return Rule(rule.field, rule.operator, rule.value.strip(), rule.days) == BLANK
 
 
 def check(rule: Rule) -> Condition:
@@ -166,6 +177,8 @@ def sentence(rule: Rule) -> str:
         words = f"{field.deed[operator is Operator.IS_NOT]} {value}"
     elif operator in _KNOWING:
         words = f"{field.label} {operator}"
+    elif field.name == "number_of_orders" and operator is Operator.IS and value == "0":
+        words = "did not order"
     elif field.name == "number_of_orders":
         words = f"ordered {_EXACTLY.get(operator, operator)} {value} {'time' if condition.value == 1 else 'times'}"
     elif field.kind is Kind.INSTANT:
@@ -195,17 +208,29 @@ def _quoted(value: str) -> str:
 def parse(text: str) -> Rule:
     """Read one rule: a sentence, or `field operator value [in the last N days]`. Raises RuleError.
 
-    A value of several words may stand in double quotes, and must where it could be read otherwise.
+    Besides days there are weeks of 7 days, months of 30 and years of 365. A value of several words may stand in double
+    quotes, and must where it could be read otherwise.
     """
     words, days = text.strip(), 0
-    if (last := _LAST.search(words)) and not _label_at_end(words):
-        words, days = words[: last.start()], int(last[1])
     try:
-        field, operator, value = _taken_apart(_TIMES.sub(r"number of orders \1", words))
+        if (last := _LAST.search(words)) and not _label_at_end(words):
+            words, days = words[: last.start()], int(last[1]) * _UNITS[last[2].lower()]
+            if not days:
+                raise RuleError("“in the last 0” is no time: write at least 1, or leave it out for ever")
+        field, operator, value = _taken_apart(_plainly(words), lambda: rule_examples.near(words, days))
         rule = Rule(field, operator, _unquoted(value), days)
         return Rule(check(rule).field.name, operator, rule.value, days)
     except RuleError as error:
         raise RuleError(f"{shown(text)}: {error}") from error
+
+
+def _plainly(words: str) -> str:
+    """What people say otherwise, as field, operator and value: “ordered”, “spent over 100”."""
+    words = _TIMES.sub(r"number of orders \1", _ORDERED.get(" ".join(words.lower().split()), words))
+    if (found := _OVER.fullmatch(words)) and rule_fields.is_amount(found[1]):
+        than = Operator.MORE_THAN if found[2].lower() in {"over", "above"} else Operator.LESS_THAN
+        return f"{found[1]} {than} {found[3]}"
+    return words
 
 
 def _label_at_end(words: str) -> bool:
@@ -213,14 +238,14 @@ def _label_at_end(words: str) -> bool:
     return " ".join(words.split()).casefold() in {label.casefold() for label in rule_fields.LABELS}
 
 
-def _taken_apart(words: str) -> tuple[str, Operator, str]:
+def _taken_apart(words: str, example: Callable[[], str]) -> tuple[str, Operator, str]:
     for one in rule_fields.OF_ORDERS:
         for said, operator in zip(one.deed or (), (Operator.IS, Operator.IS_NOT), strict=False):
             found = re.fullmatch(rf"{said}\s+(?!(?:{_ALTERNATIVES}|[<>!=]+)(?:\s|$))(.+)", words, re.IGNORECASE)
             if found:
                 return one.name, operator, found[1]
     if (found := _COMPARISON.fullmatch(words)) is None:
-        raise RuleError("this is no rule: write FIELD OPERATOR VALUE, such as “net revenue at least 100”")
+        raise RuleError(f"this is no rule: write FIELD OPERATOR VALUE, such as “{example()}”")
     if found["sign"]:
         return found["named"], _SIGNS[found["sign"]], found["other"]
     return found["field"], _SPELLINGS[" ".join(found["operator"].lower().split())], found["value"] or ""
@@ -228,4 +253,9 @@ def _taken_apart(words: str) -> tuple[str, Operator, str]:
 
 def _unquoted(value: str) -> str:
     quoted = re.fullmatch(r'"((?:[^"]|"")*)"', value.strip())
+    if quoted is None and _A_TIME.search(value):
+        raise RuleError(
+            "the time at its end cannot be read: write “in the last 90 days” (or weeks, months, years; with a whole "
+            "number), or put the value in double quotes if that is its name"
+        )
     return quoted[1].replace('""', '"') if quoted else value

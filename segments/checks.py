@@ -60,6 +60,8 @@ def define(
     if complaints:
         raise DefinitionError(f"{file}:{line}: segment {name!r} {'; it '.join(complaints)}")
     description, _, details = (inspect.getdoc(function) or "").strip().partition("\n")
+    meanings = tuple(f"{one.name}:" for one in found)
+    details = "\n".join(line for line in details.splitlines() if not line.startswith(meanings))
     values: dict[str, Any] = {
         "name": name,
         "owner": owner,

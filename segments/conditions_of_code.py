@@ -35,13 +35,22 @@ _PLAIN = (ast.Constant, ast.List, ast.Tuple, ast.Set, ast.UnaryOp, ast.USub, ast
 
 
 @dataclass(frozen=True, slots=True)
+class Quantile:
+    """A value that this share of customers, 0 to 1, has at most: of the whole shop, or of those who are compared."""
+
+    share: float
+    of_shop: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
-    """A feature against values. A value is the same for everybody, or a Series; `sources` say how it is reckoned."""
+    """A feature against bounds. A bound is the same for everybody, or a Series."""
 
     feature: str
     operator: str  # more than, at least, less than, at most, is, is not, between, isin, notna, isna
-    values: tuple[Any, ...]
-    sources: tuple[str, ...]  # empty text: a plain value, or a parameter
+    bounds: tuple[Any, ...]
+    quantiles: tuple[Quantile | None, ...]  # beside each bound: where it is one
+    is_plain: bool  # the bounds stand in the code as they are, or are parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +133,9 @@ class _Code:
     def _resolved(self, node: ast.expr) -> ast.expr:
         while isinstance(node, ast.Name) and node.id in self._locals:
             node = self._locals[node.id]
+        # A choice that depends on the arguments alone is made for everybody alike.
+        if isinstance(node, ast.IfExp) and not isinstance(chosen := self._value(node.test), pd.Series):
+            return self._resolved(node.body if chosen else node.orelse)
         return node
 
     def _leaf(self, node: ast.expr) -> Leaf:
@@ -176,8 +188,22 @@ class _Code:
             feature,
             operator,
             tuple(self._value(node) for node in nodes),
-            tuple("" if self._is_plain(node) else ast.unparse(node) for node in nodes),
+            tuple(self._quantile(node) for node in nodes),
+            all(self._is_plain(node) for node in nodes),
         )
+
+    def _quantile(self, node: ast.expr) -> Quantile | None:
+        node = self._resolved(node)
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            return None
+        of_shop = self._feature(node.func.value) is not None
+        if node.func.attr == "median" and not node.args:
+            return Quantile(0.5, of_shop)
+        if node.func.attr != "quantile":
+            return None
+        given = [*node.args[:1], *(one.value for one in node.keywords if one.arg == "q")]
+        share = self._value(given[0]) if given else 0.5
+        return Quantile(float(share), of_shop) if isinstance(share, (int, float)) and 0 <= share <= 1 else None
 
     def _is_plain(self, node: ast.expr) -> bool:
         is_parameter = isinstance(node, ast.Name) and node.id in self._parameters

@@ -40,8 +40,9 @@ _ROOM = Path(__file__).parent.parent
 class Segment(ABC):
     """A named set of customers.
 
-    `description` is the sentence that a marketer chooses by, `details` what else its author says. `needs`: the columns
-    of domain/features.py that it reads. `inside` and `outside`: its examples. `file` and `line`: where it is written.
+    `description` is the sentence that a marketer chooses by, `details` what else its author says beside the lines
+    of the parameters. `needs`: the columns of domain/features.py that it reads. `inside` and `outside`: its examples.
+    `file` and `line`: where it is written.
     """
 
     kind: ClassVar[str]

@@ -35,7 +35,7 @@ class Verdict:
     def __str__(self) -> str:
         side, said = ("inside", "in") if self.should_be_in else ("outside", "out")
         told = "is" if self.is_right else f"should be {said}, but is {'in' if self.is_in else 'out'}"
-        return f"example {self.number} of {side} {told}{f' {said}' if self.is_right else ''}: {self.example}"
+        return f"example {self.number} of {side} {told}{f' {said}' if self.is_right else ''}: {in_words(self.example)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,11 @@ class Judged:
     complaints: tuple[str, ...]
 
 
-def judged(segment: Segment, open_shop: OpenShop) -> Judged:
-    """Put a segment's examples to the test. What it fails with is a complaint too."""
+def judged(segment: Segment, open_shop: OpenShop | None) -> Judged:
+    """Put a segment's examples to the test. What it fails with is a complaint too.
+
+    Without a shop those of a segment that looks through orders are left out.
+    """
     try:
         found = tuple(verdicts(segment, open_shop))
     except EvaluationError as error:
@@ -63,14 +66,15 @@ def judged(segment: Segment, open_shop: OpenShop) -> Judged:
     return Judged(found, tuple(f"{segment.file}:{segment.line}: segment {segment.name!r}: {one}" for one in wrong))
 
 
-def verdicts(segment: Segment, open_shop: OpenShop) -> list[Verdict]:
+def verdicts(segment: Segment, open_shop: OpenShop | None) -> list[Verdict]:
     """All examples, those inside first. A combined segment has none: its parts have. Raises EvaluationError."""
     examples = [*segment.inside, *segment.outside]
-    answers: list[bool] = []
     if isinstance(segment, FrameSegment):
         answers = _of_frame(segment, examples)
-    elif isinstance(segment, SelectSegment):
+    elif isinstance(segment, SelectSegment) and open_shop is not None:
         answers = _of_select(segment, examples, open_shop)
+    else:
+        return []
     count = len(segment.inside)
     return [
         Verdict(example, place + 1 if place < count else place - count + 1, place < count, is_in)
@@ -98,6 +102,37 @@ def _of_select(segment: SelectSegment, examples: Sequence[Example], open_shop: O
             for place in places:
                 answers[place] = place + 1 in chosen
     return answers
+
+
+def in_words(example: Example) -> str:
+    """An example as a person reads it: “10 days ago: category books, total 20.0; today: nothing special”."""
+    if isinstance(example, Mapping) and not _has_orders(example):
+        return _pairs(example)
+    orders = "; ".join(map(_order_in_words, _orders(example))) or "no order"
+    arguments = example.get("with") if isinstance(example, Mapping) else None
+    return f"{orders} (asked with {_pairs(arguments)})" if arguments else orders
+
+
+def _has_orders(example: Mapping[str, Any]) -> bool:
+    """Of a segment over the frame "orders" is a number."""
+    return set(example) <= {"orders", "with"} and isinstance(example.get("orders", ()), (list, tuple))
+
+
+def _order_in_words(order: Mapping[str, Any]) -> str:
+    days = order.get("days_ago", 0)
+    when = "today" if days == 0 else f"{days} day{'' if days == 1 else 's'} ago"
+    about = {name: value for name, value in order.items() if name not in {"days_ago", "lines"}}
+    told = [_pairs(about), *(_pairs(line) for line in order.get("lines", ()))]
+    return f"{when}: {' + '.join(filter(None, told)) or 'an order'}"
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    """`orders 3, country –`: the same dash as in a table for what is not known."""
+    return ", ".join(f"{name} {'–' if value is None else _plain(value)}" for name, value in values.items())
+
+
+def _plain(value: Any) -> str:
+    return f"({_pairs(value)})" if isinstance(value, Mapping) else str(value)
 
 
 def _orders(example: Example) -> Sequence[Mapping[str, Any]]:

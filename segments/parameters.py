@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from types import FunctionType
 from typing import TypeAlias
 
@@ -15,6 +16,24 @@ _WORDS = {str: "a text of one line", int: "a whole number, such as 3", float: "a
 _LONGEST = 200
 _WHOLE = re.compile(r"[+-]?[0-9]{1,15}")
 _NUMBER = re.compile(r"[+-]?([0-9]{1,15}(\.[0-9]{0,15})?|\.[0-9]{1,15})")
+# What a parameter of this name may be, wherever it is; any other number is 0 or more, and may say so at the end of its
+# line of the docstring: "the season's first month, 1 to 12".
+_BOUNDS: Mapping[str, tuple[float, float]] = {
+    "days": (0, 36_500),
+    "share": (0, 1),
+    "weekday": (1, 7),
+    "hour": (0, 23),
+    "month": (1, 12),
+    "years": (0, 100),
+    **dict.fromkeys(("orders", "categories", "channels"), (1, math.inf)),  # "at least none" is everybody
+}
+_SAID = re.compile(r"(-?[0-9]+(?:\.[0-9]+)?) to (-?[0-9]+(?:\.[0-9]+)?)\)?$")
+_COUNTRY = re.compile(r"[A-Za-z]{2}")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}")
+_CODES = {
+    "country": (_COUNTRY, str.upper, "two letters of ISO 3166, such as DE"),
+    "language": (_LANGUAGE, str.lower, "a code of ISO 639, such as de"),
+}
 
 
 class ArgumentError(ValueError):
@@ -30,6 +49,55 @@ class Parameter:
     default: Value
     meaning: str
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The least and the most that a number may be: as its meaning ends with, or by its name."""
+        if said := _SAID.search(self.meaning):
+            return float(said[1]), float(said[2])
+        return _BOUNDS.get(self.name, (0, math.inf))
+
+    @property
+    def is_share(self) -> bool:
+        """Between nothing and all: it may be written in percent too."""
+        return self.type is float and self.bounds == (0, 1)
+
+    @property
+    def must_be(self) -> str:
+        """What an argument must be, in words."""
+        if self.type is str:
+            return _CODES[self.name][2] if self.name in _CODES else _WORDS[str]
+        if self.is_share:
+            return "a number from 0 to 1, such as 0.5 or 50%"
+        least, most = self.bounds
+        within = f"of {least:g} or more" if most == math.inf else f"from {least:g} to {most:g}"
+        return f"{_WORDS[self.type].partition(',')[0]} {within}"
+
+    def read(self, given: object) -> Value | None:
+        """The value, of text as a person writes it too; None where it may not be."""
+        if self.type is str:
+            return self._read_text(given)
+        found = given
+        if isinstance(given, str):
+            text = given.strip()
+            percent = self.is_share and text.endswith("%")
+            digits = text.removesuffix("%").rstrip() if percent else text
+            pattern = _WHOLE if self.type is int else _NUMBER
+            if not pattern.fullmatch(digits):
+                return None
+            found = float(Decimal(digits) / 100) if percent else self.type(digits)
+        if not _fits(self.type, found) or not isinstance(found, (int, float)):
+            return None
+        least, most = self.bounds
+        return self.type(found) if least <= found <= most else None
+
+    def _read_text(self, given: object) -> Value | None:
+        if not isinstance(given, str) or not _fits(str, given):
+            return None
+        if self.name not in _CODES:
+            return given
+        pattern, spelt, _ = _CODES[self.name]
+        return spelt(given.strip()) if pattern.fullmatch(given.strip()) else None
+
 
 def of(function: FunctionType) -> tuple[tuple[Parameter, ...], list[str]]:
     """The parameters of a function, and what is wrong with how they are written."""
@@ -42,8 +110,12 @@ def of(function: FunctionType) -> tuple[tuple[Parameter, ...], list[str]]:
         meaning = _meaning(function, one.name)
         wrong = _complaints(one, kind, meaning)
         complaints += wrong
-        if kind is not None and not wrong:
-            found.append(Parameter(one.name, kind, kind(one.default), meaning))
+        if kind is None or wrong:
+            continue
+        made = Parameter(one.name, kind, kind(one.default), meaning)
+        found.append(made)
+        if one.default != "" and made.read(made.default) is None:  # no text: until one is chosen
+            complaints.append(f"has a parameter {one.name!r} whose default is not {made.must_be}")
     return tuple(found), complaints
 
 
@@ -91,12 +163,8 @@ def values(asked: str, parameters: Sequence[Parameter], arguments: Mapping[str, 
 
 def _value(asked: str, parameter: Parameter, given: Value) -> Value:
     """The value is not quoted in the sentence: nobody knows what was pasted into the field."""
-    found: Value | None = given if _fits(parameter.type, given) else None
-    if isinstance(given, str) and parameter.type is not str:
-        pattern = _WHOLE if parameter.type is int else _NUMBER
-        found = parameter.type(given.strip()) if pattern.fullmatch(given.strip()) else None
-    if found is None:
+    if (found := parameter.read(given)) is None:
         raise ArgumentError(
-            f"parameter {parameter.name!r} of segment {asked!r} ({parameter.meaning}) must be {_WORDS[parameter.type]}"
+            f"parameter {parameter.name!r} of segment {asked!r} ({parameter.meaning}) must be {parameter.must_be}"
         )
-    return parameter.type(found)
+    return found

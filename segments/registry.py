@@ -14,14 +14,17 @@ from types import FunctionType
 from typing import Any, TypeVar, cast
 
 import segments
-from segments import checks, expression
+from segments import checks, examples, expression
 from segments.combined import CombinedSegment, combine
 from segments.definition import Example, Members, Segment, place_of
 from segments.expression import Expression, ExpressionError, Named
 from segments.faults import DefinitionError
 from segments.parameters import ArgumentError
 
-__all__ = ["Fault", "Members", "UnknownSegment", "combined", "faults", "get", "load", "parse", "segment"]
+__all__ = [
+    *("Fault", "Members", "UnknownSegment", "combined", "failing", "faults", "get", "load", "parse", "segment"),
+    "written",
+]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -32,7 +35,7 @@ class UnknownSegment(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A definition, or a whole file, that cannot be used. `sentence` begins with file and line."""
+    """A definition, or a whole file, that cannot be used. `sentence` names file and line."""
 
     file: str
     sentence: str
@@ -57,6 +60,8 @@ class _Room:
     rules: dict[str, _Rule] = field(default_factory=dict)  # combined ones whose parts were not looked up yet
     faults: list[Fault] = field(default_factory=list)
     unreadable: set[str] = field(default_factory=set)  # modules
+    failing: dict[str, Segment] = field(default_factory=dict)  # well written, but not what their examples say
+    judged: set[str] = field(default_factory=set)  # names whose examples were put to the test
 
 
 _room = _Room()
@@ -116,20 +121,23 @@ def _is_new(name: str, file: str, line: int) -> bool:
     """Of two segments of one name neither counts: nobody could say which one was meant."""
     other = _room.sound.pop(name, None) or _room.rules.pop(name, None)
     if other is not None:
-        there = f"{other.file}:{other.line}"
-        _room.faults.append(Fault(file, f"{file}:{line}: there is a segment {name!r} already, in {there}", name))
+        places = f"{other.file}:{other.line} and {file}:{line}"
+        _room.faults.append(Fault(file, f"two segments are called {name!r}: {places}; rename one of them", name))
     return other is None and not any(fault.name == name for fault in _room.faults)
 
 
 def load() -> dict[str, Segment]:
     """All sound segments by name, in alphabetical order: every module of this room is imported once.
 
-    What is wrong with others is told by `faults`.
+    Those over the frame are put to the test of their own examples, once in a process; those that look through orders
+    need a shop for that, and are judged by `campaigns segments check` and the tests. What is wrong is told by `faults`.
     """
     for module in pkgutil.iter_modules(segments.__path__):
         name = f"{segments.__name__}.{module.name}"
         if name not in sys.modules and name not in _room.unreadable:
             _read(name)
+    for name in _room.sound.keys() - _room.judged:
+        _judge(_room.sound[name])
     for name in list(_room.rules):
         if name in _room.rules:
             _settle(name)
@@ -140,6 +148,19 @@ def faults() -> tuple[Fault, ...]:
     """What is wrong in this room, by file."""
     load()
     return tuple(sorted(_room.faults, key=lambda fault: (fault.file, fault.sentence)))
+
+
+def failing() -> dict[str, Segment]:
+    """Segments that are not what their own examples say, by name: nobody can use them until that is mended."""
+    load()
+    return dict(_room.failing)
+
+
+def _judge(one: Segment) -> None:
+    _room.judged.add(one.name)
+    if complaints := examples.judged(one, None).complaints:
+        _room.failing[one.name] = _room.sound.pop(one.name)
+        _room.faults += [Fault(one.file, sentence, one.name) for sentence in complaints]
 
 
 def _read(name: str) -> None:
@@ -202,14 +223,21 @@ def get(name: str) -> Segment:
     return _find(name)
 
 
+def written(name: str) -> Segment:
+    """The same, though its examples fail: for those who put it to the test. Raises what `get` raises otherwise."""
+    load()
+    return _room.failing.get(name) or get(name)
+
+
 def _find(name: str) -> Segment:
     if name in _room.sound:
         return _room.sound[name]
     told = [fault.sentence for fault in _room.faults if fault.name == name or _may_hold(fault, name)]
     if told:
         raise DefinitionError("; ".join(told))
-    near = difflib.get_close_matches(name, _room.sound, 3)
-    hint = f": did you mean {' or '.join(near)}?" if near else f"; there are {', '.join(sorted(_room.sound))}"
+    small = name.casefold()
+    near = [small] if small in _room.sound else difflib.get_close_matches(small, _room.sound, 3)
+    hint = f": did you mean {' or '.join(near)}?" if near else "; `campaigns segments list` has all"
     raise UnknownSegment(f"there is no segment {name!r}{hint}")
 
 

@@ -19,6 +19,9 @@ _SEGMENTS = registry.load()
 _TEMPLATES = content.names()
 
 
+_NAMED = 4  # segments that the form names beside a parameter; docs/segments.md has all of them
+
+
 class Mode(StrEnum):
     """How far a run goes."""
 
@@ -44,9 +47,15 @@ def _parameters() -> type[_Group]:
 
 def _parameter(name: str, users: list[tuple[Segment, Parameter]]) -> Any:
     kinds = {str: "text", int: "whole number", float: "number"}
-    told = [f"{one.name}: {it.meaning} ({kinds[it.type]}, {it.default})" for one, it in users]
-    title = name.replace("_", " ").capitalize()
-    return Field("", alias=name, title=title, description=f"Empty: the default in brackets. {'; '.join(told)}.")
+    kind = kinds[users[0][1].type]
+    title = f"{name.replace('_', ' ').capitalize()} ({kind})"
+    if len(users) == 1:
+        ((segment, it),) = users
+        default = f"; empty: {it.default}" if it.default != "" else ""
+        return Field("", alias=name, title=title, description=f"For {segment.name}: {it.meaning}{default}.")
+    named = ", ".join(one.name for one, _ in users[:_NAMED])
+    more = f" and {len(users) - _NAMED} more" if len(users) > _NAMED else ""
+    return Field("", alias=name, title=title, description=f"For {named}{more}. Empty: the segment's own default.")
 
 
 Parameters = _parameters()
@@ -101,10 +110,11 @@ class CampaignRequest(BaseModel):
 
     model_config = ConfigDict(title="Campaign", extra="forbid", serialize_by_alias=True)
 
-    campaign: Annotated[str, Field(min_length=3, max_length=60, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")] = Field(
-        "win-back",
+    # Nothing is chosen beforehand: a forgotten field must not mail anybody. Empty is right only to continue a run.
+    campaign: Annotated[str, Field(max_length=60, pattern=r"^([A-Za-z0-9][A-Za-z0-9 ._-]{2,})?$")] = Field(
+        "",
         title="Campaign name",
-        description="Runs of one name are compared with each other. Letters, digits, spaces, dots and dashes.",
+        description="Needed: 3 or more letters, digits, spaces, dots or dashes. Runs of one name are compared with each other.",
     )
     mode: Mode = Field(
         Mode.DRY_RUN,
@@ -112,11 +122,11 @@ class CampaignRequest(BaseModel):
         description="A dry run shows who would get the mail, who would not and why, and how the mail looks.",
     )
     segment: str = Field(
-        next(iter(_SEGMENTS)),
+        "",
         title="Segment",
-        description="Who. `campaigns segments show NAME` explains each one. What some can be asked with, such as which "
-        "category, stands at the end of this form.",
-        json_schema_extra={"enum": [*_SEGMENTS]},
+        description="Needed. Who: the page “Segments” of the documentation says who is in each. What some can be asked "
+        "with, such as which category, stands at the end of this form.",
+        json_schema_extra={"enum": ["", *_SEGMENTS]},
     )
     only: list[Annotated[OnlyThose, Field(json_schema_extra=_A_RULE)]] = Field(
         [],
@@ -128,10 +138,10 @@ class CampaignRequest(BaseModel):
         [], title="But not members of", description="Who is in one of these segments gets no mail, and is counted."
     )
     template: str = Field(
-        _TEMPLATES[0],
+        "",
         title="Template",
-        description="What they read.",
-        json_schema_extra={"enum": [*_TEMPLATES]},
+        description="Needed. What they read.",
+        json_schema_extra={"enum": ["", *_TEMPLATES]},
     )
     provider: str = Field(
         wiring.PROVIDERS[0],
@@ -204,7 +214,7 @@ class CampaignRequest(BaseModel):
     @classmethod
     def _one_of_the_choices(cls, value: str, info: ValidationInfo) -> str:
         options = {"segment": [*_SEGMENTS], "template": _TEMPLATES, "provider": wiring.PROVIDERS}[info.field_name or ""]
-        if value not in options:
+        if value and value not in options:
             raise ValueError(f"there is no {info.field_name} {value!r}; there are: {', '.join(options)}")
         return value
 
@@ -237,6 +247,12 @@ class CampaignRequest(BaseModel):
         if segment := info.data.get("segment"):
             selection.of(segment, Refinement(arguments=_written(value)))
         return value
+
+    @model_validator(mode="after")
+    def _chosen(self) -> Self:
+        if not self.resume_run and not (self.campaign and self.segment and self.template):
+            raise ValueError("give the campaign a name, and choose a segment and a template")
+        return self
 
     @model_validator(mode="after")
     def _either_way(self) -> Self:

@@ -117,8 +117,8 @@ def test_waiting_ends_when_it_is_over_or_asks(
             "the members of run r23456789abcd are taken",
         ),
         ([*RUN, "--priority", "10"], "Invalid value for '--priority'"),
-        (["run", "ab", *RUN[2:]], "CAMPAIGN: String should have at least 3 characters"),
-        (["run", "new§", *RUN[2:]], "CAMPAIGN: Runs of one name are compared with each other. Letters, digits"),
+        (["run", "ab", *RUN[2:]], "CAMPAIGN: Needed: 3 or more letters"),
+        (["run", "new§", *RUN[2:]], "CAMPAIGN: Needed: 3 or more letters, digits"),
     ],
 )
 def test_wrong_requests_are_refused_before_anything_starts(

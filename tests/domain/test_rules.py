@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from domain import features, rule_fields, rule_values, rules
+from domain import features, rule_examples, rule_fields, rule_values, rules
 from domain.rule_fields import Kind
 from domain.rule_values import Span
 from domain.rules import Operator, Rule, RuleError
@@ -52,6 +52,11 @@ def sound_rules(draw: st.DrawFn) -> Rule:
 @example(Rule("ordered_through_channel", Operator.IS, "5 times"))
 @example(Rule("used_coupon", Operator.IS, "= 5"))
 @example(Rule("used_coupon", Operator.IS, '"'))
+@example(Rule("bought_product", Operator.IS_NOT, "CD in the last 3 months"))
+@example(Rule("bought_product", Operator.IS_NOT, "within the last week", 90))
+@example(Rule("bought_product", Operator.IS, "over 9000"))
+@example(Rule("number_of_orders", Operator.IS, "0", 90))
+@example(Rule("number_of_orders", Operator.IS, "00", 90))
 def test_a_sentence_is_read_back_as_the_rule_that_it_says(rule: Rule) -> None:
     assert rules.parse(rules.sentence(rule)) == rule
 
@@ -100,6 +105,49 @@ def test_whatever_is_typed_is_a_rule_or_a_sentence_of_one_line(text: str) -> Non
             Rule("used_coupon", Operator.IS_NOT, "any", 1),
             "did not use coupon any in the last 1 day",
         ),
+        (
+            "did not buy product CD in the last 3 months",
+            Rule("bought_product", Operator.IS_NOT, "CD", 90),
+            "did not buy product CD in the last 90 days",
+        ),
+        (
+            "used coupon SAVE10 in the last 2 Weeks",
+            Rule("used_coupon", Operator.IS, "SAVE10", 14),
+            "used coupon SAVE10 in the last 14 days",
+        ),
+        (
+            "spent at least 100 in the last 1 year",
+            Rule("spent", Operator.AT_LEAST, "100", 365),
+            "spent at least 100 in the last 365 days",
+        ),
+        (
+            'did not buy product "CD in the last 3 months" in the last 1 month',
+            Rule("bought_product", Operator.IS_NOT, "CD in the last 3 months", 30),
+            'did not buy product "CD in the last 3 months" in the last 30 days',
+        ),
+        (
+            "Did not  order in the last 90 days",
+            Rule("number_of_orders", Operator.IS, "0", 90),
+            "did not order in the last 90 days",
+        ),
+        (
+            "ordered in the last 30 days",
+            Rule("number_of_orders", Operator.AT_LEAST, "1", 30),
+            "ordered at least 1 time in the last 30 days",
+        ),
+        ("spent over 100", Rule("spent", Operator.MORE_THAN, "100"), "spent more than 100"),
+        ("net revenue is below 5", Rule("net_revenue", Operator.LESS_THAN, "5"), "net revenue less than 5"),
+        (
+            "ordered over 3 times",
+            Rule("number_of_orders", Operator.MORE_THAN, "3"),
+            "ordered more than 3 times",
+        ),
+        ("bought product over 9000", Rule("bought_product", Operator.IS, "over 9000"), 'bought product "over 9000"'),
+        (
+            "spread days between orders at most 5",
+            Rule("spread_days_between_orders", Operator.AT_MOST, "5"),
+            "variation in days between orders at most 5",
+        ),
     ],
 )
 def test_a_rule_is_read_and_said(text: str, rule: Rule, sentence: str) -> None:
@@ -127,7 +175,23 @@ def test_a_rule_is_read_and_said(text: str, rule: Rule, sentence: str) -> None:
         ("spent at least 1000000000000", "an amount is below a trillion"),
         ("spent at least 1.23456", "more than 4 decimals"),
         ("refund rate at most 20", "“refund rate” is 0 to 1, and the value is 20: write 0.2 or 20%"),
-        ("orders 90", "this is no rule"),
+        ("orders 90", "this is no rule: write FIELD OPERATOR VALUE, such as “orders in all at least 90”"),
+        ("orders in the last 90 days", "such as “orders in the last 90 days at least 1”"),
+        ("bought toys in the last 2 months", "such as “bought category toys in the last 60 days”"),
+        ("bougth category toys", "such as “bought category toys”"),
+        ("ordered 3 times", "such as “ordered at least 3 times in the last 90 days”"),
+        ("ordered through amazon", "such as “ordered through channel amazon”"),
+        ("spent 100 in the last 1 year", "such as “spent at least 100 in the last 365 days”"),
+        ("average order value", "such as “average order value at least 100”"),
+        ("first order 2026", "such as “first order on or after 2026-03-01”"),
+        ("country DE", "such as “country is DE”"),
+        ("did not buy product CD in the last month", "write “in the last 90 days” (or weeks, months, years"),
+        ("did not buy product CD in the last three months", "write “in the last 90 days”"),
+        ("used coupon X in the last 1.5 months", "write “in the last 90 days”"),
+        ("bought product CD within the past 3 days", "write “in the last 90 days”"),
+        ('bought product "CD" in the last month', "write “in the last 90 days”"),
+        ("bought product CD in the last 0 days", "“in the last 0” is no time: write at least 1"),
+        ("used coupon SAVE10 in the last 20 years", "the days must be 0 (ever) to 3650, and are 7300"),
         ("ordered at least 2.5 times", "“2.5” is not a whole number such as 3"),
         ("ordered at least -1 times", "is never below 0"),
         ("favourite hour is 24", "“favourite hour” is 0 to 23"),
@@ -150,6 +214,20 @@ def test_a_mistake_is_named_with_what_would_be_right(text: str, says: str) -> No
         rules.parse(text)
     assert says in str(caught.value)
     assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("field", rule_fields.FIELDS, ids=lambda one: one.name)
+def test_the_example_beside_a_refusal_is_a_sound_rule_itself(field: rule_fields.Field) -> None:
+    for words in (field.label, f"{field.label} xyz", f"{field.label} 7", *(field.deed or ())):
+        rules.parse(rule_examples.near(words))
+        rules.parse(rule_examples.near(words, 30))
+
+
+def test_a_rule_that_was_added_and_left_empty_is_known() -> None:
+    assert rules.is_blank(Rule(rule_fields.FIELDS[0].name, Operator.IS, " "))
+    assert not rules.is_blank(Rule(rule_fields.FIELDS[0].name, Operator.IS, "CD"))
+    assert not rules.is_blank(Rule(rule_fields.FIELDS[0].name, Operator.IS_NOT))
+    assert not rules.is_blank(Rule(rule_fields.FIELDS[0].name, Operator.IS, "", 90))
 
 
 def test_all_faults_are_named_at_once_and_an_address_is_never_repeated() -> None:
