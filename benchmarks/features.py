@@ -158,7 +158,7 @@ def by_groupby(bought: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
     gaps = placed.diff().dt.total_seconds()
     found["spread"], found["last_gap"] = (gaps.groupby(bought["party_id"]).agg(how) for how in ("std", "last"))
     local = bought["placed_at"].dt.tz_convert("Europe/Berlin")
-    for name, values in (("weekday", local.dt.weekday), ("hour", local.dt.hour)):
+    for name, values in (("weekday", local.dt.day_of_week), ("hour", local.dt.hour)):
         found[name] = _favourite(bought["party_id"], values, pd.Series(1, bought.index))
     found["channels"] = bought.drop_duplicates(["party_id", "channel"]).groupby("party_id")["channel"].agg(",".join)
     owners = lines.merge(bought[["id", "party_id"]], left_on="order_id", right_on="id")

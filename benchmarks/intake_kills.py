@@ -49,6 +49,7 @@ _OURS = {
     "id",
     "created_at",
     "recorded_at",
+    "first_recorded_at",
     "person_id",
     "party_id",
     "order_id",

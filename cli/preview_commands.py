@@ -8,7 +8,7 @@ import typer
 
 from cli import run_commands, store
 from cli.output import AsJson, Mistake, answer, moment, table
-from domain.previews import Money, Preview, Split
+from domain.previews import Described, Money, Preview, Split
 from domain.reports import percent
 
 Asked = Annotated[
@@ -95,11 +95,13 @@ def text(found: Preview) -> str:
 
 def _head(found: Preview) -> str:
     asked = " and ".join(found.question.sentences)
-    without = "".join(f", left out: {name}" for name in found.question.without)
+    without = "".join(f", left out: {f'({name})' if ' ' in name else name}" for name in found.question.without)
     size = f"{found.members:,} of {found.customers:,} customers ({percent(found.share)})"
     lines = [
         f"{found.question.segment}: {size}, {found.verdict.planned:,} of them would get a mail now",
+        *(f"Mind: {one}" for one in found.warnings),
         f"Whoever {asked}{without}.",
+        *(f"  {line}" for one in found.question.segments for line in _segment(one)),
         f"Figures as of {moment(found.as_of)}, judged {moment(found.made_at)}, UTC.",
     ]
     if len(found.trend) > 1:
@@ -107,6 +109,12 @@ def _head(found: Preview) -> str:
         since = f"since {moment(found.trend[-2].as_of)}"
         lines.append(f"Trend: {found.trend[0].members:,} {line} {found.members:,} ({found.change:+,} {since})")
     return "\n".join(lines)
+
+
+def _segment(one: Described) -> Iterator[str]:
+    yield f"{one.name}: {one.description}"
+    if one.arguments:
+        yield f"  with {', '.join(one.arguments)}"
 
 
 def sparkline(numbers: Sequence[int]) -> str:

@@ -30,6 +30,9 @@ def explain(
     only: Annotated[
         list[str] | None, typer.Option(metavar="RULE", help='Only those who, such as "spent at least 100".')
     ] = None,
+    without: Annotated[
+        list[str] | None, typer.Option(metavar="SEGMENT", help="But nobody who is in this segment.")
+    ] = None,
     campaign: Annotated[str | None, typer.Option(help="Whose holdout is drawn too.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the campaign's draw.")] = 1,
     holdout_percent: Annotated[int, typer.Option(min=0, max=50, help="So many percent get no mail.")] = 0,
@@ -49,6 +52,7 @@ def explain(
         segment=name,
         arguments=run_commands.arguments_of(arguments or []),
         rules=tuple(rules.parse(one) for one in only or []),
+        without=tuple(without or ()),
         campaign=campaign,
         seed=seed,
         holdout_percent=holdout_percent,
@@ -58,7 +62,7 @@ def explain(
         party = explain_command.only_one(message_fate.persons(connection, account_id, customer), customer, account_id)
     found = explaining.customer(engine, account_id, party, asked, policy=settings.load().sending, now=wiring.clock())
     store.note_reading(engine, account_id, f"party:{party}", {"segment": name})
-    answer(_payload(name, customer, found), as_json=as_json, text=_text(name, customer, found))
+    answer(_payload(name, customer, found), as_json=as_json, text=_text(customer, found))
 
 
 def _payload(name: str, customer: str, found: "Explanation") -> dict[str, Any]:
@@ -67,17 +71,20 @@ def _payload(name: str, customer: str, found: "Explanation") -> dict[str, Any]:
         "customer": customer,
         "in_segment": found.in_segment,
         "as_of": found.as_of,
+        "asked": found.segment,
         "conditions": found.conditions,
+        "code": [{"condition": condition, "code": code} for condition, code in found.code],
         "stages": found.stages,
         "would_get_it": found.gets_it,
         "because": found.because,
     }
 
 
-def _text(name: str, customer: str, found: "Explanation") -> str:
+def _text(customer: str, found: "Explanation") -> str:
     from tasks import explaining
 
-    head = f"Customer {customer} is {'in' if found.in_segment else 'not in'} {name}, as of {moment(found.as_of)} UTC."
+    where = f"{'in' if found.in_segment else 'not in'} {found.segment}"
+    head = f"Customer {customer} is {where}, as of {moment(found.as_of)} UTC."
     verdict = f"Would get it: {'yes' if found.gets_it else 'no'}, because: {found.because}."
     stages = table("If a mail were to go now", ["stage", "", "what is on record"], explaining.said(found.stages))
     return "\n\n".join(["\n".join([head, *(f"  {line}" for line in found.conditions)]), stages, verdict])

@@ -29,14 +29,19 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class OrderNews:
-    """An order of a person that was placed, changed or heard of since. `number`: what the customer knows it by."""
+    """An order of a person that was placed, changed or heard of since. `number`: what the customer knows it by.
+
+    `recorded_at`: when its present state came to us; `first_recorded_at`: when any of its states did.
+    """
 
     person: int
+    order_id: int
     channel: str
     number: str
     placed_at: datetime
     updated_at: datetime
     recorded_at: datetime | None
+    first_recorded_at: datetime | None
     cancelled_at: datetime | None
     deleted_at: datetime | None
     refunded_at: datetime | None
@@ -102,9 +107,11 @@ def orders_since(connection: sa.Connection, persons: Integers, since: datetime) 
     query = (
         sa.select(
             _person().label("person"),
+            _order.id.label("order_id"),
             _order.channel,
             sa.func.coalesce(_order.number, _order.external_id).label("number"),
             *times,
+            _order.first_recorded_at,
             refunded_at.label("refunded_at"),
         )
         .join_from(tables.orders, tables.parties, _party.id == _order.party_id)

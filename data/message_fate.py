@@ -28,15 +28,24 @@ class Fate:
 def persons(connection: sa.Connection, account_id: str, number: str) -> dict[str, int]:
     """The customers with this number, by whose number it is: a channel's own, or the shop's (an empty name).
 
-    Of parties who are one person, the one who stands for it. `channel/number` asks for one channel's.
+    Of parties who are one person, the one who stands for it. `channel/number` asks for one channel's: those of this
+    numbering, and where there are none, such as of files, those who ordered through a channel of this name.
     """
     party = tables.parties.c
-    numbering, slash, rest = number.partition("/")
-    exact = (party.numbering == numbering) & (party.external_id == rest) if slash else sa.false()
-    query = sa.select(party.numbering, sa.func.coalesce(party.person_id, party.id).label("person")).where(
-        party.account_id == account_id, exact | (party.external_id == number)
-    )
-    return {row.numbering: row.person for row in connection.execute(query)}
+    name, slash, rest = number.partition("/")
+    whole = party.external_id == number
+    if not slash:
+        return _persons(connection, account_id, whole)
+    ordered = sa.exists().where(tables.orders.c.party_id == party.id, tables.orders.c.channel == name)
+    numbered = _persons(connection, account_id, whole | ((party.numbering == name) & (party.external_id == rest)))
+    return numbered or _persons(connection, account_id, (party.external_id == rest) & ordered)
+
+
+def _persons(connection: sa.Connection, account_id: str, which: sa.ColumnElement[bool]) -> dict[str, int]:
+    party = tables.parties.c
+    query = sa.select(party.numbering, sa.func.coalesce(party.person_id, party.id).label("person"))
+    found = connection.execute(query.where(party.account_id == account_id, which))
+    return {row.numbering: row.person for row in found}
 
 
 def fate(connection: sa.Connection, run_id: str, party: int) -> Fate:

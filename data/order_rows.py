@@ -131,8 +131,8 @@ def write(
     bulk.insert_rows(
         connection,
         tables.orders,
-        ("account_id", "channel", "external_id", "recorded_at", *_STATE),
-        ((account_id, channel, item.order.external_id, now, *_state(item, gone)) for item in new),
+        ("account_id", "channel", "external_id", "recorded_at", "first_recorded_at", *_STATE),
+        ((account_id, channel, item.order.external_id, now, now, *_state(item, gone)) for item in new),
     )
     inserted = known(connection, account_id, channel, [item.order.external_id for item in new])
     row_ids = {external_id: state.id for external_id, state in (*held.items(), *inserted.items())}

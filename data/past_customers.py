@@ -58,6 +58,11 @@ class Known:
         orders = self.facts.orders
         return replace(self, facts=replace(self.facts, orders=orders[orders["placed_at"] <= until]))
 
+    def without_orders(self, order_ids: Integers) -> Self:
+        """As if these orders had never come."""
+        orders = self.facts.orders
+        return replace(self, facts=replace(self.facts, orders=orders[~orders["order_id"].isin(order_ids)]))
+
     def with_mails_of(self, other: Self) -> Self:
         """As if no mail had been sent, opened or clicked since `other` was read for."""
         return replace(self, facts=replace(self.facts, engagement=other.facts.engagement))

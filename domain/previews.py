@@ -106,8 +106,20 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Described:
+    """A segment that was asked for: its first sentence, and the arguments in force in words, defaults too."""
+
+    name: str
+    description: str
+    arguments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
-    """What was asked: a segment or an expression of segments, in words, and the segments that are left out."""
+    """What was asked: a segment or an expression of segments, in words, and the segments that are left out.
+
+    `segments`: what each segment is that was named, those that are left out at the end.
+    """
 
     segment: str
     sentences: tuple[str, ...]
@@ -115,6 +127,7 @@ class Question:
     definition_hash: str
     limit: int | None = None
     holdout_percent: int = 0
+    segments: tuple[Described, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +135,8 @@ class Preview:
     """A selection before anything is sent.
 
     `as_of`: the instant of the customers' figures; `made_at`: of the verdict. `trend`: oldest first, this one last.
-    `unknown`: what could not be found out, as sentences.
+    `unknown`: what could not be found out, as sentences. `warnings`: what was hardly meant so, such as a category that no
+    order names; of an empty selection at least one sentence that says why it may be.
     """
 
     id: str
@@ -144,6 +158,7 @@ class Preview:
     verdict: Verdict
     unknown: tuple[str, ...] = ()
     run_id: str | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def share(self) -> float | None:

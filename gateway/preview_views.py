@@ -35,6 +35,10 @@ def page(preview: Preview) -> dict[str, Any]:
         "headline": _headline(preview),
         "sentences": list(question.sentences),
         "without": list(question.without),
+        "segments": [
+            {"name": one.name, "description": one.description, "arguments": ", ".join(one.arguments)}
+            for one in question.segments
+        ],
         "terms": list(_terms(preview)),
         "figures": list(_cards(preview)),
         "waterfall": views.waterfall(preview.steps),
@@ -53,6 +57,7 @@ def page(preview: Preview) -> dict[str, Any]:
         ],
         "currency": preview.currency,
         "unknown": list(preview.unknown),
+        "warnings": list(preview.warnings),
     }
 
 

@@ -34,10 +34,29 @@ def of_predicate(place: str, needs: Sequence[str], function: FunctionType, error
     """Why a function over the frame failed, with the column that it lacks."""
     column = _missing_column(error)
     where = f"{place} failed{_at_line(function, error)}"
+    if advice := _of_operators(error):
+        return f"{where}: {advice}"
     if column is None:
         return f"{where}: {type(error).__name__}: {error}"
     known = "add it to needs" if column in BY_NAME else f"which is no feature{nearest(column, BY_NAME)}"
     return f"{where}: it reads column {column!r}, {known}. It may read only what it needs: {', '.join(needs)}"
+
+
+_BRACKETS = "put each side of & and | in brackets"
+_AS_ONE_BOOLEAN = re.compile(r"truth value of .* is ambiguous|Boolean value of this clause is not defined")
+_WITHOUT = re.compile(r"'r?(and|or|xor)_'|unsupported operand type\(s\) for [&|]")
+
+
+def _of_operators(error: Exception) -> str | None:
+    """The commonest mistakes with and, or and comparisons, which pandas and SQLAlchemy tell in their own terms.
+
+    A forgotten bracket makes a chain such as a > 1 & b < 3, which Python reads as a > (1 & b) and (1 & b) < 3.
+    """
+    said = str(error)
+    if isinstance(error, (TypeError, ValueError)) and _AS_ONE_BOOLEAN.search(said):
+        advice = "combine conditions with & | ~, not with and, or, not"
+        return f"{advice}; {_BRACKETS}, and write a < b < c as two conditions"
+    return _BRACKETS if isinstance(error, TypeError) and _WITHOUT.search(said) else None
 
 
 def _missing_column(error: Exception) -> str | None:
@@ -51,6 +70,8 @@ def _missing_column(error: Exception) -> str | None:
 def of_select(place: str, shop: Shop, function: FunctionType, error: Exception) -> str:
     """Why a function that should give a select failed, with the column that is not there."""
     where = f"{place} failed{_at_line(function, error)}"
+    if advice := _of_operators(error):
+        return f"{where}: {advice}"
     if isinstance(error, (AttributeError, KeyError)) and error.args and isinstance(error.args[0], str):
         name = error.name if isinstance(error, AttributeError) else error.args[0]
         columns = {one for table in (shop.customers, shop.orders, shop.lines) for one in table.c.keys()}  # noqa: SIM118 (iterating gives columns, not names)

@@ -22,7 +22,16 @@ from segments.faults import DefinitionError
 from segments.parameters import ArgumentError
 
 __all__ = [
-    *("Fault", "Members", "UnknownSegment", "combined", "failing", "faults", "get", "load", "parse", "segment"),
+    "Fault",
+    "Members",
+    "UnknownSegment",
+    "combined",
+    "failing",
+    "faults",
+    "get",
+    "load",
+    "parse",
+    "segment",
     "written",
 ]
 
@@ -70,10 +79,10 @@ _room = _Room()
 def segment(
     name: str,
     *,
-    owner: str,
+    owner: str = "",  # has to be said, as the examples have: what is missing is a fault of this one, not of its file
     needs: Iterable[str] = (),
-    inside: Iterable[Example],
-    outside: Iterable[Example],
+    inside: Iterable[Example] = (),
+    outside: Iterable[Example] = (),
 ) -> Callable[[Function], Function]:
     """Make a segment of a pure function. docs/add-a-segment.md shows how.
 
@@ -97,7 +106,7 @@ def segment(
     return register
 
 
-def combined(name: str, *, owner: str, rule: str, description: str) -> None:
+def combined(name: str, *, owner: str = "", rule: str = "", description: str = "") -> None:
     """A segment made of others: `vip and not high-refunders`, with brackets, or, and `category-fans(category="books")`.
 
     What is wrong is kept as a fault: `get` raises it.

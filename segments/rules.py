@@ -124,22 +124,24 @@ def _orders(condition: Condition, shop: Shop, as_of: datetime) -> tuple[sa.FromC
     days = condition.rule.days
     wanted = [table.c.placed_at > sa.literal(as_of - timedelta(days=days), table.c.placed_at.type)] if days else []
     if name in _OF_LINES and isinstance(value, str):
-        wanted.append(_same(table.c[_OF_LINES[name]], value))
+        wanted.append(same(table.c[_OF_LINES[name]], value))
     elif name == "ordered_through_channel" and isinstance(value, str):
-        wanted.append(_same(table.c.channel, value))
+        wanted.append(same(table.c.channel, value))
     elif name == "used_coupon" and isinstance(value, str):
-        wanted.append(_with_coupon(table.c.coupons, value))
+        wanted.append(with_coupon(table.c.coupons, value))
     return table, wanted
 
 
-def _with_coupon(coupons: sa.ColumnElement[str], value: str) -> sa.ColumnElement[bool]:
+def with_coupon(coupons: sa.ColumnElement[str], value: str) -> sa.ColumnElement[bool]:
+    """Whether a code is among an order's coupons, without regard to case; of “any” whether it has one."""
     if folded(value) == ANY:
         return coupons.is_not(None) & (coupons != "")
     among = sa.literal(",") + _lowered(coupons, value) + sa.literal(",")
     return among.contains(f",{folded(value)},", autoescape=True)
 
 
-def _same(column: sa.ColumnElement[str], value: str) -> sa.ColumnElement[bool]:
+def same(column: sa.ColumnElement[str], value: str) -> sa.ColumnElement[bool]:
+    """Whether a text is the value, without regard to case."""
     return _lowered(column, value) == folded(value)
 
 

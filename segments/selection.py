@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 
 from domain import rules as rule_words
 from domain.campaigns import Refinement
+from domain.previews import Described
 from domain.rule_values import ADDRESS
 from domain.rules import Condition, Rule, RuleError
-from segments import registry, rules
+from segments import expression, registry, rules, wording
+from segments.combined import CombinedSegment
 from segments.definition import Members, Segment, hash_of
-from segments.parameters import ArgumentError
+from segments.parameters import ArgumentError, Value
 from segments.population import Population
 
 
@@ -59,8 +61,18 @@ class Selection:
         """What it asks, in words: the segment first, then each rule."""
         values = self._values()
         asked = ", ".join(f"{name.replace('_', ' ')} {values[name]}" for name in self.arguments)
-        segment = f"is in segment {self.segment.name}{f' with {asked}' if asked else ''}"
+        name = self.segment.name
+        what = f"({name})" if " " in name else f"segment {name}"  # an expression, and "and" follows
+        segment = f"is in {what}{f' with {asked}' if asked else ''}"
         return [segment, *(rule_words.sentence(one) + rule_words.note(one) for one in self.rules)]
+
+    def described(self) -> tuple[Described, ...]:
+        """The segment, or each that an expression names: its first sentence, and the arguments in force."""
+        whole = self.segment
+        if not isinstance(whole, CombinedSegment) or " " not in whole.name:
+            return (_described(whole, self.arguments),)
+        named = expression.named(whole.rule)
+        return tuple(dict.fromkeys(_described(whole.parts[one.name], one.arguments) for one in named))
 
     def explain_rules(self, population: Population, party_id: int) -> list[tuple[str, str, bool]]:
         """Of one customer: each rule's sentence, what the customer has, and whether the rule is true.
@@ -79,6 +91,17 @@ class Selection:
 
     def _values(self) -> dict[str, str | int | float]:
         return self.segment.values(self.arguments)
+
+
+def _described(segment: Segment, arguments: Mapping[str, Value]) -> Described:
+    values = segment.values(arguments)
+    told = []
+    for one in segment.parameters:
+        value = values[one.name]
+        default = " (default)" if value == one.default else ""
+        words = "not given" if value == "" else f"{wording.shown(value)}{default}"
+        told.append(f"{one.name.replace('_', ' ')} {words}")
+    return Described(segment.name, segment.description, tuple(told))
 
 
 def of(segment: str, refinement: Refinement) -> Selection:

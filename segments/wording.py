@@ -124,6 +124,8 @@ def _place(quantile: Quantile, operator: str) -> str:
     if share == _HALF:
         half = {"at most": "lower", "less than": "lower", "at least": "upper", "more than": "upper"}.get(operator)
         return f"the bound of {whose}{half} half{of}" if half else f"{whose}median{of}"
+    if share in {0, 1}:
+        return f"{whose}{'largest' if share else 'smallest'} value{of}"
     side, part = ("top", 1 - share) if share > _HALF else ("bottom", share)
     words = _PARTS.get(round(part, 4)) or f"{shown(round(100 * part, 4))} percent"
     return f"the bound of {whose}{side} {words}{of}"

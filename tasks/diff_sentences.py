@@ -47,6 +47,18 @@ class Records:
     permissions: dict[int, list[PermissionNews]]
     numbers: dict[int, list[Number]]
 
+    @property
+    def arrived(self) -> Integers:
+        """Ids of the orders that were placed before the first instant, and surely came to us after it."""
+        since = self.before.watermark
+        late = (one for orders in self.late_orders.values() for one in orders if _arrived(one, since))
+        return np.array([one.order_id for one in late], dtype=np.int64)
+
+    def has_order(self, person: int) -> bool:
+        """Whether an order of theirs was placed between, or surely reached us only then."""
+        late = self.late_orders.get(person, ())
+        return person in self.new_orders or any(_arrived(one, self.before.watermark) for one in late)
+
     def cause(self, person: int, *, was_told: bool) -> Cause:
         """By the records alone. `was_told`: what is known today gives what was frozen first."""
         since, own = self.before.watermark, self.numbers[person]
@@ -85,8 +97,8 @@ class Records:
         if new := self.new_orders.get(person):
             return f"{_order(new[-1])} was placed on {_day(new[-1].placed_at)}"
         late = self.late_orders[person][-1]
-        heard = late.recorded_at or late.updated_at
-        return f"{_order(late)} was placed on {_day(late.placed_at)}, but we heard of it on {_day(heard)} only"
+        heard = late.first_recorded_at or late.recorded_at or late.updated_at
+        return f"{_order(late)} reached us only on {_day(heard)}; it was placed on {_day(late.placed_at)}"
 
     def names(self, connection: sa.Connection, persons: Sequence[int]) -> dict[int, str]:
         """Each person's own channel and number; a guest, who has none, by the latest order."""
@@ -138,9 +150,15 @@ def _by_person(found: Iterable[_Item]) -> dict[int, list[_Item]]:
 
 
 def _is_late(order: OrderNews, since: datetime) -> bool:
-    """Nothing happened to it after then, but that we heard of it."""
+    """We heard of it only after then; where that is not known: nothing else happened to it after then."""
+    if order.first_recorded_at is not None:
+        return _arrived(order, since)
     happened = (order.updated_at, order.cancelled_at, order.deleted_at, order.refunded_at)
     return not any(at is not None and at > since for at in happened)
+
+
+def _arrived(order: OrderNews, since: datetime) -> bool:
+    return order.first_recorded_at is not None and order.first_recorded_at > since
 
 
 def _changed(order: OrderNews, since: datetime) -> str:

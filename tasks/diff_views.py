@@ -67,8 +67,11 @@ class Views:
         return diff_sentences.flip(chosen, self.then.only(person), self.later.only(person), person)
 
 
-def views(engine: sa.Engine, account_id: str, who: Integers, one: Chosen, other: Chosen) -> Views:
-    """Evaluated over the changed persons alone; over all where the definition compares customers with each other."""
+def views(engine: sa.Engine, account_id: str, who: Integers, one: Chosen, other: Chosen, *, arrived: Integers) -> Views:
+    """Evaluated over the changed persons alone; over all where the definition compares customers with each other.
+
+    `arrived`: ids of orders that were not known at the first instant, though they were placed before it.
+    """
     nobody = np.zeros(len(who), bool)
     if other.selection is None or one.scale is None or other.scale is None:
         return Views(who, nobody, nobody, None, nobody, nobody, nobody, nobody, None, None, False)
@@ -76,9 +79,10 @@ def views(engine: sa.Engine, account_id: str, who: Integers, one: Chosen, other:
     newest = Customers(engine, account_id)
     of_all = any(_compares(by, newest) for by in (one.selection, other.selection) if by is not None)
     whom = None if of_all else who
-    known_then = Known.read(engine, account_id, whom, as_of=start)
+    known_then = Known.read(engine, account_id, whom, as_of=start).without_orders(arrived)
     known = Known.read(engine, account_id, whom, as_of=end)
     unmailed = known.with_mails_of(known_then)
+    unordered = known.without_orders(arrived)
     then = PastCustomers(known_then, as_of=start, scale=one.scale)
     later = PastCustomers(known, as_of=end, scale=other.scale)
     by = other.selection
@@ -90,9 +94,11 @@ def views(engine: sa.Engine, account_id: str, who: Integers, one: Chosen, other:
         before=_members(by, then, who),
         after=_members(by, later, who),
         by_old_definition=old,
-        without_orders=_members(by, PastCustomers(known, as_of=end, scale=other.scale, until=start), who),
+        without_orders=_members(by, PastCustomers(unordered, as_of=end, scale=other.scale, until=start), who),
         without_mails=_members(by, PastCustomers(unmailed, as_of=end, scale=other.scale), who),
-        without_either=_members(by, PastCustomers(unmailed, as_of=end, scale=other.scale, until=start), who),
+        without_either=_members(
+            by, PastCustomers(unordered.with_mails_of(known_then), as_of=end, scale=other.scale, until=start), who
+        ),
         with_old_scale=_members(by, PastCustomers(known, as_of=end, scale=one.scale), who),
         then=then,
         later=later,

@@ -52,7 +52,7 @@ def diff(engine: sa.Engine, before: str, after: str, *, limit: int = 20) -> Diff
         BY_NAME[name].origin is Origin.LIVE for name in other.selection.needs
     )
     records = diff_sentences.read(engine, old.plan.account_id, who, one.side, other.side, permission=asks_permission)
-    views = diff_views.views(engine, old.plan.account_id, who, one, other)
+    views = diff_views.views(engine, old.plan.account_id, who, one, other, arrived=records.arrived)
     causes = [_cause(place, entered, views, records, one, other) for place in range(len(who))]
     counts = Counter(zip(causes, entered.tolist(), strict=True))
     told = {cause: (counts[cause, True], counts[cause, False]) for cause in Cause if cause in causes}
@@ -141,7 +141,7 @@ def _cause(place: int, entered: Flags, views: Views, records: Records, one: Chos
             return Cause.DEFINITION
     if not was_told or not is_told:
         return records.cause(person, was_told=bool(was_told))
-    has_order, has_mail = person in records.new_orders, person in records.mails
+    has_order, has_mail = records.has_order(person), person in records.mails
     either = (has_order or has_mail) and views.without_either[place] != now
     found = (
         (has_order and views.without_orders[place] != now, Cause.NEW_ORDER),

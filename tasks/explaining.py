@@ -3,36 +3,46 @@
 Every sentence is meant to be read out on the phone: it names no address, and the customer by number only.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from data import audience, database, standing
+from data import accounts, audience, database, own_orders, standing
 from data.features.population import Customers
+from data.own_orders import OwnOrder, OwnOrders
 from data.standing import Standing
 from domain.audience import SENTENCE, SkipReason
 from domain.campaigns import Refinement, Run
 from domain.policy import SendingPolicy
+from domain.rule_fields import Kind
 from domain.rules import Rule
 from segments import explain, selection
-from segments.explain import NotACustomer
+from segments.definition import Segment
+from segments.explain import Condition, NotACustomer
+from segments.parameters import Value
 from segments.selection import Selection
 from tasks import choosing, diffs
 
 _ADDRESS = (SkipReason.RELAY_ADDRESS, SkipReason.NO_ADDRESS, SkipReason.INVALID_ADDRESS)
 _CONSENT = (SkipReason.NO_CONSENT, SkipReason.CONSENT_WITHDRAWN)
+_SUBJECT = re.compile(rf"\b({'|'.join(own_orders.SUBJECTS)})\b")
 _HIDDEN = "(not read out: it holds an address)"
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The question: a segment or an expression, with arguments and rules. `campaign`: whose holdout is drawn too."""
+    """The question: a segment or an expression, with arguments and rules.
+
+    `without`: segments whose members are left out. `campaign`: whose holdout is drawn too.
+    """
 
     segment: str
     arguments: Mapping[str, str]
     rules: tuple[Rule, ...] = ()
+    without: tuple[str, ...] = ()
     campaign: str | None = None
     seed: int = 1
     holdout_percent: int = 0
@@ -49,11 +59,16 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """`conditions`: as lines of text, parts indented. `stages`: in the order of SkipReason."""
+    """`segment`: what was asked, with the arguments in force. `conditions`: as lines of text, parts indented.
 
+    `code`: text and code of each condition whose words do not say all of the code. `stages`: in the order of SkipReason.
+    """
+
+    segment: str
     in_segment: bool
     as_of: datetime
     conditions: tuple[str, ...]
+    code: tuple[tuple[str, str], ...]
     stages: tuple[Stage, ...]
     gets_it: bool
     because: str
@@ -70,9 +85,10 @@ def customer(
     customers = Customers(engine, account_id)
     members = choosing.members(customers, by)
     inside = bool((members.party_ids == party_id).any())
+    left_out = [name for name in asked.without if _is_in(customers, name, party_id)]
     with database.read(engine) as connection:
         found = standing.read(connection, account_id, party_id, policy=policy, now=now)
-    stages = list(_stages(found))
+    stages = list(_stages(found, _excluded(asked.without, left_out)))
     if asked.campaign is not None:
         stages.append(_holdout(asked, asked.campaign, members.party_ids, party_id))
     failed = [one for one in stages if one.passes is False]
@@ -80,10 +96,14 @@ def customer(
         because = f"not in the segment as of {_moment(customers.as_of)}"
     else:
         because = failed[0].sentence if failed else "in the segment, and nothing keeps the mail back"
+    reasons = _reasons(engine, account_id, by, customers, party_id)
+    told = reasons.told()
     return Explanation(
+        segment=explain.in_force(by.segment, by.arguments),
         in_segment=inside,
         as_of=customers.as_of,
-        conditions=tuple(_lines(by, customers, party_id)),
+        conditions=tuple(reasons.lines(told)),
+        code=tuple(explain.sources(told or ())),
         stages=tuple(stages),
         gets_it=inside and not failed,
         because=because,
@@ -92,7 +112,8 @@ def customer(
 
 def missed(engine: sa.Engine, run: Run, party_id: int) -> tuple[str, ...] | None:
     """The conditions that kept a customer out of a run; None where features or definition are others by now."""
-    customers = Customers(engine, run.plan.account_id)
+    account_id = run.plan.account_id
+    customers = Customers(engine, account_id)
     try:
         with database.read(engine) as connection:
             by = diffs.selected(connection, run.plan)
@@ -100,22 +121,78 @@ def missed(engine: sa.Engine, run: Run, party_id: int) -> tuple[str, ...] | None
         return None
     if customers.as_of != run.feature_watermark or by.definition_hash != run.definition_hash:
         return None
-    return tuple(line.strip() for line in _lines(by, customers, party_id, failed_only=True))
+    reasons = _reasons(engine, account_id, by, customers, party_id)
+    return tuple(line.strip() for line in reasons.lines(reasons.told(), failed_only=True))
 
 
-def _lines(by: Selection, customers: Customers, party_id: int, *, failed_only: bool = False) -> Iterator[str]:
-    try:
-        told = explain.conditions(by.segment, customers, by.arguments, party_id)
-    except NotACustomer:
-        yield "the customer has no counted order, and a segment is made of those who have: no"
-        return
-    yield from explain.lines([one for one in told if not (failed_only and one.holds)])
-    for sentence, value, holds in by.explain_rules(customers, party_id):
-        if not (failed_only and holds):
-            yield f"{sentence} – the customer has {value}: {'yes' if holds else 'no'}"
+def _is_in(customers: Customers, segment: str, party_id: int) -> bool:
+    members = choosing.members(customers, selection.of(segment, Refinement()))
+    return bool((members.party_ids == party_id).any())
 
 
-def _stages(found: Standing) -> Iterator[Stage]:
+@dataclass(frozen=True, slots=True)
+class _Reasons:
+    """The conditions of what was asked, for one customer."""
+
+    engine: sa.Engine
+    account_id: str
+    by: Selection
+    customers: Customers
+    party_id: int
+    currency: str
+
+    def told(self) -> list[Condition] | None:
+        """None: the party has no counted order."""
+        asked = (self.by.segment, self.customers, self.by.arguments, self.party_id)
+        try:
+            return explain.conditions(*asked, currency=self.currency, facts=self._facts)
+        except NotACustomer:
+            return None
+
+    def lines(self, told: Sequence[Condition] | None, *, failed_only: bool = False) -> Iterator[str]:
+        if told is None:
+            yield "the customer has no counted order, and a segment is made of those who have: no"
+            return
+        yield from explain.lines([one for one in told if not (failed_only and one.holds)])
+        rules = self.by.explain_rules(self.customers, self.party_id)
+        for (sentence, value, holds), one in zip(rules, self.by.conditions, strict=True):
+            if not (failed_only and holds):
+                unit = f" {self.currency}" if one.field.kind is Kind.MONEY and value[-1:].isdigit() else ""
+                yield f"{sentence} – the customer has {value}{unit}: {'yes' if holds else 'no'}"
+
+    def _facts(self, segment: Segment, values: Mapping[str, Value]) -> tuple[str, ...]:
+        theirs = OwnOrders(self.customers.shop, self.account_id, self.party_id, self.customers.as_of)
+        with database.read(self.engine) as connection:
+            return tuple(_facts(connection, theirs, segment, values))
+
+
+def _reasons(engine: sa.Engine, account_id: str, by: Selection, customers: Customers, party_id: int) -> _Reasons:
+    with database.read(engine) as connection:
+        currency = accounts.get(connection, account_id).currency
+    return _Reasons(engine, account_id, by, customers, party_id, currency)
+
+
+def _facts(
+    connection: sa.Connection, theirs: OwnOrders, segment: Segment, values: Mapping[str, Value]
+) -> Iterator[str]:
+    """What a support agent asks next about a segment that looks through orders."""
+    count, newest = theirs.lately(connection), theirs.latest(connection)
+    orders = f"{count or 'no'} counted order{'' if count == 1 else 's'} in the last {own_orders.DAYS} days"
+    yield f"{orders}, the latest: {_order(newest)}" if newest is not None else orders
+    for one in segment.parameters:
+        named = _SUBJECT.search(f"{one.name} {one.meaning}")
+        value = values[one.name]
+        if named and isinstance(value, str) and value.strip():
+            found = theirs.latest(connection, named[0], value)
+            what = f"{named[0]} {value}"
+            yield f"no order names {what}" if found is None else f"the latest order that names {what}: {_order(found)}"
+
+
+def _order(one: OwnOrder) -> str:
+    return f"{one.channel}/{_plain(one.number)} on {_moment(one.placed_at)}"
+
+
+def _stages(found: Standing, excluded: Sequence[Stage]) -> Iterator[Stage]:
     """One for each group of reasons. What the freeze says, `reason`, decides of the customer's address."""
     reason = found.reason
     erased = reason is SkipReason.SUPPRESSED_ERASED
@@ -130,6 +207,7 @@ def _stages(found: Standing) -> Iterator[Stage]:
     yield Stage("role address", not is_role if reachable else None, role if is_role else _personal(reachable))
     yield _consent(found)
     yield _suppression(found)
+    yield from excluded
     yield _cap(found)
     waits = ", ".join(f"“{name}”" for name in found.goes_first)
     sentence = f"{SENTENCE[SkipReason.HIGHER_PRIORITY]}: {waits}" if waits else "no running campaign goes first"
@@ -167,6 +245,13 @@ def _suppression(found: Standing) -> Stage:
         False,
         f"{words}, since {_moment(refusal.created_at)}{until} (noted by: {_plain(refusal.source)})",
     )
+
+
+def _excluded(without: Sequence[str], left_out: Sequence[str]) -> list[Stage]:
+    """None where no segment is left out."""
+    if left_out:
+        return [Stage("excluded segment", False, f"{SENTENCE[SkipReason.EXCLUDED_SEGMENT]}: {', '.join(left_out)}")]
+    return [Stage("excluded segment", True, f"does not belong to {' or '.join(without)}")] if without else []
 
 
 def _cap(found: Standing) -> Stage:

@@ -17,7 +17,9 @@ def markdown(preview: Preview, page: str) -> str:
     parts = [
         f"# Who they are: {_cell(preview.question.segment)}",
         f"{size}{_change(preview)}; **{preview.verdict.planned:,}** of them get it. [The whole preview]({page})",
+        "\n".join(f"> **{_cell(one)}**" for one in preview.warnings),
         f"{asked}{without}",
+        _segments(preview),
         f"![Trend and splits of the selection]({preview_plot.data_uri(preview)})",
         _money(preview),
         _waterfall(preview),
@@ -28,6 +30,15 @@ def markdown(preview: Preview, page: str) -> str:
     if preview.unknown:
         parts.append("\n".join(["## Not known", "", *(f"- {_cell(one)}" for one in preview.unknown)]))
     return "\n\n".join(part for part in parts if part)
+
+
+def _segments(preview: Preview) -> str:
+    told = (
+        f"- {_cell(one.name)}: {_cell(one.description)}"
+        + (f" With {_cell(', '.join(one.arguments))}." if one.arguments else "")
+        for one in preview.question.segments
+    )
+    return "\n".join(told)
 
 
 def _table(title: str, head: Sequence[str], marks: str, rows: Iterable[Sequence[str]]) -> str:

@@ -1,6 +1,6 @@
 """A preview: all that is known of a selection before anything is sent, put together. Nothing here needs Prefect."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,8 @@ from domain.previews import Held, Money, Overlap, Preview, Question, Size, Split
 from segments import registry, selection
 from segments.definition import DefinitionError, EvaluationError, Segment
 from segments.parameters import ArgumentError
-from tasks import choosing, wiring
+from segments.selection import Selection
+from tasks import choosing, preview_words, wiring
 from tasks.choosing import PartyIds
 
 _RFM = "segments/rfm.py"  # its cells are the parts of a split, and no news as overlaps
@@ -104,12 +105,15 @@ def _described(engine: sa.Engine, customers: Customers, subject: _Subject) -> Pr
         account = accounts.get(connection, plan.account_id)
         trend = tuple(_trend(connection, subject, customers))
         sample = previews.sample(connection, customers, subject.party_ids, key=subject.definition_hash)
+    chosen_by = None if plan.refinement.members_of else selection.of(plan.segment, plan.refinement)
+    excluded = [selection.of(name, Refinement()) for name in plan.refinement.exclude]
+    warnings = preview_words.warnings(engine, customers, chosen_by, excluded, members=len(subject.party_ids))
     return Preview(
         id=kept_previews.new_id(),
         account_id=account.id,
         account_name=account.name,
         currency=account.currency,
-        question=_question(subject),
+        question=_question(subject, chosen_by, excluded),
         as_of=customers.as_of,
         made_at=wiring.clock(),
         members=len(subject.party_ids),
@@ -124,6 +128,7 @@ def _described(engine: sa.Engine, customers: Customers, subject: _Subject) -> Pr
         verdict=subject.verdict,
         unknown=tuple(library.faults),
         run_id=run_id or None,
+        warnings=tuple(warnings),
     )
 
 
@@ -131,18 +136,19 @@ def _money(units: npt.NDArray[np.int64], inside: npt.NDArray[np.bool_]) -> Money
     return Money(money.from_units(int(units[inside].sum())), money.from_units(int(units.sum())))
 
 
-def _question(subject: _Subject) -> Question:
+def _question(subject: _Subject, chosen: Selection | None, excluded: Sequence[Selection]) -> Question:
     plan = subject.plan
-    taken = plan.refinement.members_of
+    named = [*(chosen.described() if chosen else ()), *(one for it in excluded for one in it.described())]
     return Question(
         segment=plan.segment,
-        sentences=(f"was in the audience of run {taken}",)
-        if taken
-        else tuple(selection.of(plan.segment, plan.refinement).sentences()),
+        sentences=tuple(chosen.sentences())
+        if chosen
+        else (f"was in the audience of run {plan.refinement.members_of}",),
         without=plan.refinement.exclude,
         definition_hash=subject.definition_hash,
         limit=plan.limit,
         holdout_percent=plan.holdout_percent,
+        segments=tuple(dict.fromkeys(named)),
     )
 
 

@@ -24,7 +24,7 @@ from domain.accounts import Account
 # Reading a third of all customers by index costs about as much as reading all orders in a row.
 _MOST_BY_INDEX = 1 / 3
 # Enough people to see a drift by, few enough to read each night beside some thousands that changed.
-_PROFILED = 20_000
+_PROFILED = 5_000
 
 
 class Overtaken(RuntimeError):

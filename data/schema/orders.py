@@ -37,6 +37,7 @@ orders = sa.Table(
     base.at("deleted_at", required=False),
     sa.Column("notify", sa.Boolean, nullable=False, server_default=sa.true()),
     base.at("recorded_at", required=False),  # when this state came to us
+    base.at("first_recorded_at", required=False),  # when the order came to us; not known of those before schema 0004
     sa.UniqueConstraint("account_id", "channel", "external_id"),
     sa.Index(None, "party_id", "placed_at"),
     sa.Index(None, "account_id", "placed_at"),

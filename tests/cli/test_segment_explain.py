@@ -26,7 +26,7 @@ def test_each_condition_and_each_stage(campaigns: Campaigns, here: Shop) -> None
     told = campaigns(*DORMANT, "--customer", "web/c1", "--campaign", "spring", "--holdout-percent", 0)
     assert told.status == 0
     assert told.lines[:2] == [
-        "Customer web/c1 is in dormant, as of 2026-06-01 12:00 UTC.",
+        "Customer web/c1 is in dormant with days 90, as of 2026-06-01 12:00 UTC.",
         "  days since the latest counted order: 100, must be more than 90: yes",
     ]
     assert told.lines[-1] == (
@@ -74,3 +74,48 @@ def test_mistakes(campaigns: Campaigns, here: Shop) -> None:
         ledger_rows.add_parties(connection, "other", 1)
     without = campaigns("segments", "explain", "dormant", "--customer", "c0", "--account", "other")
     assert "no customer features yet" in without.mistake
+
+
+def test_a_segment_that_looks_through_orders_says_what_was_ordered(campaigns: Campaigns, here: Shop) -> None:
+    asked = ("segments", "explain", "bought-category", "--with", "category=toys", "--customer", "c1")
+    named = "bought-category with category toys (by default days 365, orders 1)"
+    assert campaigns(*asked).lines[:4] == [
+        f"Customer c1 is not in {named}, as of 2026-06-01 12:00 UTC.",
+        f"  {named}: Bought from one category within the last year: no",
+        "    1 counted order in the last 365 days, the latest: web/1 on 21 February 2026 12:00 UTC",
+        "    no order names category toys",
+    ]
+
+
+def test_the_code_is_for_machines(campaigns: Campaigns, here: Shop) -> None:
+    asked = ("segments", "explain", "vip", "--customer", "c1")
+    assert "customers." not in campaigns(*asked).out
+    found = campaigns(*asked, "--json").json
+    (code,) = [one["code"] for one in found["code"]]
+    assert code == "customers.net_revenue >= customers.net_revenue.quantile(0.9, interpolation='lower')"
+    assert any("the bound of the shop's top tenth" in line for line in found["conditions"])
+
+
+def test_excluded_segments(campaigns: Campaigns, here: Shop) -> None:
+    told = campaigns(*DORMANT, "--customer", "c1", "--without", "vip", "--without", "all-customers")
+    (line,) = [line for line in told.lines if "excluded segment" in line]
+    assert line.rstrip().endswith("belongs to a segment that this run leaves out: all-customers")
+    assert "bogus" in campaigns(*DORMANT, "--customer", "c1", "--without", "bogus").mistake
+
+
+def test_a_number_of_a_file_is_found_by_its_channel(campaigns: Campaigns, here: Shop) -> None:
+    change = tables.parties.update().where(tables.parties.c.external_id == "c1").values(numbering="")
+    with database.write(here.engine) as connection:
+        connection.execute(change)
+    assert campaigns(*DORMANT, "--customer", "web/c1").lines[0].startswith("Customer web/c1 is in dormant")
+    assert campaigns(*DORMANT, "--customer", "csv/c1").mistake == "account 'shop' has no customer 'csv/c1'"
+    with database.write(
+        here.engine
+    ) as connection:  # who has the numbering's number comes before who ordered through it
+        connection.execute(
+            tables.parties.update()
+            .where(tables.parties.c.external_id == "c2")
+            .values(external_id="c1", numbering="web")
+        )
+    assert campaigns(*DORMANT, "--customer", "web/c1").lines[0].startswith("Customer web/c1 is not in dormant")
+    assert "the shop's own" in campaigns(*DORMANT, "--customer", "c1").mistake

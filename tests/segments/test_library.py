@@ -243,8 +243,7 @@ def test_a_shop_of_400_is_judged_as_its_plain_histories_say(engine: sa.Engine, a
         ("2028-03-01", 0, {"1 March"}),
         ("2026-02-20", 9, {"28 February", "29 February", "1 March"}),
         ("2026-12-25", 7, {"1 January", "31 December"}),
-        ("2026-06-15", -1, set()),
-        ("2026-06-15", 10**14, {"28 February", "29 February", "1 March", "31 December", "1 January"}),
+        ("2026-06-15", 36_500, {"28 February", "29 February", "1 March", "31 December", "1 January"}),
     ],
 )
 def test_an_anniversary_comes_each_year_also_on_leap_days_and_at_its_end(as_of: str, days: int, expected: set) -> None:
@@ -270,15 +269,15 @@ def test_nobody_is_in_what_was_bought_until_a_product_is_named(engine: sa.Engine
     assert set(unnamed.values()) == {0}
 
 
-@pytest.mark.parametrize("days", [-(10**15 - 1), 10**15 - 1])
-def test_no_number_of_days_breaks_a_select(engine: sa.Engine, account_id: str, days: int) -> None:
+@pytest.mark.parametrize("most", [False, True])
+def test_no_number_within_its_bounds_breaks_a_select(engine: sa.Engine, account_id: str, most: bool) -> None:
     fill(engine, account_id, customers=5)
     population = Customers(engine, account_id)
     tried = [
-        one.members(population, {parameter.name: str(days)}).sum()
+        one.members(population, {parameter.name: str(int(min(parameter.bounds[most], 10**15 - 1)))}).sum()
         for one in registry.load().values()
         for parameter in one.parameters
-        if one.kind == "select" and parameter.name in {"days", "oldest", "newest"}
+        if one.kind == "select" and parameter.type is not str
     ]
     assert len(tried) > 5
 

@@ -27,7 +27,7 @@ def several_orders(customers, as_of):
 
 def made(name: str = "tried", function=several_orders, **values) -> FrameSegment:
     segment(**({"name": name} | GOOD | values))(function)
-    return registry.get(values.get("name", name))
+    return registry.written(values.get("name", name))
 
 
 def test_a_definition_is_kept_with_what_a_marketer_reads() -> None:
@@ -114,7 +114,10 @@ def test_modules_builtins_and_own_names_may_be_used() -> None:
 
 def test_a_second_segment_of_a_name_is_refused_with_the_place_of_the_first() -> None:
     made()
-    with pytest.raises(DefinitionError, match=r"a segment 'tried' already, in tests/segments/test_registry\.py:\d+"):
+    here = r"tests/segments/test_registry\.py:\d+"
+    with pytest.raises(
+        DefinitionError, match=rf"two segments are called 'tried': {here} and {here}; rename one of them"
+    ):
         made()
 
 
@@ -122,8 +125,10 @@ def test_an_unknown_name_is_answered_with_the_nearest(monkeypatch: pytest.Monkey
     monkeypatch.undo()
     with pytest.raises(registry.UnknownSegment, match=r"no segment 'lapsed-vips': did you mean lapsed-vip"):
         registry.get("lapsed-vips")
-    with pytest.raises(registry.UnknownSegment, match="there are active-90-days, all-customers"):
+    with pytest.raises(registry.UnknownSegment, match="'xyzzy'; `campaigns segments list` has all"):
         registry.get("xyzzy")
+    with pytest.raises(registry.UnknownSegment, match="no segment 'VIP': did you mean vip"):
+        registry.parse("VIP")
     assert registry.get("lapsed-vip").needs == ("net_revenue", "days_since_last_order")
 
 

@@ -1,18 +1,24 @@
 """Why one customer is in, and whether a mail would reach her: the freeze's own verdict, stage by stage."""
 
+import re
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from data import accounts, audience, database, runs, standing, suppressions, tables
+from data import accounts, audience, database, own_orders, runs, standing, suppressions, tables
+from data.features.population import Customers
 from data.suppressions import NewSuppression
 from domain.audience import SENTENCE, SkipReason
 from domain.campaigns import RunStatus
 from domain.ledger import BatchState
+from domain.orders import OrderLine
 from domain.rules import Operator, Rule
 from domain.suppression import Reason
+from segments.registry import UnknownSegment
 from tasks import choosing, explaining
 from tasks.explaining import Asked, Explanation
 from tests.data import frozen, ledger_rows
@@ -229,3 +235,78 @@ def test_what_kept_somebody_out_of_a_run_while_that_can_be_told(here: Shop) -> N
     here.now += DAY
     here.refresh()
     assert explaining.missed(here.engine, run, person) is None
+
+
+def test_a_select_says_what_was_ordered(here: Shop) -> None:
+    toys = OrderLine(sku="s1", title="Bear", quantity=1, total=Decimal(5), category="toys", brand="Acme")
+    old = START - 400 * DAY
+    here.take_in(
+        order(80, old, customer=1, lines=(toys,), coupons=("SPRING10",)), order(81, START, customer=8, lines=())
+    )
+    here.refresh()
+    latest = "1 counted order in the last 365 days, the latest: web/1 on 21 February 2026 12:00 UTC"
+    named = "the latest order that names {}: web/80 on 27 April 2025 12:00 UTC"
+    for segment, arguments, facts in (
+        ("bought-category", {"category": "toys"}, [latest, named.format("category toys")]),
+        ("bought-category", {"category": "Toys"}, [latest, "no order names category Toys"]),
+        ("bought-brand", {"brand": "Acme"}, [latest, named.format("brand Acme")]),
+        ("bought-product", {"sku": "s1"}, [latest, named.format("sku s1")]),
+        ("used-coupon", {"code": "spring10"}, [latest, named.format("coupon spring10")]),
+        ("used-coupon", {"code": "spring"}, [latest, "no order names coupon spring"]),
+        ("cross-sell", {"bought": "toys"}, [latest, named.format("category toys")]),
+        ("variety-buyers", {}, [latest]),
+    ):
+        found = told(here, "c1", Asked(segment, arguments))
+        assert [line.strip() for line in found.conditions[1:]] == facts
+        assert found.conditions[0].startswith(f"{found.segment}: ")
+    part = told(here, "c1", Asked('not bought-category(category="toys")', {}))
+    assert f"    {latest}" in part.conditions
+    assert (
+        part.conditions[1] == '  in bought-category(category="toys"): Bought from one category within the last year: no'
+    )
+    nothing = told(here, "c8", Asked("bought-category", {"category": "toys"}))
+    assert nothing.conditions[1:] == (
+        "  1 counted order in the last 365 days, the latest: web/81 on 1 June 2026 12:00 UTC",
+        "  no order names category toys",
+    )
+
+
+def test_the_orders_of_one_person_are_those_of_all_their_numbers_and_nobody_elses(here: Shop) -> None:
+    change(here, "c2", person_id=party(here, "c1"))
+    with database.read(here.engine) as connection:
+        theirs = own_orders.OwnOrders(
+            Customers(here.engine, here.account_id).shop, here.account_id, party(here, "c1"), START
+        )
+        assert theirs.lately(connection) == 2
+        assert theirs.latest(connection, "channel", "web").number == "2"
+        assert theirs.latest(connection, "channel", "csv") is None
+        assert replace(theirs, account_id="other").latest(connection) is None
+        assert replace(theirs, as_of=START + 265 * DAY).lately(connection) == 0
+
+
+def test_money_is_told_in_the_accounts_currency(here: Shop) -> None:
+    rules = (Rule("net_revenue", Operator.AT_LEAST, "1"), Rule("orders", Operator.AT_LEAST, "1"))
+    found = told(here, "c1", Asked("spent-at-least", {"amount": "1"}, rules))
+    with database.read(here.engine) as connection:
+        currency = accounts.get(connection, here.account_id).currency
+    assert f", must be at least 1.00 {currency}: " in found.conditions[0]
+    assert re.search(rf"the customer has [\d.]+ {currency}: ", found.conditions[1])
+    assert found.conditions[2].endswith("the customer has 1: yes")
+
+
+def test_a_segment_that_is_left_out_is_a_stage(here: Shop) -> None:
+    assert "excluded segment" not in [one.name for one in told(here, "c1").stages]
+    out = told(here, "c1", replace(DORMANT, without=("vip", "all-customers")))
+    assert not out.gets_it
+    assert stage(out, "excluded segment") == (False, f"{SENTENCE[SkipReason.EXCLUDED_SEGMENT]}: all-customers")
+    assert out.because == stage(out, "excluded segment")[1]
+    names = [one.name for one in out.stages]
+    assert names[names.index("excluded segment") - 1 :][:3] == ["suppression", "excluded segment", "frequency cap"]
+    free = told(here, "c1", replace(DORMANT, without=("dormant and not dormant", "not all-customers")))
+    assert free.gets_it
+    assert stage(free, "excluded segment") == (
+        True,
+        "does not belong to dormant and not dormant or not all-customers",
+    )
+    with pytest.raises(UnknownSegment):
+        told(here, "c1", replace(DORMANT, without=("bogus",)))

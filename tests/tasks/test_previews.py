@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from data import audience, database, kept_previews, runs, segment_sizes, tables
 from data.features import refresh
 from data.features.population import Customers
+from domain import rules
 from domain.campaigns import Refinement
 from domain.policy import SendingPolicy
 from domain.previews import Preview
@@ -142,6 +143,64 @@ def test_an_empty_selection_has_a_preview(shop: sa.Engine) -> None:
     found = _preview(shop, rules=(Rule("orders", Operator.AT_LEAST, "4000"),))
     assert (found.members, found.verdict.planned, found.sample, found.overlaps) == (0, 0, (), ())
     assert preview_markdown.markdown(found, "")
+
+
+@pytest.mark.parametrize(
+    ("rule", "warning"),
+    [
+        ("did not buy category toyz", "No order names category “toyz”: did you mean “toys”?"),
+        ("bought category BUCHER", "No order names category “BUCHER”: did you mean “bücher”?"),
+        ("favourite category is zzzzzz", "No order names category “zzzzzz”, nor anything like it."),
+        ("did not use coupon SAVE01", "No order names coupon “SAVE01”: did you mean “SAVE10”?"),
+        ("used coupon welcom", "No order names coupon “welcom”: did you mean “Welcome”?"),
+        ("ordered through channel shopyfi", "No order names channel “shopyfi”: did you mean “Shopify”?"),
+        ("did not buy product 'sku-100%'", "No order names product “'sku-100%'”: did you mean “sku-100%”?"),
+        ("country is XX", "No customer is from country “XX”, nor anything like it."),
+        ("channels is web", None),
+        ("bought category TOYS in the last 1 day", None),
+        ("used coupon any", None),
+        ("used coupon welcome", None),
+        ("bought category bÜcher", None),
+        ("country is known", None),
+        ("country is de", None),
+    ],
+)
+def test_a_word_that_no_order_has_is_warned_of(shop: sa.Engine, rule: str, warning: str | None) -> None:
+    found = _preview(shop, rules=(rules.parse(rule),))
+    assert found.warnings == ((warning,) if warning else ())
+
+
+def test_words_of_parameters_are_looked_for_too_also_in_what_is_left_out(shop: sa.Engine) -> None:
+    misspelt = 'bought-category(category="Tois") or bought-through-channel(channel="WEB")'
+    found = _preview(shop, misspelt, exclude=('cross-sell(bought="toys", missing="boocs")', "bought-brand"))
+    assert found.warnings == (
+        "No order names category “Tois”: did you mean “Toys”?",
+        "No order names channel “WEB”: did you mean “web”?",
+        "No order names category “boocs”: did you mean “books”?",
+        "Brand of bought-brand is not given: it leaves out nobody until it is.",
+    )
+    assert not _preview(shop, 'bought-category(category="toys")').warnings
+    assert not _preview(shop, 'used-coupon(code="save10") or from-country(country="de")').warnings
+
+
+def test_an_empty_selection_says_why_it_may_be(shop: sa.Engine) -> None:
+    nobody = Rule("orders", Operator.AT_LEAST, "4000")
+    assert _preview(shop, rules=(nobody,)).warnings == ("Nobody fulfils all of this today.",)
+    asked = _preview(shop, "bought-product").warnings
+    assert asked == ("Sku of bought-product is not given: perhaps nobody is in it for that.",)
+    typo = _preview(shop, rules=(Rule("bought_category", Operator.IS, "toyz"),))
+    assert (typo.members, len(typo.warnings)) == (0, 1)
+
+
+def test_it_says_what_each_segment_is_with_the_arguments_in_force(shop: sa.Engine) -> None:
+    asked = _preview(shop, "bought-category", arguments={"category": "toys"}, exclude=("vip",)).question.segments
+    assert asked[0].description == "Bought from one category within the last year."
+    assert asked[0].arguments == ("category toys", "days 365 (default)", "orders 1 (default)")
+    assert [one.name for one in asked] == ["bought-category", "vip"]
+    expression = _preview(shop, "vip or bought-category(days=30) and not vip").question
+    assert [one.name for one in expression.segments] == ["vip", "bought-category"]
+    assert expression.segments[1].arguments == ("category not given", "days 30", "orders 1 (default)")
+    assert expression.sentences[0].startswith("is in (vip or (bought-category")
 
 
 def test_the_preview_of_a_run_says_what_was_frozen(shop: sa.Engine) -> None:

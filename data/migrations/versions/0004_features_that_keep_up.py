@@ -99,7 +99,8 @@ def upgrade() -> None:
                    _text("code_version", True)):
         op.add_column("campaign_runs", column)
     op.add_column("batches", _text("zone", True))
-    op.add_column("orders", _at("recorded_at", True))
+    for name in ("recorded_at", "first_recorded_at"):
+        op.add_column("orders", _at(name, True))
     op.create_index("ix_webhook_inbox_processed_at", "webhook_inbox", ["processed_at"])
     op.create_index("ix_orders_account_id_placed_at", "orders", ["account_id", "placed_at"])
 
@@ -107,7 +108,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_index("ix_orders_account_id_placed_at", "orders")
     op.drop_index("ix_webhook_inbox_processed_at", "webhook_inbox")
-    op.drop_column("orders", "recorded_at")
+    for name in ("first_recorded_at", "recorded_at"):
+        op.drop_column("orders", name)
     op.drop_column("batches", "zone")
     for name in ("selection", "priority", "members_hash", "code_version"):
         op.drop_column("campaign_runs", name)

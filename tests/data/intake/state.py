@@ -20,7 +20,7 @@ _parties, _orders = tables.parties, tables.orders
 _first = _parties.alias("first")
 _WHO = (_parties.c.numbering, _parties.c.external_id)
 _ORDER = (_orders.c.account_id, _orders.c.channel, _orders.c.external_id.label("order"))
-_ARRIVAL = {"id", "party_id", "order_id", "person_id", "created_at", "recorded_at"}
+_ARRIVAL = {"id", "party_id", "order_id", "person_id", "created_at", "recorded_at", "first_recorded_at"}
 
 
 def connections(*channels: str, **about: Any) -> Connections:
