@@ -63,7 +63,7 @@ def write(name: str, *, is_select: bool) -> Path:
 
     if checks.complaints_of_words(name, "somebody"):
         raise Mistake(f"a segment's name is lower-case words joined by dashes, such as lapsed-vip, not {name!r}")
-    if name in BY_NAME or name in registry.load():
+    if name in BY_NAME or name in registry.load() | registry.failing():
         raise Mistake(f"there is {'a feature' if name in BY_NAME else 'a segment'} {name!r} already: take another name")
     function = name.replace("-", "_")
     path = Path(segments.__path__[0]) / f"{function}.py"

@@ -16,7 +16,8 @@ _WORDS = {str: "a text of one line", int: "a whole number, such as 3", float: "a
 _LONGEST = 200
 _WHOLE = re.compile(r"[+-]?[0-9]{1,15}")
 _NUMBER = re.compile(r"[+-]?([0-9]{1,15}(\.[0-9]{0,15})?|\.[0-9]{1,15})")
-# What a parameter of this name may be, wherever it is; any other number is 0 or more, and may say so at the end of its
+_MOST = 10**9  # a database has no room for ten-thousandths of far more
+# What a parameter of this name may be, wherever it is; any other number is 0 to _MOST, unless it says so at the end of its
 # line of the docstring: "the season's first month, 1 to 12".
 _BOUNDS: Mapping[str, tuple[float, float]] = {
     "days": (0, 36_500),
@@ -25,7 +26,7 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
     "hour": (0, 23),
     "month": (1, 12),
     "years": (0, 100),
-    **dict.fromkeys(("orders", "categories", "channels"), (1, math.inf)),  # "at least none" is everybody
+    **dict.fromkeys(("orders", "categories", "channels"), (1, _MOST)),  # "at least none" is everybody
 }
 _SAID = re.compile(r"(-?[0-9]+(?:\.[0-9]+)?) to (-?[0-9]+(?:\.[0-9]+)?)\)?$")
 _COUNTRY = re.compile(r"[A-Za-z]{2}")
@@ -54,7 +55,7 @@ class Parameter:
         """The least and the most that a number may be: as its meaning ends with, or by its name."""
         if said := _SAID.search(self.meaning):
             return float(said[1]), float(said[2])
-        return _BOUNDS.get(self.name, (0, math.inf))
+        return _BOUNDS.get(self.name, (0, _MOST))
 
     @property
     def is_share(self) -> bool:
@@ -69,8 +70,7 @@ class Parameter:
         if self.is_share:
             return "a number from 0 to 1, such as 0.5 or 50%"
         least, most = self.bounds
-        within = f"of {least:g} or more" if most == math.inf else f"from {least:g} to {most:g}"
-        return f"{_WORDS[self.type].partition(',')[0]} {within}"
+        return f"{_WORDS[self.type].partition(',')[0]} from {least:,.15g} to {most:,.15g}"
 
     def read(self, given: object) -> Value | None:
         """The value, of text as a person writes it too; None where it may not be."""

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from domain.previews import (
+    Described,
     Earlier,
     Held,
     Money,
@@ -34,11 +35,15 @@ _PREVIEW = Preview(
     currency="EUR",
     question=Question(
         segment="lapsed and not high-refunders",
-        sentences=("is in segment lapsed and not high-refunders", "country is DE"),
+        sentences=("is in (lapsed and not high-refunders)", "country is DE"),
         without=("vip",),
         definition_hash="0123456789abcdef" * 4,
         limit=9000,
         holdout_percent=5,
+        segments=(
+            Described("lapsed", "Silent for a while.", ("days 90", "category toys (default)")),
+            Described("vip", "The top tenth."),
+        ),
     ),
     as_of=NOW - timedelta(hours=5),
     made_at=NOW,
@@ -61,4 +66,5 @@ _PREVIEW = Preview(
         held=(Held("Europe/Berlin", 700, NOW + timedelta(hours=2)),),
     ),
     unknown=("The overlap with broken is not known: there is no column 'x'.",),
+    warnings=("No order names category “toyz”: did you mean “toys”?",),
 )

@@ -93,6 +93,14 @@ def test_numbers_stand_below_each_other() -> None:
     assert "  700 of them wait in Europe/Berlin until 2026-11-22 11:00: quiet hours" in lines
 
 
+def test_it_begins_with_what_each_segment_is_and_what_was_hardly_meant() -> None:
+    told = preview_commands.text(a_preview())
+    assert "\nMind: No order names category “toyz”: did you mean “toys”?\n" in told
+    assert "\nWhoever is in (lapsed and not high-refunders) and country is DE, left out: vip.\n" in told
+    assert "  lapsed: Silent for a while.\n    with days 90, category toys (default)\n  vip: The top tenth.\n" in told
+    assert "Mind:" not in preview_commands.text(a_preview(warnings=()))
+
+
 @pytest.mark.parametrize(("numbers", "drawn"), [([1, 2, 3], "▁▅█"), ([5, 5], "▄▄"), ([0, 7], "▁█"), ([7], "▄")])
 def test_a_sparkline_goes_from_the_smallest_to_the_largest(numbers: list[int], drawn: str) -> None:
     assert preview_commands.sparkline(numbers) == drawn

@@ -34,8 +34,13 @@ def test_the_page_says_everything() -> None:
         "Gmail",
         "−10 since 21 Nov",  # noqa: RUF001 - a minus sign
         "The overlap with broken is not known",
+        'lapsed:</span> Silent for a while. <span class="soft">With days 90, category toys (default).',
+        "vip:</span> The top tenth.",
+        "Was this meant so?",
+        "No order names category “toyz”: did you mean “toys”?",
     ):
         assert words in page, words
+    assert "Was this meant so?" not in rendering.render_preview(a_preview(warnings=()), standalone=False)
 
 
 def test_names_of_others_are_escaped() -> None:

@@ -153,6 +153,7 @@ def test_what_a_definition_forgot_is_its_own_fault_alone(old: str, new: str, wor
 )
 def test_the_commonest_mistakes_are_told_in_our_words(code: str, words: str, tmp_path, monkeypatch) -> None:
     source = SOUND.replace('("orders",)', '("orders", "net_revenue", "country")').replace("customers.orders > 2", code)
+    source = source.replace('{"orders"', '{"net_revenue": 1.5, "country": "DE", "orders"')
     with room(tmp_path, monkeypatch, theme=source):
         tried = (registry.load() | registry.failing())["sound"]
         assert isinstance(tried, FrameSegment)

@@ -158,3 +158,43 @@ def test_whatever_is_asked_the_values_have_their_types_or_a_sentence_is_told(arg
     except ArgumentError:
         return
     assert [type(found[one.name]) for one in THREE] == [str, int, float]
+
+
+@pytest.mark.parametrize(
+    ("asked", "given", "found"),
+    [
+        ("buyers-on-weekday", {"weekday": "8"}, "must be a whole number from 1 to 7"),
+        ("evening-buyers", {"hour": "25"}, "must be a whole number from 0 to 23"),
+        ("holiday-buyers", {"first_month": "13"}, "must be a whole number from 1 to 12"),
+        ("high-refunders", {"share": "50"}, "must be a number from 0 to 1, such as 0.5 or 50%"),
+        ("high-refunders", {"share": "29%"}, 0.29),
+        ("high-refunders", {"share": "101%"}, "must be a number from 0 to 1"),
+        ("dormant", {"days": "-5"}, "must be a whole number from 0 to 36,500"),
+        ("dormant", {"days": "50%"}, "must be a whole number"),
+        ("spent-at-least", {"amount": "-1"}, "must be a number from 0 to 1,000,000,000"),
+        ("from-country", {"country": "Germany"}, "must be two letters of ISO 3166"),
+        ("from-country", {"country": " de "}, "DE"),
+    ],
+)
+def test_the_library_refuses_nonsense(
+    asked: str, given: dict[str, str], found: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    one = registry.get(asked)
+    if isinstance(found, str) and " " in found:
+        with pytest.raises(ArgumentError, match=found):
+            one.values(given)
+    else:
+        assert found in one.values(given).values()
+
+
+def test_a_default_out_of_its_own_bounds_is_refused() -> None:
+    def late(customers, as_of, *, hour: int = 24):
+        """Ordered often.
+
+        hour: from which hour on
+        """
+        return customers.orders >= hour
+
+    with pytest.raises(registry.DefinitionError, match="whose default is not a whole number from 0 to 23"):
+        made(late)

@@ -87,6 +87,7 @@ def test_it_is_told_in_words() -> None:
         "country is not DE (or is not known)",
     ]
     assert _of().sentences() == ["is in segment all-customers"]
+    assert _of("vip or lapsed", TWICE).sentences()[0] == "is in (vip or lapsed)"
 
 
 def test_each_rule_is_explained_for_one_customer(engine: sa.Engine, account_id: str) -> None:

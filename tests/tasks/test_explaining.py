@@ -238,7 +238,7 @@ def test_what_kept_somebody_out_of_a_run_while_that_can_be_told(here: Shop) -> N
 
 
 def test_a_select_says_what_was_ordered(here: Shop) -> None:
-    toys = OrderLine(sku="s1", title="Bear", quantity=1, total=Decimal(5), category="toys", brand="Acme")
+    toys = OrderLine(line_no=1, sku="s1", title="Bear", quantity=1, total=Decimal(5), category="toys", brand="Acme")
     old = START - 400 * DAY
     here.take_in(
         order(80, old, customer=1, lines=(toys,), coupons=("SPRING10",)), order(81, START, customer=8, lines=())

@@ -17,6 +17,8 @@ def test_the_artifact_says_everything_and_carries_its_plot() -> None:
     assert ET.fromstring(base64.b64decode(plot)).tag.endswith("svg")
     for words in ("never agreed to marketing mail | 150 |", "| black week |", "| repeat-customers | 800 |"):
         assert words in text
+    assert "> **No order names category “toyz”: did you mean “toys”?**" in text
+    assert "- lapsed: Silent for a while. With days 90, category toys (default)." in text
     assert "700 of them wait in Europe/Berlin until 2026-11-22 11:00 UTC" in text
 
 

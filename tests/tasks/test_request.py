@@ -101,6 +101,10 @@ def test_each_name_of_a_parameter_is_one_field_that_says_whose_it_is() -> None:
     assert all(field["type"] == "string" and field["default"] == "" for field in fields.values())
 
 
+def test_a_rule_that_was_added_and_never_filled_in_is_none() -> None:
+    assert asked(only=[{}, TWICE]).refinement().rules == asked(only=[TWICE]).refinement().rules
+
+
 def test_the_form_says_the_same_as_the_domain() -> None:
     request = asked(
         segment="bought-category",
@@ -155,7 +159,7 @@ def test_a_request_survives_the_way_through_prefect() -> None:
         ({"only": [TWICE, TWICE | {"value": "two"}]}, "rule 2: “two” is not a whole number such as 3"),
         ({"only": [TWICE | {"field": "net revenue"}]}, "rule 1: “net revenue” does not look back over days"),
         ({"only": [TWICE | {"field": "country", "days": 0}]}, "use “is”, “is not”, “is known” or “is not known”"),
-        ({"only": [{}]}, "rule 1: a value is missing"),
+        ({"only": [{"operator": "is not"}]}, "rule 1: a value is missing"),
         ({"segment": "loyal", "parameters": {"category": "toys"}}, "segment 'loyal' has no parameter 'category'"),
         ({"without": ["loyall"]}, "there is no segment 'loyall': did you mean loyal"),
         ({"segment": "loyal", "without": ["loyal"]}, "loyal is the segment itself, so nobody would be left"),
