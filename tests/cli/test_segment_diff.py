@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from data import database, runs, tables
 from domain.campaigns import Run
 from tests.cli.conftest import Campaigns
-from tests.data.test_features_incremental import START, Shop, order
+from tests.data.living_shop import START, Shop, order
 from tests.tasks.test_diffs import freeze
 
 

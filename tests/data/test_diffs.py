@@ -16,7 +16,7 @@ from data.past_customers import Known, PastCustomers
 from domain.features import FEATURES, Origin
 from domain.orders import Customer, Deletion, OrderEvent, OrderStep
 from tests.data import frozen
-from tests.data.test_features_incremental import START, Shop, order, shop
+from tests.data.living_shop import START, Shop, order, shop
 
 pytestmark = pytest.mark.usefixtures("account_id")
 DAY = timedelta(days=1)

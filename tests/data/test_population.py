@@ -13,7 +13,7 @@ from data.features import frame, population, refresh
 from data.features.population import Customers
 from domain.features import BY_NAME
 from domain.orders import OrderKind, OrderStatus
-from tests.data.test_features_incremental import Shop, order, shop
+from tests.data.living_shop import Shop, order, shop
 
 pytestmark = pytest.mark.usefixtures("account_id")
 

@@ -14,7 +14,7 @@ from segments import registry
 from tasks import choosing, previews, wiring
 from tests.conftest import PEPPER
 from tests.data import frozen
-from tests.data.test_features_incremental import Shop, order, shop
+from tests.data.living_shop import Shop, order, shop
 
 pytestmark = pytest.mark.usefixtures("account_id")
 

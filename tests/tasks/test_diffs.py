@@ -19,7 +19,7 @@ from domain.rules import Operator, Rule
 from segments import registry
 from tasks import choosing, diffs
 from tests.data import frozen
-from tests.data.test_features_incremental import START, Shop, _steps, made, order, shop
+from tests.data.living_shop import START, STEPS, Shop, five_customers, made, order, shop
 
 pytestmark = pytest.mark.usefixtures("account_id")
 DAY = timedelta(days=1)
@@ -27,11 +27,7 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def here(engine: sa.Engine) -> Shop:
-    """Five customers who ordered once, 89 days ago."""
-    found = shop(engine)
-    found.take_in(*(order(n, START - 89 * DAY, customer=n) for n in range(1, 6)))
-    found.refresh()
-    return found
+    return five_customers(engine)
 
 
 def freeze(here: Shop, segment: str = "dormant", **refined: Any) -> Run:
@@ -296,8 +292,8 @@ def test_what_cannot_be_compared(here: Shop, engine: sa.Engine) -> None:
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
-    earlier=st.lists(_steps, max_size=5),
-    between=st.lists(_steps, max_size=6),
+    earlier=st.lists(STEPS, max_size=5),
+    between=st.lists(STEPS, max_size=6),
     names=st.tuples(
         *[st.sampled_from(["dormant", "vip", "repeat-customers", "engaged", "rfm-champions", "bought-category"])] * 2
     ),

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from data import database, tables
 from domain.differences import Cause
-from tests.data.test_features_incremental import START, Shop, order, shop
+from tests.data.living_shop import START, Shop, five_customers, order
 from tests.tasks.test_diffs import DAY, compared, freeze, later, only
 
 pytestmark = pytest.mark.usefixtures("account_id")
@@ -16,10 +16,7 @@ pytestmark = pytest.mark.usefixtures("account_id")
 
 @pytest.fixture
 def here(engine: sa.Engine) -> Shop:
-    found = shop(engine)
-    found.take_in(*(order(n, START - 89 * DAY, customer=n) for n in range(1, 6)))
-    found.refresh()
-    return found
+    return five_customers(engine)
 
 
 def test_an_export_that_comes_late_is_no_change(here: Shop) -> None:

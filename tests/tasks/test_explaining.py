@@ -22,7 +22,7 @@ from segments.registry import UnknownSegment
 from tasks import choosing, explaining
 from tasks.explaining import Asked, Explanation
 from tests.data import frozen, ledger_rows
-from tests.data.test_features_incremental import START, Shop, order, shop
+from tests.data.living_shop import START, Shop, order, shop
 from tests.tasks.test_diffs import freeze
 
 pytestmark = pytest.mark.usefixtures("account_id")
