@@ -15,7 +15,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from data import accounts, database, tables
-from data.features import compute, derived, frame, live, reading, scale
+from data.features import compute, counting, derived, frame, live, reading, scale
 from data.features.facts import Facts
 from data.features.population import Customers, Tables
 from data.features.scale import Scale
@@ -94,7 +94,8 @@ class PastCustomers:
 
     @property
     def shop(self) -> Tables:
-        return Tables(self._account.id, self._account.currency, self._until)
+        mine = counting.of_account(self._engine, self._account.id)
+        return Tables(self._account.id, self._account.currency, self._until, mine)
 
     def frame(self, columns: Sequence[str]) -> pd.DataFrame:
         frame.check_names(columns)

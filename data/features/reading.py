@@ -18,8 +18,6 @@ from data.features.grouped import Integers
 
 # Ids in one statement: each read on PostgreSQL opens a connection, and a statement of a million ids is no statement.
 _AT_ONCE = 4000
-# An account with this share of all orders is read in the order in which they lie.
-_MOST_OF_ALL = 1 / 4
 _LETTERS = (2, 3)  # of a language's code
 _order, _line, _party = tables.orders.c, tables.order_lines.c, tables.parties.c
 _Chunks = Sequence[Sequence[int]]
@@ -37,7 +35,7 @@ def read(engine: sa.Engine, account_id: str, *, as_of: datetime, persons: Collec
     chunks = None if persons is None else _chunks(_ids(parties))
     joined = parties.filter(pc.is_valid(parties["person_id"])).sort_by("id")
     person_of = partial(_person_of, *(joined[name].to_numpy() for name in ("id", "person_id")))
-    which = _of_account(engine, account_id) if persons is None else sa.true()
+    which = counting.of_account(engine, account_id) if persons is None else sa.true()
     orders = _orders(engine, which, chunks, currency, person_of)
     told = conversion.reckon(engine, orders, currency=currency)
     return Facts(
@@ -91,22 +89,6 @@ def _person_of(ids: Integers, persons: Integers, party_ids: Integers) -> Integer
         return party_ids
     place = np.searchsorted(ids, party_ids).clip(max=len(ids) - 1)
     return np.where(ids[place] == party_ids, persons[place], party_ids)
-
-
-def _of_account(engine: sa.Engine, account_id: str) -> sa.ColumnElement[bool]:
-    """True of the account's orders.
-
-    SQLite would go by the index on account and time and fetch order after order from all over the file: three times as
-    long as reading all there are, which a plus before the column makes it do. PostgreSQL knows how many they are.
-    """
-    mine = _order.account_id == account_id
-    if engine.dialect.name != "sqlite":
-        return mine
-    with database.read(engine) as connection:
-        own = connection.scalar(sa.select(sa.func.count()).select_from(tables.orders).where(mine)) or 0
-        highest = connection.scalar(sa.select(sa.func.max(_order.id))) or 0
-    scan: sa.ColumnElement[bool] = sa.literal_column("+orders.account_id", sa.Text) == account_id
-    return scan if own > highest * _MOST_OF_ALL else mine
 
 
 def _orders(
