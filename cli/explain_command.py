@@ -80,13 +80,13 @@ def explain(
 def _missed(engine: "sa.Engine", run: Run, party: int) -> tuple[str, ...] | None:
     """The conditions that kept her out, where they can still be told."""
     from data.features.frame import NoFeatures
-    from data.features.population import Refreshed
+    from data.features.population import FeaturesMoved
     from segments.faults import EvaluationError
     from tasks import explaining
 
     try:
         return explaining.missed(engine, run, party)
-    except (NoFeatures, Refreshed, EvaluationError):  # what became of the run is told all the same
+    except (NoFeatures, FeaturesMoved, EvaluationError):  # what became of the run is told all the same
         return None
 
 

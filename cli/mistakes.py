@@ -112,7 +112,7 @@ LINES: Mapping[str, Line] = {
     "data.content.TemplateError": str,
     "data.dead_letters.UnknownLetter": str,
     "data.features.frame.NoFeatures": str,
-    "data.features.population.Refreshed": str,
+    "data.features.population.FeaturesMoved": str,
     "data.intake.files.UnreadableFile": str,
     "data.intake.patches.UnusablePatch": str,
     "data.intake.pull.NothingToPull": str,

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from cli import run_commands, store
+from cli import store
 from cli.output import AsJson, Mistake, answer, moment, table
+from cli.segment_options import Only, With, Without, arguments_of, rules_of
 from domain.previews import Described, Money, Preview, Split
 from domain.reports import percent
 
@@ -30,16 +31,9 @@ def register(app: typer.Typer) -> None:
 
 def preview(
     segment: Asked,
-    arguments: Annotated[
-        list[str], typer.Option("--with", metavar="NAME=VALUE", help="A parameter of the segment; may be repeated.")
-    ] = [],  # noqa: B006 - Typer's way
-    rules: Annotated[
-        list[str],
-        typer.Option("--only", metavar="RULE", help="Only whoever this is true of: 'country is DE'; may be repeated."),
-    ] = [],  # noqa: B006
-    without: Annotated[
-        list[str], typer.Option("--without", metavar="SEGMENT", help="Leave its members out; may be repeated.")
-    ] = [],  # noqa: B006
+    arguments: With = None,
+    only: Only = None,
+    without: Without = None,
     html: Annotated[Path | None, typer.Option(help="Write the page into this file besides.")] = None,
     account: store.Account = None,
     as_json: AsJson = False,
@@ -50,14 +44,13 @@ def preview(
     """
     import settings
     from data import kept_previews
-    from domain import rules as rule_words
     from domain.campaigns import Refinement
     from tasks import previews
 
     refinement = Refinement(
-        arguments=run_commands.arguments_of(arguments),
-        rules=tuple(rule_words.parse(one) for one in rules),
-        exclude=tuple(without),
+        arguments=arguments_of(arguments),
+        rules=rules_of(only),
+        exclude=tuple(without or ()),
     )
     engine = store.engine()
     plan = previews.plan_of(store.chosen_account(engine, account), segment, refinement)

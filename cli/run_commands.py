@@ -1,7 +1,8 @@
 """Commands that start a campaign run, or continue one: run, resume. Both go through Prefect, as its UI does."""
 
 import math
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import typer
@@ -9,8 +10,12 @@ from pydantic import ValidationError
 
 from cli import store
 from cli.output import AsJson, Mistake, answer
+from cli.segment_options import Only, With, Without, arguments_of, rules_of
 from domain.campaigns import NEXT, Run, RunStatus
 from tasks import prefect_api
+
+if TYPE_CHECKING:
+    from domain.rules import Rule
 
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="The id of a run; `campaigns status` lists them.")]
 _FAILED = 1
@@ -32,15 +37,9 @@ def run(
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many people, a fair sample.")] = None,
     holdout_percent: Annotated[int | None, typer.Option(min=0, max=50, help="So many percent get no mail.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Another seed draws another sample and holdout.")] = None,
-    arguments: Annotated[
-        list[str] | None, typer.Option("--with", metavar="NAME=VALUE", help="A parameter of the segment.")
-    ] = None,
-    only: Annotated[
-        list[str] | None, typer.Option(metavar="RULE", help='Only those who, such as "spent at least 100".')
-    ] = None,
-    without: Annotated[
-        list[str] | None, typer.Option(metavar="SEGMENT", help="But nobody who is in this segment.")
-    ] = None,
+    arguments: With = None,
+    only: Only = None,
+    without: Without = None,
     members_of: Annotated[
         str | None, typer.Option(metavar="RUN", help="The members of that run, instead of choosing anew.")
     ] = None,
@@ -66,8 +65,8 @@ def run(
         "limit": limit,
         "holdout_percent": holdout_percent,
         "seed": seed,
-        "parameters": arguments_of(arguments or []),
-        "only": _rules(only or []),
+        "parameters": arguments_of(arguments),
+        "only": _as_fields(rules_of(only)),
         "without": without,
         "members_of": members_of,
         "priority": priority,
@@ -82,29 +81,10 @@ def run(
         return _start(connected, request, wait=wait, as_json=as_json)
 
 
-def arguments_of(written: list[str]) -> dict[str, str]:
-    """NAME=VALUE of each. Raises Mistake."""
-    arguments: dict[str, str] = {}
-    for one in written:
-        name, equals, value = one.partition("=")
-        name = name.strip()
-        if not equals or not name:
-            raise Mistake("--with: write NAME=VALUE, such as category=toys; `campaigns segments show` names them")
-        if name in arguments:
-            raise Mistake(f"--with: {name} is given twice")
-        arguments[name] = value
-    return arguments
-
-
-def _rules(written: list[str]) -> list[dict[str, Any]]:
-    """Each rule as the form holds it. Raises Mistake."""
-    from domain import rules
+def _as_fields(rules: Sequence["Rule"]) -> list[dict[str, Any]]:
     from tasks.request import as_field
 
-    try:
-        return [as_field(rules.parse(one)) for one in written]
-    except rules.RuleError as error:
-        raise Mistake(f"--only: {error}") from error
+    return [as_field(rule) for rule in rules]
 
 
 _OPTIONS = {"campaign": "CAMPAIGN", "parameters": "--with", "only": "--only"}

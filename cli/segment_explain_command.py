@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import settings
-from cli import explain_command, run_commands, store
+from cli import explain_command, store
 from cli.output import AsJson, answer, moment, table
+from cli.segment_options import Only, With, Without, arguments_of, rules_of
 
 if TYPE_CHECKING:
     from tasks.explaining import Explanation
@@ -24,15 +25,9 @@ def explain(
     customer: Annotated[
         str, typer.Option(metavar="NUMBER", help="The customer's number in the shop, or CHANNEL/NUMBER.")
     ],
-    arguments: Annotated[
-        list[str] | None, typer.Option("--with", metavar="NAME=VALUE", help="A parameter of the segment.")
-    ] = None,
-    only: Annotated[
-        list[str] | None, typer.Option(metavar="RULE", help='Only those who, such as "spent at least 100".')
-    ] = None,
-    without: Annotated[
-        list[str] | None, typer.Option(metavar="SEGMENT", help="But nobody who is in this segment.")
-    ] = None,
+    arguments: With = None,
+    only: Only = None,
+    without: Without = None,
     campaign: Annotated[str | None, typer.Option(help="Whose holdout is drawn too.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the campaign's draw.")] = 1,
     holdout_percent: Annotated[int, typer.Option(min=0, max=50, help="So many percent get no mail.")] = 0,
@@ -44,14 +39,13 @@ def explain(
     The audit log notes who asked.
     """
     from data import database, message_fate
-    from domain import rules
     from tasks import explaining, wiring
 
     engine = store.engine()
     asked = explaining.Asked(
         segment=name,
-        arguments=run_commands.arguments_of(arguments or []),
-        rules=tuple(rules.parse(one) for one in only or []),
+        arguments=arguments_of(arguments),
+        rules=rules_of(only),
         without=tuple(without or ()),
         campaign=campaign,
         seed=seed,

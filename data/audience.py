@@ -183,11 +183,6 @@ def _batches(run_id: str, sizes: Mapping[str | None, int], batch_size: int) -> l
     return rows
 
 
-def held(connection: sa.Connection, run: Run, now: datetime, *, policy: SendingPolicy) -> list[quiet_hours.Held]:
-    """(zone, people, until): who of a frozen run waits for the end of quiet hours if it is sent now, soonest first."""
-    return quiet_hours.held(connection, run, policy, now)
-
-
 def members(connection: sa.Connection, run_id: str) -> npt.NDArray[np.int64]:
     """All members of a frozen run, planned or left out, by ascending party id."""
     member = tables.audience.c

@@ -9,7 +9,7 @@ from prefect.cache_policies import NO_CACHE
 import settings
 from data import audience_sample, content, database, reports
 from data.features.frame import NoFeatures
-from data.features.population import Refreshed
+from data.features.population import FeaturesMoved
 from domain.campaigns import Run, RunStatus
 from domain.reports import Audit, Figures, RunReport, Step, percent
 from domain.validation import Validation
@@ -89,7 +89,7 @@ def _publish_people(run: Run) -> None:
         return
     try:
         preview = previews.of_run(wiring.engine(), run, policy)
-    except (NoFeatures, Refreshed) as error:  # it describes what is decided, and must not stop it
+    except (NoFeatures, FeaturesMoved) as error:  # it describes what is decided, and must not stop it
         get_run_logger().warning("No preview of run %s: %s", run.id, error)
         return
     create_markdown_artifact(

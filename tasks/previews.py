@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
-from data import accounts, audience, database, kept_previews, preview_splits, previews, segment_sizes
+from data import accounts, audience, database, kept_previews, preview_splits, previews, quiet_hours, segment_sizes
 from data.features import scale
 from data.features.population import Customers
 from data.preview_splits import Chosen
@@ -78,7 +78,7 @@ def of_run(engine: sa.Engine, run: Run, policy: SendingPolicy) -> Preview:
     """Describe a frozen run: its members and verdict are those of the freeze. The preview is kept."""
     with database.read(engine) as connection:
         party_ids = audience.members(connection, run.id)
-        held = audience.held(connection, run, wiring.clock(), policy=policy)
+        held = quiet_hours.held(connection, run, policy, wiring.clock())
     verdict = Verdict(run.planned or 0, run.skipped or {}, tuple(Held(*one) for one in held))
     customers = _customers(engine, run.plan.account_id)
     preview = _described(engine, customers, _Subject(run.plan, party_ids, run.definition_hash or "", verdict, run))

@@ -5,7 +5,7 @@ Nothing of them is stored: each night they change for every customer, also for t
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from data.features import scale
+from data.features.grouped import DAY, instants, microseconds
 from data.features.scale import Scale
 from domain.features import FEATURES, Origin
-
-_DAY = 86_400_000_000  # microseconds
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +27,12 @@ class _Derived:
 
 
 def _days_since(name: str) -> _Derived:
-    return _Derived((name,), lambda frame, instant, _scale: (instant - scale.microseconds(frame[name])) // _DAY)
+    return _Derived((name,), lambda frame, instant, _scale: (instant - instants(frame[name])) // DAY)
 
 
 def _engaged(frame: pd.DataFrame, instant: int, _scale: Scale) -> npt.NDArray[np.float64]:
     latest = frame[["last_opened_at", "last_clicked_at"]].max(axis=1)
-    days = ((instant - scale.microseconds(latest)) // _DAY).astype("float64")
+    days = ((instant - instants(latest)) // DAY).astype("float64")
     return np.where(latest.isna(), np.nan, days)
 
 
@@ -45,13 +43,13 @@ def _usual(frame: pd.DataFrame, _instant: int, whole: Scale) -> npt.NDArray[np.f
 
 def _overdue(frame: pd.DataFrame, instant: int, whole: Scale) -> npt.NDArray[np.float64]:
     usual = _usual(frame, instant, whole)
-    since = (instant - scale.microseconds(frame["last_order_at"])) // _DAY
+    since = (instant - instants(frame["last_order_at"])) // DAY
     # Who orders several times a day has a gap of less than a day, and is not "400 times overdue" the next morning.
     return since / np.maximum(usual, 1.0)
 
 
 def _recency(frame: pd.DataFrame, _instant: int, whole: Scale) -> npt.NDArray[np.int64]:
-    return scale.score(scale.microseconds(frame["last_order_at"]), whole.recency)
+    return scale.score(instants(frame["last_order_at"]), whole.recency)
 
 
 def _frequency(frame: pd.DataFrame, _instant: int, whole: Scale) -> npt.NDArray[np.int64]:
@@ -84,4 +82,4 @@ assert set(DERIVED) == {feature.name for feature in FEATURES if feature.origin i
 
 def column(name: str, stored: pd.DataFrame, *, as_of: datetime, whole: Scale) -> npt.NDArray[Any]:
     """One derived column. `stored` has what it needs."""
-    return DERIVED[name].reckon(stored, (as_of - _EPOCH) // timedelta(microseconds=1), whole)
+    return DERIVED[name].reckon(stored, microseconds(as_of), whole)

@@ -59,7 +59,7 @@ def microseconds(instant: datetime) -> int:
 
 
 def instants(column: "pd.Series[Any]") -> Integers:
-    """A column of instants as microseconds since 1970."""
+    """A column of instants as microseconds since 1970; of an unknown one the smallest number."""
     return np.asarray(column.astype(INSTANT).astype("int64"), dtype=np.int64)
 
 

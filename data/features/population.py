@@ -17,7 +17,9 @@ from data import accounts, database, tables
 from data.features import counting, frame
 from domain.features import STORED
 
-SECONDS = 60  # what a select may take: those of the library take less than one over a million customers
+# What a select may take. Those of the library walk through all orders or lines once: seconds for a million of them
+# (benchmarks/segments.py).
+SECONDS = 60
 _STEPS_BETWEEN_LOOKS = 100_000  # of SQLite's machine: about a millisecond
 
 
@@ -29,7 +31,7 @@ class BadSelect(RuntimeError):
     """The database refused a segment's select."""
 
 
-class Refreshed(RuntimeError):
+class FeaturesMoved(RuntimeError):
     """The features were refreshed while they were being read. Nothing was changed; start again."""
 
 
@@ -76,7 +78,7 @@ class Customers:
         with database.read(self._engine) as connection:
             newest = frame.newest(connection, self._account_id)
         if newest is None or newest.id != self._refreshed.id:
-            raise Refreshed("the customer features were refreshed while they were being read: start again")
+            raise FeaturesMoved("the customer features were refreshed while they were being read: start again")
 
     def chosen(self, select: sa.Select[Any]) -> npt.NDArray[np.int64]:
         # Each once, by the database: a select over ten million orders would bring as many Python integers.
@@ -95,53 +97,68 @@ class Tables:
     """
 
     def __init__(self, account_id: str, currency: str, as_of: datetime, mine: sa.ColumnElement[bool]) -> None:
-        order, party = tables.orders, tables.parties
-        person = sa.func.coalesce(party.c.person_id, party.c.id).label("party_id")
-        net = counting.reckoned("total", currency) - counting.reckoned("refunded", currency)
-        known = ~counting.is_foreign(currency)
-        theirs = (
-            order.c.placed_at <= as_of,
-            ~counting.is_void(),
-            ~counting.is_no_sale(),
-            ~counting.is_credit(),
+        self.customers = _customers(account_id)
+        self.orders = _orders(account_id, currency, as_of)
+        self.lines = _lines(as_of, mine)
+
+
+def _customers(account_id: str) -> sa.Subquery:
+    features = tables.customer_features.c
+    return (
+        sa.select(features.party_id, *(features[feature.name] for feature in STORED))
+        .where(features.account_id == account_id)
+        .subquery("customers")
+    )
+
+
+def _orders(account_id: str, currency: str, as_of: datetime) -> sa.Subquery:
+    order, party = tables.orders, tables.parties
+    net = counting.reckoned("total", currency) - counting.reckoned("refunded", currency)
+    known = ~counting.is_foreign(currency)
+    return (
+        sa.select(
+            _person(),
+            order.c.id.label("order_id"),
+            *_about(),
+            order.c.external_id,
+            order.c.total,
+            order.c.refunded,
+            sa.type_coerce(sa.case((known, net)), order.c.total.type).label("net"),
+            counting.is_discounted().label("discounted"),
+            order.c.coupons,
         )
-        about = (order.c.channel, order.c.placed_at, order.c.currency)
-        features = tables.customer_features.c
-        self.customers = (
-            sa.select(features.party_id, *(features[feature.name] for feature in STORED))
-            .where(features.account_id == account_id)
-            .subquery("customers")
-        )
-        self.orders = (
-            sa.select(
-                person,
-                order.c.id.label("order_id"),
-                *about,
-                order.c.external_id,
-                order.c.total,
-                order.c.refunded,
-                sa.type_coerce(sa.case((known, net)), order.c.total.type).label("net"),
-                counting.is_discounted().label("discounted"),
-                order.c.coupons,
-            )
-            .join_from(order, party, party.c.id == order.c.party_id)
-            .where(order.c.account_id == account_id, *theirs)
-            .subquery("orders")
-        )
-        line = tables.order_lines
-        self.lines = (
-            sa.select(
-                person,
-                line.c.order_id,
-                *about,
-                *(line.c[name] for name in ("sku", "title", "category", "brand", "quantity", "total")),
-            )
-            .select_from(line)
-            .join(order, order.c.id == line.c.order_id)
-            .join(party, party.c.id == order.c.party_id)
-            .where(mine, *theirs)
-            .subquery("lines")
-        )
+        .join_from(order, party, party.c.id == order.c.party_id)
+        .where(order.c.account_id == account_id, *_counted(as_of))
+        .subquery("orders")
+    )
+
+
+def _lines(as_of: datetime, mine: sa.ColumnElement[bool]) -> sa.Subquery:
+    order, party, line = tables.orders, tables.parties, tables.order_lines
+    own = ("sku", "title", "category", "brand", "quantity", "total")
+    return (
+        sa.select(_person(), line.c.order_id, *_about(), *(line.c[name] for name in own))
+        .select_from(line)
+        .join(order, order.c.id == line.c.order_id)
+        .join(party, party.c.id == order.c.party_id)
+        .where(mine, *_counted(as_of))
+        .subquery("lines")
+    )
+
+
+def _person() -> sa.Label[int]:
+    party = tables.parties.c
+    return sa.func.coalesce(party.person_id, party.id).label("party_id")
+
+
+def _about() -> tuple[sa.ColumnElement[Any], ...]:
+    order = tables.orders.c
+    return order.channel, order.placed_at, order.currency
+
+
+def _counted(as_of: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+    placed_by_then = tables.orders.c.placed_at <= as_of
+    return placed_by_then, ~counting.is_void(), ~counting.is_no_sale(), ~counting.is_credit()
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from data.features.grouped import instants
 from domain import money
 
 _FIFTHS = (0.2, 0.4, 0.6, 0.8)
@@ -45,7 +46,7 @@ def measure(frame: pd.DataFrame) -> Scale:
     gaps = frame["mean_days_between_orders"].to_numpy("float64")
     known = gaps[~np.isnan(gaps)]
     return Scale(
-        recency=_bounds(microseconds(frame["last_order_at"])),
+        recency=_bounds(instants(frame["last_order_at"])),
         frequency=_bounds(frame["orders"].to_numpy("int64")),
         money=_bounds(units(frame["net_revenue"])),
         median_gap_days=float(np.quantile(known, 0.5, method="inverted_cdf")) if len(known) else None,
@@ -73,11 +74,6 @@ def usual_gap(orders: npt.NDArray[np.int64], mean: npt.NDArray[np.float64], scal
     gaps = orders - 1
     own = np.where(gaps > 0, np.nan_to_num(mean), 0.0)
     return (gaps * own + _WEIGHT_OF_THE_SHOP * scale.median_gap_days) / (gaps + _WEIGHT_OF_THE_SHOP)
-
-
-def microseconds(column: "pd.Series[Any]") -> npt.NDArray[np.int64]:
-    """Instants as whole microseconds since 1970; of an unknown one the smallest number."""
-    return np.asarray(column.astype("datetime64[us, UTC]").astype("int64"), dtype=np.int64)
 
 
 def units(column: "pd.Series[Any]") -> npt.NDArray[np.int64]:

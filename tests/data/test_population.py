@@ -98,9 +98,9 @@ def test_two_refreshes_are_never_mixed(here: Shop) -> None:
     customers.frame(["orders"])
     here.take_in(order(40, here.now, customer=4))
     here.refresh()
-    with pytest.raises(population.Refreshed, match="start again"):
+    with pytest.raises(population.FeaturesMoved, match="start again"):
         customers.frame(["net_revenue"])
-    with pytest.raises(population.Refreshed, match="start again"):
+    with pytest.raises(population.FeaturesMoved, match="start again"):
         customers.chosen(sa.select(customers.shop.customers.c.party_id))
     assert customers.frame(["orders"])["orders"].tolist() == [2, 1, 1, 1, 1]  # what was read stays as it was
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from data import accounts, audience, database, kept_previews, previews, runs, tables
+from data import accounts, audience, database, kept_previews, previews, quiet_hours, runs, tables
 from domain.audience import SkipReason
 from domain.campaigns import Run
 from tests.data import frozen, ledger_rows
@@ -90,7 +90,7 @@ def test_who_waits_for_quiet_hours_is_what_the_freeze_says(engine: sa.Engine, pa
         found = previews.waterfall(connection, run.plan, parties, excluded=(), policy=frozen.POLICY, now=NOW)
     with database.write(engine) as connection:
         run = _freeze(connection, run, parties, [])
-        held = audience.held(connection, run, NOW, policy=frozen.POLICY)
+        held = quiet_hours.held(connection, run, frozen.POLICY, NOW)
     assert [(one.zone, one.people, one.until) for one in found.held] == [tuple(one) for one in held]
     assert len({one.zone for one in found.held}) > 1
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data import accounts, audience, audit, database, ledger, ledger_sweep, runs, tables
+from data import accounts, audience, audit, database, ledger, ledger_sweep, quiet_hours, runs, tables
 from domain import zones
 from domain.campaigns import Run, RunStatus
 from domain.ledger import BatchState, Outcome, OutcomeKind
@@ -106,17 +106,17 @@ def test_who_is_held_and_until_when_is_told_of_a_live_and_of_a_dry_run(engine: s
     with database.write(engine) as connection:
         people = _people(connection, 20)
         live, dry = _freeze(connection, people), _freeze(connection, people, live=False)
-        assert audience.held(connection, live, NOW, policy=NIGHT) == waiting
-        assert audience.held(connection, dry, NOW, policy=NIGHT) == waiting
-        assert audience.held(connection, live, NOW, policy=frozen.POLICY) == []
-        assert audience.held(connection, live, NEW_YORK_WAKES, policy=NIGHT) == [(TOKYO, 4, TOKYO_WAKES)]
+        assert quiet_hours.held(connection, live, NIGHT, NOW) == waiting
+        assert quiet_hours.held(connection, dry, NIGHT, NOW) == waiting
+        assert quiet_hours.held(connection, live, frozen.POLICY, NOW) == []
+        assert quiet_hours.held(connection, live, NIGHT, NEW_YORK_WAKES) == [(TOKYO, 4, TOKYO_WAKES)]
         live = _open(connection, live)
     clock = Clock()
     clock.now = TOKYO_WAKES  # 18:00 in New York
     _sent(_book(engine, live, clock))
     with database.read(engine) as connection:
         late = [(BERLIN, 12, NOW + 22 * HOUR), (NEW_YORK, 4, NEW_YORK_WAKES + 24 * HOUR)]
-        assert audience.held(connection, live, clock(), policy=NIGHT) == late
+        assert quiet_hours.held(connection, live, NIGHT, clock()) == late
 
 
 def test_the_accounts_own_hours_go_first_and_may_be_none(engine: sa.Engine) -> None:
@@ -131,7 +131,7 @@ def test_the_accounts_own_hours_go_first_and_may_be_none(engine: sa.Engine) -> N
     with database.write(engine) as connection:
         accounts.change(connection, replace(shop, quiet_from="", quiet_until=""))
         none = _open(connection, _freeze(connection, people))
-        assert audience.held(connection, none, NOW, policy=NIGHT) == []
+        assert quiet_hours.held(connection, none, NIGHT, NOW) == []
     assert sum(_sent(_book(engine, none, clock)).values()) == 20
 
 
