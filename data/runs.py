@@ -53,6 +53,7 @@ def create(connection: sa.Connection, plan: RunPlan, *, flow_run_id: str | None,
             seed=plan.seed,
             selection=_as_json(plan.refinement),
             priority=plan.priority,
+            two_phase=plan.two_phase,
             created_at=now,
         )
         .on_conflict_do_nothing(index_elements=["flow_run_id"])
@@ -155,6 +156,7 @@ def from_row(row: Any) -> Run:
             seed=row.seed,
             refinement=_refinement(row.selection),
             priority=row.priority,
+            two_phase=row.two_phase,
         ),
         status=RunStatus(row.status),
         flow_run_id=row.flow_run_id,
@@ -174,6 +176,8 @@ def from_row(row: Any) -> Run:
         expires_at=row.expires_at,
         members_hash=row.members_hash,
         code_version=row.code_version,
+        canary=row.canary,
+        canary_figures=row.canary_figures,
     )
 
 

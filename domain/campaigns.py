@@ -99,6 +99,7 @@ class RunPlan:
     holdout_percent: int
     seed: int
     refinement: Refinement = field(default_factory=Refinement)
+    two_phase: bool = False  # the ESP lets each batch go a quarter of an hour later, so that it can be called back
     priority: int = 0  # of two running campaigns the one with the larger number keeps a person who is in both
 
 
@@ -126,6 +127,8 @@ class Run:
     expires_at: datetime | None
     members_hash: str | None = None  # SHA-256 over the members' ids: the same members, the same hash
     code_version: str | None = None
+    canary: str | None = None  # how the first few fared (domain.guardrails); None: the run has no canary
+    canary_figures: dict[str, Any] | None = None
 
 
 def message_id(run_id: str, ordinal: int) -> str:

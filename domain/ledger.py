@@ -19,11 +19,20 @@ class BatchState(StrEnum):
     UNKNOWN = "unknown"
     HELD = "held"  # possibly sent; never sent again
     EXPIRED = "expired"
+    CANCELLED = "cancelled"  # a person ended the run before it went
     SPLIT = "split"
 
 
 NEXT: dict[BatchState, frozenset[BatchState]] = {
-    BatchState.PLANNED: frozenset({BatchState.INFLIGHT, BatchState.SUPPRESSED, BatchState.EXPIRED}),
+    BatchState.PLANNED: frozenset(
+        {
+            BatchState.INFLIGHT,
+            BatchState.SUPPRESSED,
+            BatchState.EXPIRED,
+            BatchState.CANCELLED,
+            BatchState.SPLIT,  # a small part of it goes first, to try a way that failed before
+        }
+    ),
     BatchState.INFLIGHT: frozenset(
         {
             BatchState.ACCEPTED,
@@ -39,6 +48,7 @@ NEXT: dict[BatchState, frozenset[BatchState]] = {
     BatchState.SUPPRESSED: frozenset(),
     BatchState.HELD: frozenset(),
     BatchState.EXPIRED: frozenset(),
+    BatchState.CANCELLED: frozenset(),
     BatchState.SPLIT: frozenset(),
 }
 OPEN = frozenset({BatchState.PLANNED, BatchState.INFLIGHT, BatchState.UNKNOWN})

@@ -21,6 +21,12 @@ class SendingPolicy:
     cap_days: int = 7  # see cap_mails
     newest_order_days: int = 14  # no order newer than this means that intake is broken: the gate stops the run
     shrink_percent: int = 50  # an audience this much smaller or larger than the last run's stops the run
+    canary_percent: float = 2  # so many of a large audience go first, the most engaged, and are watched
+    canary_above: int = 25_000  # audiences larger than this have a canary
+    canary_minutes: int = 30  # a canary that is not judged by then waits for a person
+    start_within_minutes: int = 120  # a scheduled run that begins later than this refuses
+    call_back_minutes: int = 15  # two-phase: how long the ESP keeps each batch, so that it can be called back
+    release_ahead_minutes: int = 60  # so far ahead may the ESP be told to let mail go; suppressions are read before it
     quiet_from: str = ""  # HH:MM on the customer's clock; from then on marketing mail is held; empty: never
     quiet_until: str = ""  # see quiet_from
 

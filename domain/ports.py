@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from domain.campaigns import Sender
@@ -20,6 +21,7 @@ class Capabilities:
     concurrency: int
     variables_per_recipient: bool
     events: bool
+    schedules: bool = False  # takes mail now and lets it go at a time that we name, and can be told to forget it
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,9 @@ class Batch:
     addresses: Sequence[str]
     variables: Mapping[str, Sequence[str]]
     unsubscribe_urls: Sequence[str]
+    pool: str | None = None  # of the ESP's own addresses, where it has several
+    send_at: datetime | None = None  # when the ESP is to let it go; None: at once
+    schedule_id: str | None = None  # the ESP's name for a scheduled batch, by which it can be cancelled
 
     def __len__(self) -> int:
         return len(self.message_ids)
@@ -75,6 +80,57 @@ class Ledger(Protocol):
     def record(self, batch: Batch, outcome: Outcome) -> None:
         """Write what came of it. Raises LeaseLost, or AllRefused once it is written."""
         ...
+
+
+class Finding(StrEnum):
+    """What an ESP says of an attempt whose outcome is unknown."""
+
+    ACCEPTED = "accepted"
+    NOT_SENT = "not_sent"  # proved: it may go again
+    CANNOT_TELL = "cannot_tell"
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownAttempt:
+    """An attempt that nobody knows the outcome of, with what an ESP can be asked by.
+
+    `known_attempt_id`: another attempt of the same run through the same ESP that was accepted after this one began, if
+    there is any: an ESP that cannot find that one either is behind, and its silence about this one proves nothing.
+    """
+
+    attempt_id: str
+    run_id: str
+    claimed_at: datetime
+    schedule_id: str | None
+    send_at: datetime | None
+    known_attempt_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The finding, how it was found (`cancelled`, `look_up`, …) and the ESP's raw words without any address."""
+
+    finding: Finding
+    kind: str
+    raw: str
+
+
+class Inquirer(Protocol):
+    """An ESP that can be asked, or told to forget, what became of an attempt. Asking again is always safe."""
+
+    def inquire(self, attempt: UnknownAttempt, *, now: datetime) -> Answer: ...
+
+
+class Scheduler(Protocol):
+    """An ESP that lets mail go later, and can be told before then not to."""
+
+    def new_schedule(self) -> str:
+        """A name for one scheduled batch, made before the batch is claimed. Raises SchedulingFailed."""
+        ...
+
+
+class SchedulingFailed(RuntimeError):
+    """The ESP gave no name for a schedule; nothing was sent."""
 
 
 class EventReader(Protocol):

@@ -1,10 +1,7 @@
 """Handing the batches over: one task for the whole wave, a few threads, no task per recipient."""
 
-import os
-import socket
 import time
 from concurrent.futures import Future, wait
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import cast
@@ -18,17 +15,13 @@ import settings
 from data import database, ledger_sweep, runs
 from domain import dispatch
 from domain.campaigns import RunStatus
-from tasks import wiring
+from tasks import sending, wiring
 
 _PROGRESS_SECONDS = 1.0
 
 
 class ProviderRefuses(RuntimeError):
     """The ESP does not take our requests at all. Nothing is lost; the run is paused until somebody mends it."""
-
-
-class ContentChanged(RuntimeError):
-    """What would be sent is not what was approved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,28 +36,15 @@ class Dispatched:
 @task(task_run_name="dispatch {run_id}", cache_policy=NO_CACHE, retries=0)
 def dispatch_wave(run_id: str) -> Dispatched:
     """Send every batch that can be claimed now. Raises ProviderRefuses."""
-    book = wiring.book(run_id)
-    if book.content.hash != book.run.template_hash:
-        raise ContentChanged(
-            f"The template of run {run_id} reads differently from what was approved; nothing more was sent. Put the"
-            " approved template back and resume the run, or start a new one."
-        )
+    book = sending.prepared(run_id)
     _start(run_id)
-    provider = book.run.plan.provider
-    mailer = wiring.mailer(provider)
-    worker = f"{socket.gethostname()}:{os.getpid()}"
     shown = create_progress_artifact(0.0, key=f"progress-{run_id}", description=f"Handing over run {run_id}")
-    with (
-        closing(mailer),
-        dispatch.wave(run_id, book=book, mailer=mailer, worker=worker, provider=provider) as workers,
-    ):
-        _show_progress(cast("UUID", shown), run_id, workers)
-    tallies = [future.result() for future in workers]
+    tallies = sending.hand_over(book, lambda workers: _show_progress(cast("UUID", shown), run_id, workers))
     get_run_logger().info("Handed over %d messages", sum(tally.messages for tally in tallies))
     if refusal := next((tally.stopped_by for tally in tallies if tally.stopped_by), None):
         _pause(run_id, refusal)
         raise ProviderRefuses(
-            f"{provider} refuses our requests ({refusal}). The run is paused and nothing is lost: mend the key or the"
+            f"The ESP refuses our requests ({refusal}). The run is paused and nothing is lost: mend the key or the"
             f" sender, then continue with `campaigns resume {run_id}`."
         )
     return _state(run_id)

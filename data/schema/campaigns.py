@@ -53,6 +53,9 @@ campaign_runs = sa.Table(
     sa.Column("priority", sa.Integer, nullable=False, server_default="0"),
     base.text("members_hash", required=False),
     base.text("code_version", required=False),
+    base.text("canary", required=False),  # domain.guardrails.CanaryState; NULL: the run has none
+    sa.Column("canary_figures", Json, nullable=True),
+    sa.Column("two_phase", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index(None, "account_id", "created_at"),
 )
 
@@ -96,6 +99,8 @@ batches = sa.Table(
     base.at("lease_expires_at", required=False),
     base.at("finished_at", required=False),
     base.text("zone", required=False),  # of all its people: quiet hours are theirs
+    base.text("mailbox_group", required=False),  # of all its people: pace and guards are its; NULL: mixed, from before
+    sa.Column("canary", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.UniqueConstraint("run_id", "first_ordinal", "last_ordinal"),
     sa.Index(None, "run_id", "state"),
 )

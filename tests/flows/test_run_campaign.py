@@ -10,9 +10,10 @@ from data import database, runs, tables
 from domain.campaigns import Run, RunStatus
 from flows.run_campaign import run_campaign
 from tasks import reporting
-from tasks.dispatch import ContentChanged, ProviderRefuses
+from tasks.dispatch import ProviderRefuses
 from tasks.gates import GateFailed
 from tasks.request import CampaignRequest, Mode
+from tasks.sending import ContentChanged
 from tasks.wiring import CannotStart
 from tests.data import ledger_rows
 from tests.flows.conftest import Esp

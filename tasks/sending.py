@@ -1,0 +1,39 @@
+"""Handing a run's batches over, without Prefect: what the dispatch task does, and the kill matrix kills."""
+
+import os
+import socket
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import closing
+
+from data.ledger import SqlLedger
+from domain import dispatch
+from tasks import wiring
+
+
+class ContentChanged(RuntimeError):
+    """What would be sent is not what was approved."""
+
+
+def prepared(run_id: str) -> SqlLedger:
+    """The ledger of a run whose content is still what was approved. Raises ContentChanged."""
+    book = wiring.book(run_id)
+    if book.content.hash != book.run.template_hash:
+        raise ContentChanged(
+            f"The template of run {run_id} reads differently from what was approved; nothing more was sent. Put the"
+            " approved template back and resume the run, or start a new one."
+        )
+    return book
+
+
+def hand_over(book: SqlLedger, watch: Callable[[list[Future[dispatch.Tally]]], None]) -> list[dispatch.Tally]:
+    """Send every batch that can be claimed now of a run that is dispatching. `watch` is called while threads work."""
+    provider = book.run.plan.provider
+    mailer = wiring.mailer(provider)
+    worker = f"{socket.gethostname()}:{os.getpid()}"
+    with (
+        closing(mailer),
+        dispatch.wave(book.run.id, book=book, mailer=mailer, worker=worker, provider=provider) as workers,
+    ):
+        watch(workers)
+    return [future.result() for future in workers]
