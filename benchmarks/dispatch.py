@@ -87,7 +87,7 @@ def claimed(engine: sa.Engine, twin: Run) -> list[ports.Batch]:
     """Batches as the ledger makes them, which nobody sent."""
     book = shop.book(engine, twin)
     batches = []
-    while (batch := book.claim(twin.id, worker="w", provider="sandbox")) is not None:
+    while (batch := book.claim(twin.id, worker="w")) is not None:
         batches.append(batch)
     return batches
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 import settings
 from data import accounts as account_rows
-from data import content, database, ledger, runs, variables
+from data import content, database, ledger, runs, traffic, variables
 from data.channels import connections as connection_file
 from data.intake import drain, thresholds
 from domain import ports
@@ -150,14 +150,16 @@ def book(run_id: str) -> ledger.SqlLedger:
     with database.read(engine()) as connection:
         run = runs.get(connection, run_id)
         template, rendered = content_of(connection, run)
+    policy = settings.load().sending
     return ledger.SqlLedger(
         engine=engine(),
         run=run,
         content=rendered,
         fallbacks=dict(template.fallbacks),
         links=links(),
-        policy=settings.load().sending,
+        policy=policy,
         clock=clock,
+        traffic=traffic.Traffic(engine(), run, ways(run), policy, clock),
     )
 
 
