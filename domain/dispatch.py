@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from domain import ledger, ports
 
-_OVERSLEPT = ledger.Outcome(ledger.OutcomeKind.NOT_SENT, detail="the worker slept through half of its lease")
+_OVERSLEPT = ledger.Outcome(
+    ledger.OutcomeKind.NOT_SENT, detail="the worker slept through half of its lease", local=True
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,4 +62,4 @@ def _send(mailer: ports.Mailer, batch: ports.Batch) -> ledger.Outcome:
     try:
         return mailer.send(batch)
     except ports.Unsendable as error:
-        return ledger.Outcome(ledger.OutcomeKind.NOT_SENT, detail=str(error), stop_provider=True)
+        return ledger.Outcome(ledger.OutcomeKind.NOT_SENT, detail=str(error), stop_provider=True, local=True)
