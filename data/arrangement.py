@@ -52,19 +52,18 @@ def arrange(
     found: Verdicts,
     *,
     policy: SendingPolicy,
-    batch_size: int,
     now: datetime,
 ) -> Arrangement:
-    """Give the planned their ordinals anew. A group too small for a batch of its own shares one with others.
+    """Give the planned their ordinals anew. A group too small for a full batch of its own goes with others, mixed.
 
-    Then a hundred small domains do not make a hundred requests.
+    Then twenty small groups do not make twenty requests; and of fewer people no guard could tell anything.
     """
     planned = np.flatnonzero(found.verdict == PLANNED)
     planned = planned[np.argsort(found.ordinal[planned])]
     groups, names, tier = _read(connection, account_id, found.judged.party_id[planned], now)
     zone = found.judged.zone[planned]
     cell = zone * len(names) + groups
-    small = np.bincount(cell, minlength=1)[cell] < batch_size if len(cell) else np.zeros(0, dtype=bool)
+    small = np.bincount(cell, minlength=1)[cell] < policy.batch_size if len(cell) else np.zeros(0, dtype=bool)
     groups = np.where(small, names.index(MIXED), groups)
     cell = zone * len(names) + groups
     rest = ~_canaries(cell, tier, guardrails.canary_size(len(planned), policy))

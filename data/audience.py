@@ -65,9 +65,7 @@ def freeze(
     planned = counts.pop(None, 0)
     canary = None
     if planned and run.plan.live:
-        arranged = arrangement.arrange(
-            connection, run.plan.account_id, found, policy=policy, batch_size=batch_size, now=now
-        )
+        arranged = arrangement.arrange(connection, run.plan.account_id, found, policy=policy, now=now)
         found = replace(found, ordinal=arranged.ordinal)
         rows = arrangement.batches(run.id, arranged.parts, dict(enumerate(zones)), batch_size)
         connection.execute(tables.batches.insert(), rows)

@@ -16,7 +16,7 @@ import orjson
 import sqlalchemy as sa
 
 from data import batches, database, eligibility, tables, variables
-from data.traffic import Traffic
+from data.traffic import Outlook, Traffic, Way, no_outlook
 from domain import campaigns, ledger, tokens
 from domain.audience import SkipReason
 from domain.campaigns import Run
@@ -53,8 +53,14 @@ class SqlLedger:
     links: Links
     policy: SendingPolicy
     clock: Callable[[], datetime]
-    traffic: Traffic
+    ways: Sequence[Way]
+    outlook: Callable[[sa.Connection, datetime], Outlook] = no_outlook
     schedulers: Mapping[str, Scheduler] = field(default_factory=dict)  # by provider: for two-phase runs
+    traffic: Traffic = field(init=False)
+
+    def __post_init__(self) -> None:
+        traffic = Traffic(self.engine, self.run, self.ways, self.policy, self.clock, self.outlook)
+        object.__setattr__(self, "traffic", traffic)  # the book itself stays as it was opened
 
     def claim(self, run_id: str, *, worker: str) -> Batch | None:
         """Choose the way of the next batch, take the batch, and commit both before any byte leaves."""

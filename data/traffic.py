@@ -31,6 +31,7 @@ RESERVED = 0.2
 _TURN = timedelta(seconds=10)
 # All requests that the ESP takes at once are under way; one of them is over soon.
 _UNTIL_A_SLOT = 0.5
+_UNTIL_LIFTED = 60.0
 # Who has no pace of its own is slowed to this much of a batch a minute, times the brake's factor.
 _BRAKED_BATCHES_A_MINUTE = 1.0
 
@@ -60,6 +61,11 @@ class Outlook:
     factors: Mapping[tuple[str, str], float] = field(default_factory=dict)  # pool, group: volumes follow results
 
 
+def no_outlook(_connection: sa.Connection, _now: datetime) -> Outlook:
+    """No group is braked, and nothing is known of how any fares."""
+    return Outlook()
+
+
 @dataclass(slots=True)
 class Traffic:
     """The ways out of one run. Any number of workers may share it, in one process or in many."""
@@ -69,8 +75,9 @@ class Traffic:
     ways: Sequence[Way]
     policy: SendingPolicy
     clock: Callable[[], datetime]
-    outlook: Callable[[sa.Connection, datetime], Outlook] = lambda _connection, _now: Outlook()
+    outlook: Callable[[sa.Connection, datetime], Outlook] = no_outlook
     stalled: Stall | None = None  # why the last one who asked got nothing
+    _pools_made: bool = False
 
     stream = Stream.MARKETING
 
@@ -78,6 +85,7 @@ class Traffic:
         """Leave to send one batch; None when nothing can go now, and `stalled` then says why."""
         with database.write(self.engine) as connection:
             now = self.clock()
+            self._make_pools(connection, now)
             quiet = quiet_hours.quiet(connection, self.run, self.policy, now)
             outlook = self.outlook(connection, now)
             passed_over = {group for group, factor in outlook.brakes.items() if factor == 0}
@@ -100,8 +108,17 @@ class Traffic:
                 stalls.append(found)
                 passed_over.add(row.mailbox_group or MIXED)
             quiet.hold(connection, self.run.id)
+        if stopped := sorted(group for group, factor in outlook.brakes.items() if factor == 0):
+            stalls.append(Stall(f"mail to {', '.join(stopped)} is stopped until a person lifts it", _UNTIL_LIFTED))
         self.stalled = min(stalls, key=_soonest, default=None)
         return None
+
+    def _make_pools(self, connection: sa.Connection, now: datetime) -> None:
+        """Once a process: what leaves through a pool names it."""
+        if not self._pools_made:
+            pools = ((way.route.account_id, way.route.pool, way.route.stream) for way in self.ways)
+            traffic_rows.add_pools(connection, pools, now)
+            self._pools_made = True
 
     def _canary_only(self, connection: sa.Connection) -> bool:
         """While the canary is watched nothing else goes."""
@@ -147,9 +164,7 @@ class Traffic:
             traffic_rows.free_slot(connection, grant.id, now)
             self._settle(connection, grant, 0, now)
 
-    def _judge(
-        self, connection: sa.Connection, route: Route, outcome: Outcome, seconds: float, now: datetime
-    ) -> None:
+    def _judge(self, connection: sa.Connection, route: Route, outcome: Outcome, seconds: float, now: datetime) -> None:
         states = traffic_rows.provider_states(connection, [route.provider], self.stream)
         before = states.get(route.provider) or _sound(route)
         answered = outcome.kind is OutcomeKind.ACCEPTED
@@ -223,7 +238,9 @@ class _Desk:
         return _candidate(
             route,
             leave=breaker.leave(state.breaker, self.now),
-            wait_seconds=max(self._hand_over(route, messages), self._slot(route, state), self._release(route, messages)),
+            wait_seconds=max(
+                self._hand_over(route, messages), self._slot(route, state), self._release(route, messages)
+            ),
             room=room,
             carried=self.carried.get(route.pool, 0),
             delivered=delivered,

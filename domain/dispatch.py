@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 
 from domain import ledger, ports
 
-_OVERSLEPT = ledger.Outcome(ledger.OutcomeKind.NOT_SENT, detail="the worker slept through half of its lease")
 _MOST_THREADS = 64  # whatever is declared: each holds a connection to the database
+_OVERSLEPT = ledger.Outcome(
+    ledger.OutcomeKind.NOT_SENT, detail="the worker slept through half of its lease", local=True
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +51,10 @@ def drain(run_id: str, *, book: ports.Ledger, mailers: Mapping[str, ports.Mailer
         began = time.perf_counter()
         outcome = _send(mailers[provider], batch) if book.may_send(batch) else _OVERSLEPT
         kind: str = outcome.kind
-        if outcome.stop_provider and outcome.status is not None:
-            refused[provider] = outcome.detail
-        elif outcome.stop_provider:
+        if outcome.stop_provider and outcome.local:
             stopped_by = outcome.detail
+        elif outcome.stop_provider:
+            refused[provider] = outcome.detail
         try:
             book.record(batch, outcome, seconds=time.perf_counter() - began)
         except ledger.LeaseLost:
@@ -70,4 +72,4 @@ def _send(mailer: ports.Mailer, batch: ports.Batch) -> ledger.Outcome:
     try:
         return mailer.send(batch)
     except ports.Unsendable as error:
-        return ledger.Outcome(ledger.OutcomeKind.NOT_SENT, detail=str(error), stop_provider=True)
+        return ledger.Outcome(ledger.OutcomeKind.NOT_SENT, detail=str(error), stop_provider=True, local=True)

@@ -205,7 +205,7 @@ def test_certainly_not_sent_goes_again_after_its_pause(engine: sa.Engine) -> Non
     book = frozen.book(engine, run, clock)
     first = _claim(book)
     assert first is not None
-    book.record(first, Outcome(OutcomeKind.NOT_SENT, retry_after=timedelta(seconds=30)))
+    book.record(first, Outcome(OutcomeKind.NOT_SENT, retry_after=timedelta(seconds=30)), seconds=0.1)
     assert _claim(book) is None
     with database.read(engine) as connection:
         assert ledger_sweep.progress(connection, run.id).next_claim_at == frozen.NOW + timedelta(seconds=30)

@@ -171,7 +171,7 @@ def test_what_was_put_off_into_the_night_waits_for_the_morning(engine: sa.Engine
     book = _book(engine, run, clock)
     batch = book.claim(run.id, worker="w")
     assert batch is not None
-    book.record(batch, Outcome(OutcomeKind.NOT_SENT, status=429, retry_after=timedelta(minutes=2)))
+    book.record(batch, Outcome(OutcomeKind.NOT_SENT, status=429, retry_after=timedelta(minutes=2)), seconds=0.1)
     clock.forward(minutes=3)
     assert BERLIN not in _sent(book)
     clock.now = NOW + 22 * HOUR
