@@ -86,7 +86,7 @@ def test_a_refusal_of_all_we_send_stops_the_worker() -> None:
 def test_a_batch_that_cannot_be_built_was_certainly_not_sent() -> None:
     book = Book([_batch(1)])
     tally = _drain(book, ports.Unsendable("no subject"))
-    assert [one.kind for one in book.outcomes] == [OutcomeKind.NOT_SENT]
+    assert [(one.kind, one.local) for one in book.outcomes] == [(OutcomeKind.NOT_SENT, True)]
     assert tally.stopped_by == "no subject"
 
 
