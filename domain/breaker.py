@@ -19,7 +19,8 @@ FAILURES_TO_OPEN = 5
 PROBE_EVERY = timedelta(seconds=30)  # at most one probe in this time, however the ESP flaps (D41)
 LONGEST_COOL_DOWN = timedelta(minutes=10)
 # An ESP that fails again this soon after a good probe never was well: it is the same spell, and the pauses go on
-# growing. An ESP that flaps every minute costs some 20 unknown batches an hour so, and 180 if each spell were new.
+# growing. An ESP that is well and broken in turns of half a minute costs 14 unknown batches an hour so; were each
+# spell a new one, 180.
 TRIAL = timedelta(minutes=10)
 
 
