@@ -11,13 +11,17 @@ from enum import StrEnum
 
 from domain.ledger import Outcome, OutcomeKind
 
-# SendGrid lets at most 10 batches be cancelled at a time, and each unknown one of a two-phase run needs that. Three,
-# and those that were under way when the third came (8 requests at once), stay about within it.
+# SendGrid lets at most 10 batches be cancelled at a time, and each unknown one of a two-phase run needs that: three,
+# and the 7 others that are under way when the third comes (8 requests at once).
 UNKNOWNS_TO_OPEN = 3
 # Nothing was sent, so nothing is lost by a little patience: a resolver or a load balancer that hiccups is no outage.
 FAILURES_TO_OPEN = 5
 PROBE_EVERY = timedelta(seconds=30)  # at most one probe in this time, however the ESP flaps (D41)
 LONGEST_COOL_DOWN = timedelta(minutes=10)
+# An ESP that fails again this soon after a good probe never was well: it is the same spell, and the pauses go on
+# growing. An ESP that is well and broken in turns of half a minute costs 14 unknown batches an hour so; were each
+# spell a new one, 180.
+TRIAL = timedelta(minutes=10)
 
 
 class BreakerState(StrEnum):
@@ -42,8 +46,8 @@ class Breaker:
 
     `failures`: requests that reached nobody since the last answer; `unknowns`: those without a clear answer since
     then; `openings`: how often it opened in this spell of trouble. `probe_at`: when it may be tried (again); while
-    closed, the end of the spell: opening before that waits longer than the time before. `reason`: why it opened, for
-    people.
+    closed, until when it is on trial: opening before that is a relapse and waits longer than the time before.
+    `reason`: why it opened, for people.
     """
 
     state: BreakerState = BreakerState.CLOSED
@@ -98,22 +102,25 @@ def _judged(breaker: Breaker, outcome: Outcome, now: datetime) -> Breaker:
 
 
 def _answered(breaker: Breaker, now: datetime) -> Breaker:
-    """It answers, so it is well; an ESP that had to be probed is on trial for as long as its pause was."""
+    """It answers, so it is well; one that had to be probed is on trial."""
     if breaker.state is BreakerState.HALF_OPEN:
-        return Breaker(openings=breaker.openings, probe_at=now + cool_down(breaker.openings))
-    on_trial = breaker.probe_at is not None and now < breaker.probe_at
-    return replace(breaker, failures=0, unknowns=0) if on_trial else Breaker()
+        return Breaker(openings=breaker.openings, probe_at=now + TRIAL)
+    return replace(breaker, failures=0, unknowns=0) if _on_trial(breaker, now) else Breaker()
 
 
 def _opened(breaker: Breaker, why: str, outcome: Outcome, now: datetime) -> Breaker:
-    on_trial = breaker.probe_at is not None and now < breaker.probe_at
-    openings = breaker.openings + 1 if breaker.state is BreakerState.HALF_OPEN or on_trial else 1
+    relapse = breaker.state is BreakerState.HALF_OPEN or _on_trial(breaker, now)
+    openings = breaker.openings + 1 if relapse else 1
     return Breaker(
         BreakerState.OPEN,
         openings=openings,
         probe_at=now + cool_down(openings),
         reason=f"{why}: {outcome.detail}" if outcome.detail else why,
     )
+
+
+def _on_trial(breaker: Breaker, now: datetime) -> bool:
+    return breaker.probe_at is not None and now < breaker.probe_at
 
 
 def cool_down(openings: int) -> timedelta:

@@ -22,14 +22,14 @@ def after(limit: float, *, ceiling: int, outcome: Outcome, seconds: float, usual
 
     `seconds`: how long the answer took; `usual`: what `usual` made of those before. An accepted batch adds 1/limit,
     which is one more request for each full round of answers. It is halved on 429, on UNKNOWN, and on an answer
-    slower than three times the usual. A round of bad answers halves more than once; from 1 it takes 28 good ones to
-    be back at 8. Connect failures are the breaker's business, refusals the campaign's: they change nothing.
+    slower than three times the usual. A round of bad answers halves more than once; from 1 it takes 31 good ones to
+    be back at 8. Connect failures are the breaker's business, refusals the campaign's, and what we ended
+    ourselves nobody's: they change nothing.
     """
-    if not outcome.local:
-        if _overloaded(outcome, seconds, usual):
-            limit = limit / 2
-        elif outcome.kind is OutcomeKind.ACCEPTED:
-            limit = limit + 1 / max(limit, 1.0)
+    if _overloaded(outcome, seconds, usual):
+        limit = limit / 2
+    elif outcome.kind is OutcomeKind.ACCEPTED:
+        limit = limit + 1 / max(limit, 1.0)
     return max(1.0, min(limit, float(ceiling)))
 
 

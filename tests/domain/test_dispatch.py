@@ -92,7 +92,7 @@ def test_a_refusal_of_all_we_send_is_told_and_mail_may_go_elsewhere() -> None:
 def test_a_batch_that_cannot_be_built_was_certainly_not_sent() -> None:
     book = Book([_batch(1)])
     tally = _drain(book, ports.Unsendable("no subject"))
-    assert [one.kind for one in book.outcomes] == [OutcomeKind.NOT_SENT]
+    assert [(one.kind, one.local) for one in book.outcomes] == [(OutcomeKind.NOT_SENT, True)]
     assert tally.stopped_by == "no subject"
 
 

@@ -115,6 +115,7 @@ def test_one_recipients_unusable_data_is_a_refusal_that_the_ledger_halves():
     batch = a_batch(variables={"first_name": ["Ann", "Bob\r\nBcc: all@example.com", "Cid"]})
     outcome = mail.send(batch)
     assert outcome.kind is OutcomeKind.REJECTED
+    assert outcome.local
     assert "first_name" in outcome.detail
     assert "Bob" not in outcome.detail
     assert not seen
