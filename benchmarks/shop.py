@@ -12,7 +12,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from data import accounts, audience, bulk, content, database, ledger, migrate, runs, tables
-from data.traffic import Way
+from data.desk import Way
 from domain import addresses
 from domain.accounts import Account
 from domain.campaigns import Run, RunPlan, RunStatus, Sender

@@ -16,7 +16,8 @@ import orjson
 import sqlalchemy as sa
 
 from data import batches, database, eligibility, tables, variables
-from data.traffic import Outlook, Traffic, Way, no_outlook
+from data.desk import Outlook, Way, no_outlook
+from data.traffic import Traffic
 from domain import campaigns, ledger, tokens
 from domain.audience import SkipReason
 from domain.campaigns import Run
@@ -24,6 +25,7 @@ from domain.ledger import BatchState, MessageState, Outcome, OutcomeKind
 from domain.policy import SendingPolicy
 from domain.ports import Batch, Scheduler, SchedulingFailed
 from domain.routes import Grant
+from domain.suppression import Stream
 from domain.templates import Content
 
 UNSUBSCRIBE_PURPOSE = "unsubscribe"
@@ -59,7 +61,15 @@ class SqlLedger:
     traffic: Traffic = field(init=False)
 
     def __post_init__(self) -> None:
-        traffic = Traffic(self.engine, self.run, self.ways, self.policy, self.clock, self.outlook)
+        traffic = Traffic(
+            engine=self.engine,
+            stream=Stream.MARKETING,
+            ways=self.ways,
+            policy=self.policy,
+            clock=self.clock,
+            run=self.run,
+            outlook=self.outlook,
+        )
         object.__setattr__(self, "traffic", traffic)  # the book itself stays as it was opened
 
     def claim(self, run_id: str, *, worker: str) -> Batch | None:

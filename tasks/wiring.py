@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 import settings
 from data import accounts as account_rows
-from data import content, database, ledger, runs, traffic, variables
+from data import content, database, desk, ledger, runs, variables
 from data.channels import connections as connection_file
 from data.intake import drain, thresholds
 from domain import ports
@@ -159,11 +159,11 @@ def routes(account_id: str, stream: Stream) -> tuple[Route, ...]:
     )
 
 
-def ways(run: Run) -> list[traffic.Way]:
+def ways(run: Run) -> list[desk.Way]:
     """The routes that this run may use: those of the provider that it names, or all."""
     chosen = run.plan.provider
     return [
-        traffic.Way(route)
+        desk.Way(route)
         for route in routes(run.plan.account_id, Stream.MARKETING)
         if chosen in {route.provider, AUTOMATIC}
     ]

@@ -7,7 +7,7 @@ from decimal import Decimal
 import sqlalchemy as sa
 
 from data import audience, content, database, ledger, runs, tables
-from data.traffic import Way
+from data.desk import Way
 from domain.campaigns import Run, RunPlan, RunStatus, Sender
 from domain.features import STORED, FeatureType
 from domain.policy import SendingPolicy
