@@ -127,6 +127,11 @@ class RoutesFile(_Row):
         """All ways of the account."""
         return tuple(_route(account_id, row, self.providers[row.provider]) for row in self.accounts.get(account_id, ()))
 
+    @property
+    def rehearsals(self) -> frozenset[str]:
+        """The providers that deliver to nobody, the built-in sandbox among them."""
+        return frozenset({"sandbox"} | {name for name, one in self.providers.items() if one.kind == "sandbox"})
+
     def provider(self, name: str) -> Connection:
         """The connection of that name. Raises UnknownConnection."""
         if (found := self.providers.get(name)) is None:
