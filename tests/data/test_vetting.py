@@ -69,6 +69,7 @@ def test_the_record_counts_what_really_went_out_in_30_days(mailed: sa.Engine) ->
         assert record(10) == Record(days_of_history=10, accepted=12, hard_bounces=1, complaints=1)
         assert record(40) == Record(days_of_history=40, accepted=0, hard_bounces=0, complaints=0)
         everything = vetting.record(connection, "shop", rehearsals=(), now=LATER)
+        assert vetting.record(connection, "tea", rehearsals=(), now=LATER) == Record(0, 0, 0, 0)
         assert everything == Record(days_of_history=10, accepted=15, hard_bounces=2, complaints=1)
 
 

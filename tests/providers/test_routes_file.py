@@ -138,7 +138,8 @@ def test_streams_are_told_apart_within_an_account_and_domains_in_the_whole_file(
 
 
 def test_the_sandbox_may_rehearse_both_streams_with_one_key(file: Path) -> None:
-    said = document(route(), RECEIPTS | {"provider": "esp"}, esp={"kind": "sandbox", "base_url": "http://127.0.0.1:1/"})
+    sandbox = provider(kind="sandbox", base_url="http://127.0.0.1:1/")
+    said = document(route(), RECEIPTS | {"provider": "esp"}, esp=sandbox)
     found = loaded(file, said)
     assert found.provider("esp").base_url == "http://127.0.0.1:1"
     assert found.rehearsals == {"sandbox", "esp"}
