@@ -41,6 +41,7 @@ def examine() -> list[Check]:
         "database": _database,
         "channels": _channels,
         "orders": _orders,
+        "routes": _routes,
         "sandbox ESP": _sandbox,
         "SendGrid": _sendgrid,
         "gateway": _gateway,
@@ -143,6 +144,20 @@ def _cut_off(file: "Unfinished") -> str:
         f"the file {file.name} was cut off while it was read ({moment(file.started_at)} UTC): load it again, or the mended "
         f"one under the same name: `campaigns intake {file.name} --channel {file.channel}`"
     )
+
+
+def _routes(config: settings.Settings) -> Iterator[Check]:
+    """The file that says by which ESPs mail leaves, and whether each of its keys is there."""
+    from providers import routes_file
+
+    declared = routes_file.load(config.routes.file)
+    keys = {one.api_key_env for one in declared.providers.values() if one.api_key_env is not None}
+    if lacking := sorted(key for key in keys if settings.secret(key) is None):
+        yield Check("routes", ok=False, found=f"not set, in the environment or .env: {', '.join(lacking)}")
+        return
+    ways = sum(map(len, declared.accounts.values()))
+    told = f"{ways} by {len(declared.providers)} provider(s)" if ways else "those of the settings: none are"
+    yield Check("routes", ok=True, found=f"{told} in {config.routes.file}; `campaigns routes` shows them")
 
 
 def _sandbox(config: settings.Settings) -> Iterator[Check]:

@@ -23,6 +23,7 @@ from cli import (
     preview_commands,
     rate_commands,
     report_commands,
+    route_commands,
     run_commands,
     segment_commands,
     suppression_commands,
@@ -40,11 +41,12 @@ data_commands.register(app)
 run_commands.register(app)
 report_commands.register(app)
 explain_command.register(app)
+route_commands.register(app)
 app.add_typer(intake_commands.app, name="intake", help="Orders in: load files, and work on what could not be used.")
 app.add_typer(gate_commands.app, name="gate", help="Whether the data is fit to be mailed to: check, accept a change.")
 preview_commands.register(segment_commands.app)
 app.add_typer(segment_commands.app, name="segments", help="Who: list, explain and preview segments.")
-app.add_typer(account_commands.app, name="account", help="The shop or brand: its frequency cap and quiet hours.")
+app.add_typer(account_commands.app, name="account", help="The shop or brand: its caps, its quiet hours, its record.")
 app.add_typer(rate_commands.app, name="rates", help="What currencies were worth: load and list dated rates.")
 app.add_typer(suppression_commands.app, name="suppressions", help="Whom not to mail: list, add, remove, export.")
 
