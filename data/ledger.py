@@ -16,14 +16,15 @@ import orjson
 import sqlalchemy as sa
 
 from data import batches, database, eligibility, tables, variables
-from data.traffic import Outlook, Traffic, Way, no_outlook
+from data.traffic import Outlook, Traffic, no_outlook
 from domain import campaigns, ledger, tokens
 from domain.audience import SkipReason
-from domain.campaigns import Run
+from domain.campaigns import Run, Sender
+from domain.failover import Needs
 from domain.ledger import BatchState, MessageState, Outcome, OutcomeKind
 from domain.policy import SendingPolicy
 from domain.ports import Batch, Scheduler, SchedulingFailed
-from domain.routes import Grant
+from domain.routes import Grant, Route
 from domain.templates import Content
 
 UNSUBSCRIBE_PURPOSE = "unsubscribe"
@@ -53,13 +54,14 @@ class SqlLedger:
     links: Links
     policy: SendingPolicy
     clock: Callable[[], datetime]
-    ways: Sequence[Way]
+    routes: Sequence[Route]
+    needs: Needs
     outlook: Callable[[sa.Connection, datetime], Outlook] = no_outlook
     schedulers: Mapping[str, Scheduler] = field(default_factory=dict)  # by provider: for two-phase runs
     traffic: Traffic = field(init=False)
 
     def __post_init__(self) -> None:
-        traffic = Traffic(self.engine, self.run, self.ways, self.policy, self.clock, self.outlook)
+        traffic = Traffic(self.engine, self.run, self.routes, self.needs, self.policy, self.clock, self.outlook)
         object.__setattr__(self, "traffic", traffic)  # the book itself stays as it was opened
 
     def claim(self, run_id: str, *, worker: str) -> Batch | None:
@@ -218,7 +220,8 @@ class SqlLedger:
             lease_expires_at=row.lease_expires_at,
             campaign=self.run.plan.campaign,
             content=self.content,
-            sender=self.run.plan.sender,
+            sender=_sender(self.run.plan.sender, grant.route.domain),
+            pool=grant.route.ip_pool,
             message_ids=[campaigns.message_id(row.run_id, ordinal) for ordinal in ordinals],
             addresses=addresses,
             variables={
@@ -228,6 +231,14 @@ class SqlLedger:
             unsubscribe_urls=(),
             grant=grant,
         )
+
+
+def _sender(sender: Sender, domain: str) -> Sender:
+    """The mailbox of the run at the domain of the route, which its ESP signs for; answers come where they always do."""
+    mailbox, _, own = sender.email.rpartition("@")
+    if domain == own:
+        return sender
+    return Sender(f"{mailbox}@{domain}", sender.name, sender.reply_to or sender.email)
 
 
 def _leave_out(connection: sa.Connection, row: Any, refused: Sequence[tuple[int, str]], now: datetime) -> None:

@@ -14,11 +14,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from data import batches, database, quiet_hours, traffic_rows
+from data import batches, database, pools, quiet_hours, traffic_rows
 from data.traffic_rows import ProviderState
-from domain import breaker, concurrency, pacing, routing, warmup
+from domain import breaker, concurrency, failover, pacing, routing, warmup
 from domain.breaker import Breaker
 from domain.campaigns import Run
+from domain.failover import Needs
 from domain.guardrails import CanaryState
 from domain.ledger import Outcome, OutcomeKind
 from domain.policy import SendingPolicy
@@ -44,14 +45,6 @@ class Stall:
     seconds: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
-    """A route, and why it may never carry this run's mail, if so (domain.failover, domain.vetting)."""
-
-    route: Route
-    refused: str | None = None
-
-
 @dataclass(slots=True)
 class Outlook:
     """What changes slowly, read once a minute: brakes by group, and how each pool fares with each group."""
@@ -72,14 +65,26 @@ class Traffic:
 
     engine: sa.Engine
     run: Run
-    ways: Sequence[Way]
+    routes: Sequence[Route]
+    needs: Needs
     policy: SendingPolicy
     clock: Callable[[], datetime]
     outlook: Callable[[sa.Connection, datetime], Outlook] = no_outlook
     stalled: Stall | None = None  # why the last one who asked got nothing
+    refused: dict[str, str | None] = field(init=False)  # by route: why it may never carry this mail
     _pools_made: bool = False
 
-    stream = Stream.MARKETING
+    def __post_init__(self) -> None:
+        self.refused = {route.name: failover.refused(route, self.needs) for route in self.routes}
+
+    @property
+    def stream(self) -> Stream:
+        return self.needs.stream
+
+    @property
+    def providers(self) -> set[str]:
+        """Whom this mail may go through."""
+        return {route.provider for route in self.routes if self.refused[route.name] is None}
 
     def next(self) -> Grant | None:
         """Leave to send one batch; None when nothing can go now, and `stalled` then says why."""
@@ -116,8 +121,7 @@ class Traffic:
     def _make_pools(self, connection: sa.Connection, now: datetime) -> None:
         """Once a process: what leaves through a pool names it."""
         if not self._pools_made:
-            pools = ((way.route.account_id, way.route.pool, way.route.stream) for way in self.ways)
-            traffic_rows.add_pools(connection, pools, now)
+            pools.ensure(connection, self.routes, now=now)
             self._pools_made = True
 
     def _canary_only(self, connection: sa.Connection) -> bool:
@@ -127,11 +131,11 @@ class Traffic:
     def _grant(self, connection: sa.Connection, row: Any, outlook: Outlook, now: datetime) -> Grant | Stall:
         size, group = row.last_ordinal - row.first_ordinal + 1, row.mailbox_group or MIXED
         desk = _Desk(self, connection, group, outlook, now)
-        candidates = [desk.candidate(way, size) for way in self.ways]
+        candidates = [desk.candidate(route, row, size) for route in self.routes]
         choice = routing.choose(candidates, messages=size)
         if choice.route is None:
             return Stall(choice.reason, choice.wait_seconds)
-        route = next(way.route for way in self.ways if way.route.name == choice.route)
+        route = next(one for one in self.routes if one.name == choice.route)
         messages = min(size, choice.at_most or size)
         release = desk.take(route, messages, probe=choice.probe)
         slot = str(uuid.uuid4())
@@ -216,7 +220,7 @@ class _Desk:
     carried: Mapping[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
-        routes = [way.route for way in self.traffic.ways if way.refused is None]
+        routes = [route for route in self.traffic.routes if self.traffic.refused[route.name] is None]
         providers = {route.provider for route in routes}
         self.states = traffic_rows.provider_states(self.connection, providers, self.traffic.stream)
         self.under_way = traffic_rows.requests_under_way(self.connection, providers, self.now)
@@ -227,12 +231,13 @@ class _Desk:
         account = self.traffic.run.plan.account_id
         self.carried = traffic_rows.volumes_of_a_day(self.connection, account, self.now) if several else {}
 
-    def candidate(self, way: Way, size: int) -> routing.Candidate:
-        route = way.route
-        if way.refused is not None:
-            return _candidate(route, refused=way.refused)
+    def candidate(self, route: Route, row: Any, size: int) -> routing.Candidate:
+        if (why := self.traffic.refused[route.name]) is not None:
+            return _candidate(route, refused=why)
         state = self.states.get(route.provider) or _sound(route)
         room = self._room(route)
+        if (why := self._stays(route, row, room)) is not None:
+            return _candidate(route, refused=why)
         messages = min(size, room) if room else size
         delivered, blocked = self.outlook.results.get((route.pool, self.group), (0, 0))
         return _candidate(
@@ -246,6 +251,17 @@ class _Desk:
             delivered=delivered,
             blocked=blocked,
         )
+
+    def _stays(self, route: Route, row: Any, room: int | None) -> str | None:
+        """Why a batch that another ESP did not take may not move here; a planned batch was certainly not sent."""
+        tried = batches.last_attempt(self.connection, row.id) if row.attempts else None
+        if tried is None or tried.provider == route.provider:
+            return None
+        move = failover.may_move(
+            OutcomeKind.NOT_SENT, status=tried.status_code, tried_by=tried.provider, to=route, mail=self.traffic.needs,
+            room=None if room is None else max(1, room),
+        )  # fmt: skip
+        return None if move.allowed else move.reason
 
     def take(self, route: Route, messages: int, *, probe: bool) -> datetime:
         """Write what this batch uses; return when the mailbox providers may get it."""

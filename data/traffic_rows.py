@@ -165,13 +165,3 @@ def write_warm_up(connection: sa.Connection, account_id: str, pool: str, group: 
     )
     keys = ["account_id", "pool", "mailbox_group"]
     connection.execute(made.on_conflict_do_update(index_elements=keys, set_=values))
-
-
-def add_pools(connection: sa.Connection, pools: Iterable[tuple[str, str, Stream]], now: datetime) -> None:
-    """Make sure that each (account, name, stream) is there; one of the other stream stays, and refuses the attempt."""
-    rows = [
-        {"account_id": account, "name": name, "stream": stream, "created_at": now}
-        for account, name, stream in sorted(set(pools))
-    ]
-    if rows:
-        connection.execute(database.insert(connection, tables.pools).on_conflict_do_nothing(), rows)

@@ -160,11 +160,3 @@ class SuppressionSource(Protocol):
     """An ESP's own suppression lists, read by time window."""
 
     def suppressions(self, since: datetime, until: datetime) -> Iterable[ListedSuppression]: ...
-
-
-class AcceptanceRecord(Protocol):
-    """An ESP that can be asked what it accepted; not every ESP can."""
-
-    def accepted(self, run_id: str) -> Mapping[str, int]:
-        """How many times each message id was accepted."""
-        ...

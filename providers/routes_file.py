@@ -180,6 +180,8 @@ def _route(account_id: str, row: RouteRow, connection: Connection) -> Route:
         cost_per_thousand=connection.cost_per_thousand,
         residency=connection.residency,
         concurrency=connection.concurrency,
+        ip_pool=connection.ip_pool,
+        schedules=True,  # both kinds speak SendGrid's API
         hand_over=connection.hand_over.pace(),
         release={group: pace.pace() for group, pace in row.release.items()},
     )
@@ -188,7 +190,7 @@ def _route(account_id: str, row: RouteRow, connection: Connection) -> Route:
 def built_in(account_id: str, domain: str) -> tuple[Route, ...]:
     """The ways of an account of which no file says anything: each provider of the settings, with a pool a stream."""
     return tuple(
-        Route(f"{provider}-{stream}", account_id, stream, provider, f"{provider}-{stream}", domain)
+        Route(f"{provider}-{stream}", account_id, stream, provider, f"{provider}-{stream}", domain, schedules=True)
         for provider in ("sandbox", "sendgrid")
         for stream in Stream
     )

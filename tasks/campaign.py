@@ -1,6 +1,5 @@
 """The steps of a campaign run. Each can be repeated: the ledger's state decides what is still to be done."""
 
-from contextlib import closing
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -49,8 +48,9 @@ def open_run(request: CampaignRequest, flow_run_id: str) -> RunState:
             if run.status is RunStatus.PAUSED:
                 run = runs.advance(connection, run, RunStatus.DISPATCHING, stop_reason=None)
         else:
-            plan = _plan(request, accounts.get(connection, request.account or settings.load().account))
-            wiring.check_live(plan)
+            account = accounts.get(connection, request.account or settings.load().account)
+            plan = _plan(request, account)
+            wiring.check_live(plan, account)
             run = runs.create(connection, plan, flow_run_id=flow_run_id, now=wiring.clock())
     get_run_logger().info("Run %s of campaign %s is %s", run.id, run.plan.campaign, run.status)
     return state_of(run)
@@ -87,8 +87,7 @@ def freeze_audience(run_id: str) -> RunState:
         run = runs.get(connection, run_id)
         _, rendered = wiring.content_of(connection, run)
     choice = choosing.choose(engine, run.plan)
-    with closing(wiring.mailer(run.plan.provider)) as mailer:
-        most = mailer.capabilities.batch_size
+    most = wiring.batch_size(run)
     policy = settings.load().sending
     with database.write(engine) as connection:
         run = runs.get(connection, run_id, locked=True)

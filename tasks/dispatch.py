@@ -54,7 +54,7 @@ def dispatch_wave(run_id: str) -> Dispatched:
     for provider, words in refused.items():
         logger.warning("%s refuses our requests: %s", provider, words)
     stopped_by = next((tally.stopped_by for tally in tallies if tally.stopped_by), None)
-    if stopped_by is None and refused.keys() >= {way.route.provider for way in book.traffic.ways if not way.refused}:
+    if stopped_by is None and refused and refused.keys() >= book.traffic.providers:
         stopped_by = "; ".join(f"{provider}: {words}" for provider, words in sorted(refused.items()))
     if stopped_by is not None:
         _pause(run_id, stopped_by)

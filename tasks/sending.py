@@ -30,10 +30,7 @@ def hand_over(book: SqlLedger, watch: Callable[[list[Future[dispatch.Tally]]], N
     """Send every batch that can be claimed now of a run that is dispatching. `watch` is called while threads work."""
     worker = f"{socket.gethostname()}:{os.getpid()}"
     with ExitStack() as stack:
-        mailers = {
-            name: stack.enter_context(closing(wiring.mailer(name)))
-            for name in sorted({way.route.provider for way in book.traffic.ways if way.refused is None})
-        }
+        mailers = {name: stack.enter_context(closing(wiring.mailer(name))) for name in sorted(book.traffic.providers)}
         workers = stack.enter_context(dispatch.wave(book.run.id, book=book, mailers=mailers, worker=worker))
         watch(workers)
     return [future.result() for future in workers]

@@ -1,6 +1,8 @@
 """Composition: from settings to the things that do the work. The one place that knows which provider is which."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack, closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,15 +10,18 @@ import sqlalchemy as sa
 
 import settings
 from data import accounts as account_rows
-from data import content, database, ledger, runs, traffic, variables
+from data import content, database, ledger, runs, variables, vetting
 from data.channels import connections as connection_file
 from data.intake import drain, thresholds
 from domain import ports
+from domain.accounts import Account
 from domain.campaigns import Run, RunPlan
+from domain.failover import Needs
 from domain.routes import AUTOMATIC, Route
 from domain.suppression import Stream
 from domain.templates import Content
 from domain.validation import Validation
+from providers import routes_file
 from providers.sandbox.record import SandboxRecord
 from providers.sendgrid.config import SendGridConfig
 from providers.sendgrid.mailer import open_mailer
@@ -24,7 +29,7 @@ from providers.sendgrid.management import Management
 from providers.sendgrid.suppressions import SendGridSuppressions
 from providers.sendgrid.webhook import SendGridEvents
 
-PROVIDERS = ("sandbox", "sendgrid")
+_BUILT_IN = ("sandbox", "sendgrid")
 
 
 class CannotStart(RuntimeError):
@@ -45,17 +50,44 @@ def engine() -> sa.Engine:
     return database.engine_for(settings.load().database.url)
 
 
+def declared() -> routes_file.RoutesFile:
+    """What routes.yaml says; nothing where there is none. Raises UnusableRoutes."""
+    return routes_file.load(settings.load().routes.file)
+
+
+def providers() -> tuple[str, ...]:
+    """What a run may name: the settings' own two, those that routes.yaml declares, and whichever is best."""
+    own = tuple(declared().providers)
+    return (*_BUILT_IN, *own, *([AUTOMATIC] if own else []))
+
+
 def _sendgrid_config(provider: str) -> SendGridConfig:
-    """The sandbox speaks SendGrid's API under its own address and key."""
+    """How to reach a provider. The sandbox speaks SendGrid's API under its own address and key. Raises CannotStart."""
     config = settings.load()
-    if provider == "sendgrid":
+    if provider == "sendgrid" and provider not in declared().providers:
         return config.sendgrid
-    if provider == "sandbox":
-        sandbox = config.sandbox
-        return config.sendgrid.model_copy(
-            update={"base_url": sandbox.url, "api_key": sandbox.api_key, "validate_only": False}
+    if provider == "sandbox" and provider not in declared().providers:
+        return _of_sandbox(None)
+    if provider not in declared().providers:
+        raise UnknownProvider(f"there is no provider {provider!r}; there are: {', '.join(providers())}")
+    connection = declared().provider(provider)
+    if connection.kind == "sandbox":
+        found = _of_sandbox(connection.base_url)
+    else:
+        assert connection.api_key_env is not None, "the file demands it"
+        found = config.sendgrid.model_copy(
+            update={
+                "api_key": settings.secret(connection.api_key_env),
+                "base_url": connection.base_url or config.sendgrid.base_url,
+            }
         )
-    raise UnknownProvider(f"there is no provider {provider!r}; there are: {', '.join(PROVIDERS)}")
+    return found.model_copy(update={"concurrency": connection.concurrency})
+
+
+def _of_sandbox(base_url: str | None) -> SendGridConfig:
+    sandbox = settings.load().sandbox
+    own = {"base_url": base_url or sandbox.url, "api_key": sandbox.api_key, "validate_only": False}
+    return settings.load().sendgrid.model_copy(update=own)
 
 
 def mailer(provider: str) -> ports.Mailer:
@@ -63,17 +95,27 @@ def mailer(provider: str) -> ports.Mailer:
     return open_mailer(_sendgrid_config(provider))
 
 
+def batch_size(run: Run) -> int:
+    """So many messages does each ESP that this run may go through take in one request."""
+    with database.read(engine()) as connection:
+        account = account_rows.get(connection, run.plan.account_id)
+    names = {way.provider for way in routes(account, run.plan.provider, Stream.MARKETING)}
+    with ExitStack() as stack:
+        mailers = [stack.enter_context(closing(mailer(name))) for name in sorted(names)]
+        return min((one.capabilities.batch_size for one in mailers), default=settings.load().sending.batch_size)
+
+
 def suppression_source(provider: str) -> ports.SuppressionSource:
     """The ESP's own suppression lists."""
     return SendGridSuppressions(Management(_sendgrid_config(provider)))
 
 
-def acceptance_record(provider: str) -> ports.AcceptanceRecord | None:
+def acceptance_record(provider: str) -> SandboxRecord | None:
     """What the ESP says it accepted; SendGrid sells that as an add-on, so there it is not asked."""
-    if provider != "sandbox":
+    if provider not in declared().rehearsals:
         return None
-    sandbox = settings.load().sandbox
-    return SandboxRecord(sandbox.url, sandbox.api_key.get_secret_value())
+    config = _sendgrid_config(provider)
+    return SandboxRecord(config.base_url, config.required_key())
 
 
 def event_readers() -> Mapping[str, ports.EventReader]:
@@ -122,16 +164,26 @@ def _judge_intake(**counts: Any) -> Validation:
     return gate.check_intake(**counts)
 
 
-def check_live(plan: RunPlan) -> None:
+def check_live(plan: RunPlan, account: Account) -> None:
     """Refuse a live run whose mail could not be answered for. Raises CannotStart."""
-    config = settings.load()
     if not plan.live:
         return
-    esp = _sendgrid_config(plan.provider)
+    ways = routes(account, plan.provider, Stream.MARKETING)
+    if not ways:
+        raise CannotStart(
+            f"No way out: routes.yaml declares no marketing route of account {account.id} for provider"
+            f" {plan.provider!r}. docs/routes.md shows how; `campaigns routes` lists what there is."
+        )
+    for provider in sorted({way.provider for way in ways}):
+        _check_provider(provider)
+
+
+def _check_provider(provider: str) -> None:
+    config, esp = settings.load(), _sendgrid_config(provider)
     longest = esp.connect_timeout_seconds + esp.read_timeout_seconds
     if config.sending.lease_seconds < 2 * longest:
         raise CannotStart(f"OMS_SENDING_LEASE_SECONDS must be at least {2 * longest:.0f}: twice a request's time-outs.")
-    if plan.provider == "sandbox":
+    if provider in declared().rehearsals:
         return
     if not config.gateway.reachable:
         raise CannotStart(
@@ -141,32 +193,28 @@ def check_live(plan: RunPlan) -> None:
         raise CannotStart("OMS_SENDGRID_VALIDATE_ONLY is on: SendGrid would accept everything and send nothing.")
 
 
-def routes(account_id: str, stream: Stream) -> tuple[Route, ...]:
-    """The ways by which this account's mail of this stream can leave."""
-    config = settings.load()
-    return tuple(
-        Route(
-            name=provider,
-            account_id=account_id,
-            stream=stream,
-            provider=provider,
-            pool=f"{provider}-{stream}",
-            domain="",
-            schedules=True,
-            concurrency=config.sendgrid.concurrency,
-        )
-        for provider in PROVIDERS
+def routes(account: Account, chosen: str, stream: Stream) -> tuple[Route, ...]:
+    """By which ways this stream may leave: those of the chosen provider, or all that are declared for the account."""
+    domain = account.sender_email.rpartition("@")[2]
+    own = declared().routes(account.id, stream)
+    if chosen == AUTOMATIC:
+        return own
+    built_in = tuple(one for one in routes_file.built_in(account.id, domain) if one.stream is stream)
+    return tuple(one for one in own if one.provider == chosen) or tuple(
+        replace(one, concurrency=settings.load().sendgrid.concurrency) for one in built_in if one.provider == chosen
     )
 
 
-def ways(run: Run) -> list[traffic.Way]:
-    """The routes that this run may use: those of the provider that it names, or all."""
-    chosen = run.plan.provider
-    return [
-        traffic.Way(route)
-        for route in routes(run.plan.account_id, Stream.MARKETING)
-        if chosen in {route.provider, AUTOMATIC}
-    ]
+def needs(connection: sa.Connection, run: Run, rendered: Content) -> Needs:
+    """What the run's mail asks of a route."""
+    account = run.plan.account_id
+    return Needs(
+        account,
+        Stream.MARKETING,
+        standing=vetting.standing(connection, account),
+        template_at=run.plan.provider if rendered.esp_template_id else None,
+        residency=declared().residency.get(account),
+    )
 
 
 def links() -> ledger.Links:
@@ -180,6 +228,7 @@ def book(run_id: str) -> ledger.SqlLedger:
     with database.read(engine()) as connection:
         run = runs.get(connection, run_id)
         template, rendered = content_of(connection, run)
+        account, asked = account_rows.get(connection, run.plan.account_id), needs(connection, run, rendered)
     return ledger.SqlLedger(
         engine=engine(),
         run=run,
@@ -188,7 +237,8 @@ def book(run_id: str) -> ledger.SqlLedger:
         links=links(),
         policy=settings.load().sending,
         clock=clock,
-        ways=ways(run),
+        routes=routes(account, run.plan.provider, asked.stream),
+        needs=asked,
     )
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from data import audit, database, ledger, ledger_sweep, tables, traffic
-from data.traffic import Outlook, Way
+from data import audit, database, ledger, ledger_sweep, pools, tables, traffic
+from data.traffic import Outlook
 from domain import routing
 from domain.ledger import BatchState, Outcome, OutcomeKind
 from domain.ports import Batch
@@ -200,18 +200,18 @@ def test_an_esp_that_struggles_gets_fewer_requests_at_once(engine: sa.Engine) ->
 
 def test_a_route_that_may_not_carry_the_mail_never_does(engine: sa.Engine) -> None:
     run, clock = frozen.dispatching(engine, 20), Clock()
-    book = replace(frozen.book(engine, run, clock), ways=[Way(A, "its domain is not authenticated"), Way(B)])
+    book = replace(frozen.book(engine, run, clock), routes=[replace(A, authenticated=False), B])
     assert _drain(book) == {"b": 20}
-    nobody = replace(book, ways=[Way(A, "its domain is not authenticated")])
+    nobody = replace(book, routes=[replace(A, authenticated=False)])
     assert nobody.traffic.next() is None
 
 
 def test_without_any_way_it_says_so(engine: sa.Engine) -> None:
     run, clock = frozen.dispatching(engine, 20), Clock()
-    book = replace(frozen.book(engine, run, clock), ways=[Way(A, "its domain is not authenticated")])
+    book = replace(frozen.book(engine, run, clock), routes=[replace(A, authenticated=False)])
     assert _claim(book) is None
     assert book.traffic.stalled == traffic.Stall(
-        "no route may carry this mail: a: its domain is not authenticated", None
+        "no route may carry this mail: a: its sending domain is not authenticated", None
     )
 
 
@@ -273,5 +273,5 @@ def test_marketing_cannot_leave_by_the_transactional_pool(engine: sa.Engine) -> 
                 account_id="shop", name="orders", stream="transactional", created_at=frozen.NOW
             )
         )
-    with pytest.raises(sa.exc.IntegrityError):
+    with pytest.raises(pools.PoolOfOtherStream, match="transactional stream"):
         _claim(book)

@@ -66,6 +66,8 @@ def test_a_route_has_what_its_provider_has(file: Path) -> None:
     assert one == Route(
         *("news", "shop", Stream.MARKETING, "esp", "news", "news.shop.example", 2.0, 3, 0.5, "eu", False, True, True),
         concurrency=3,
+        ip_pool="their-name",
+        schedules=True,
         hand_over=Pace(600),
         release={"gmail": Pace(50, 10), "*": Pace(500)},
     )
