@@ -13,6 +13,7 @@ from enum import StrEnum
 from functools import reduce
 from typing import Any
 
+from domain import proportions
 from domain.policy import SendingPolicy
 
 
@@ -200,7 +201,6 @@ LEAST_HEARD = 500
 # Four complaints among 500 have a lower bound above 0.3 %; at half that rate they come by chance in one run of a
 # hundred, as a run is looked at every minute. Five do not (tests/domain/test_guardrails.py).
 _LEAST_BAD = 5
-_Z = 1.96  # of the two-sided interval of 95 %
 # So long does Yahoo put a sender off who gets [TSS04] (facts/reliability.md, E45); a block seldom lifts sooner.
 _BLOCK_LASTS = timedelta(hours=2)
 
@@ -225,16 +225,6 @@ _RATES = (
 )
 
 
-def wilson_lower(count: int, whole: int) -> float:
-    """Lower bound of a share of which `count` of `whole` were seen, at 95 % (E. B. Wilson, JASA 22, 1927)."""
-    if not whole:
-        return 0.0
-    share, z2 = count / whole, _Z * _Z
-    middle = share + z2 / (2 * whole)
-    spread = _Z * math.sqrt(share * (1 - share) / whole + z2 / (4 * whole * whole))
-    return max(0.0, (middle - spread) / (1 + z2 / whole))
-
-
 def rate_guard(results: Results, recent: Results) -> Guard:
     """Judge a mailbox group of a run by all of its mail, and by what went out within RECENT; the worst counts.
 
@@ -252,7 +242,7 @@ def rate_guard(results: Results, recent: Results) -> Guard:
 
 def _judged(measure: _Measure, lasts: timedelta | None, seen: Results, when: str) -> Guard:
     count, whole = measure.count(seen), measure.whole(seen)
-    bound = wilson_lower(count, whole)
+    bound, _ = proportions.bounds(count, whole)
     if whole < LEAST_HEARD or count < _LEAST_BAD or bound < measure.fine:
         return Guard(GuardAction.NONE, figures=asdict(seen))
     pauses = bound >= measure.bad
@@ -287,6 +277,6 @@ def volume_factor(last_days: Results) -> float:
 
 
 def _part(measure: _Measure, results: Results) -> float:
-    bound = wilson_lower(measure.count(results), measure.whole(results))
+    bound, _ = proportions.bounds(measure.count(results), measure.whole(results))
     trouble = (bound - measure.fine) / (measure.bad - measure.fine)
     return 1.0 - (1.0 - _LEAST_VOLUME) * min(max(trouble, 0.0), 1.0)
