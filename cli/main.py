@@ -17,6 +17,7 @@ from cli import (
     data_commands,
     explain_command,
     gate_commands,
+    guard_commands,
     intake_commands,
     mistakes,
     operate,
@@ -44,6 +45,7 @@ explain_command.register(app)
 route_commands.register(app)
 app.add_typer(intake_commands.app, name="intake", help="Orders in: load files, and work on what could not be used.")
 app.add_typer(gate_commands.app, name="gate", help="Whether the data is fit to be mailed to: check, accept a change.")
+app.add_typer(guard_commands.app, name="guards", help="What holds a run back: show, lift a brake, let it go on.")
 preview_commands.register(segment_commands.app)
 app.add_typer(segment_commands.app, name="segments", help="Who: list, explain and preview segments.")
 app.add_typer(account_commands.app, name="account", help="The shop or brand: its caps, its quiet hours, its record.")

@@ -104,6 +104,7 @@ def _prefect(error: Any) -> str:
 LINES: Mapping[str, Line] = {
     "cli.output.Mistake": str,
     "data.accounts.UnknownAccount": str,
+    "data.brakes.UnknownBrake": str,
     "data.channels.api.ChannelRefused": str,
     "data.channels.api.ChannelUnavailable": str,
     "data.channels.connections.UnusableConnections": str,
@@ -113,6 +114,7 @@ LINES: Mapping[str, Line] = {
     "data.dead_letters.UnknownLetter": str,
     "data.features.frame.NoFeatures": str,
     "data.features.population.FeaturesMoved": str,
+    "data.guardrails.NotBreached": str,
     "data.intake.files.UnreadableFile": str,
     "data.intake.patches.UnusablePatch": str,
     "data.intake.pull.NothingToPull": str,
@@ -124,6 +126,7 @@ LINES: Mapping[str, Line] = {
     "data.samples.cdnow.MissingDataSet": str,
     "domain.accounts.InvalidAccount": str,
     "domain.addresses.InvalidAddress": str,
+    "domain.guardrails.InvalidCanary": str,
     "domain.rules.RuleError": str,
     "httpx.TransportError": _silent_service,
     "prefect.exceptions.PrefectHTTPStatusError": _prefect,

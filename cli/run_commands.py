@@ -12,6 +12,7 @@ from cli import store
 from cli.output import AsJson, Mistake, answer
 from cli.segment_options import Only, With, Without, arguments_of, rules_of
 from domain.campaigns import NEXT, Run, RunStatus
+from domain.guardrails import CanaryState
 from tasks import prefect_api
 
 if TYPE_CHECKING:
@@ -156,7 +157,8 @@ def resume(run_id: RunId, as_json: AsJson = False) -> int:
 
 def _refuse_while_waiting(connected: prefect_api.Client, known: Run) -> None:
     """A second flow run would ask the same question a second time."""
-    if known.status is not RunStatus.AWAITING_APPROVAL or known.flow_run_id is None:
+    held = known.status is RunStatus.PAUSED and known.canary == CanaryState.BREACHED
+    if (known.status is not RunStatus.AWAITING_APPROVAL and not held) or known.flow_run_id is None:
         return
     flow_run = prefect_api.find(connected, UUID(known.flow_run_id))
     if flow_run is not None and flow_run.paused:

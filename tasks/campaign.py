@@ -10,6 +10,7 @@ import settings
 from data import accounts, audience, audit_log, content, database, runs
 from domain.accounts import Account
 from domain.campaigns import Run, RunPlan, RunStatus, Sender
+from domain.guardrails import CanaryState
 from tasks import choosing, wiring
 from tasks.request import CampaignRequest, Mode
 
@@ -45,7 +46,7 @@ def open_run(request: CampaignRequest, flow_run_id: str) -> RunState:
     with database.write(wiring.engine()) as connection:
         if request.resume_run:
             run = runs.get(connection, request.resume_run)
-            if run.status is RunStatus.PAUSED:
+            if run.status is RunStatus.PAUSED and run.canary != CanaryState.BREACHED:  # that waits for a person
                 run = runs.advance(connection, run, RunStatus.DISPATCHING, stop_reason=None)
         else:
             account = accounts.get(connection, request.account or settings.load().account)
