@@ -104,7 +104,7 @@ def test_the_knobs_can_be_read_and_want_the_key(esp):
     shown = esp.client.get("/sandbox/faults").json()
     assert (shown["latency_ms"], shown["next_n"], shown["rate_429"]) == (5, 3, 0.0)
     turn(esp)
-    assert esp.client.get("/sandbox/faults").json() == faults.Faults().model_dump()
+    assert esp.client.get("/sandbox/faults").json() == faults.Faults().model_dump(mode="json")
     assert httpx.get(f"{esp.url}/sandbox/faults").status_code == 401
     assert httpx.put(f"{esp.url}/sandbox/faults", json={}).status_code == 401
 
@@ -112,7 +112,7 @@ def test_the_knobs_can_be_read_and_want_the_key(esp):
 @pytest.mark.parametrize("knobs", [{"rate_429": 0.6, "rate_500": 0.6}, {"rate_429": 2}, {"rate429": 1}, {"next_n": -1}])
 def test_knobs_that_cannot_be(esp, knobs):
     assert esp.client.put("/sandbox/faults", json=knobs).status_code == 400
-    assert esp.client.get("/sandbox/faults").json() == faults.Faults().model_dump()
+    assert esp.client.get("/sandbox/faults").json() == faults.Faults().model_dump(mode="json")
 
 
 def test_only_sends_are_disturbed(esp):

@@ -59,7 +59,7 @@ def test_the_vendors_sandbox_mode_answers_200_and_makes_no_events():
     assert mail.send(a_batch()).kind is OutcomeKind.ACCEPTED
     assert orjson.loads(seen[0].content)["mail_settings"] == {"sandbox_mode": {"enable": True}}
     assert not mail.capabilities.events
-    assert over(httpx.Response(200))[0].capabilities == ports.Capabilities(1000, 8, True, True)
+    assert over(httpx.Response(200))[0].capabilities == ports.Capabilities(1000, 8, True, True, schedules=True)
 
 
 def test_a_refusal_keeps_the_vendors_words_and_the_field():
