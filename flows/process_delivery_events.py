@@ -2,19 +2,24 @@
 
 from prefect import flow
 
-from tasks import reporting, upkeep
+from tasks import reporting, resolving, upkeep
 
 
 @flow(name="process-delivery-events")
 def process_delivery_events() -> dict[str, int]:
-    """Apply the stored webhook bodies, then close and settle what they decide.
+    """Apply the stored webhook bodies, ask about what they do not tell, then close and settle what is decided.
 
-    Deadlines pass whether or not events can be read, so the sweep runs in any case.
+    Deadlines pass whether or not events can be read and ESPs answer, so the sweep runs in any case. It holds batches
+    for good, so whoever could still tell is asked before.
     """
     failures = upkeep.Failures()
     counts: dict[str, int] = {}
     with failures.kept("process delivery events"):
         counts |= upkeep.process_events()
+    with failures.kept("list unknown batches"):
+        for provider in resolving.providers_to_ask():
+            with failures.kept(f"ask {provider} about unknown batches"):
+                counts |= resolving.resolve(provider)
     with failures.kept("sweep the ledger"):
         counts |= reporting.sweep_ledger()
     failures.raise_kept()

@@ -1,7 +1,8 @@
 """Composition: from settings to the things that do the work. The one place that knows which provider is which."""
 
+import math
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,16 +14,20 @@ from data.channels import connections as connection_file
 from data.intake import drain, thresholds
 from domain import ports
 from domain.campaigns import Run, RunPlan
+from domain.policy import SendingPolicy
 from domain.templates import Content
 from domain.validation import Validation
 from providers.sandbox.record import SandboxRecord
 from providers.sendgrid.config import SendGridConfig
+from providers.sendgrid.inquiry import open_inquirer
 from providers.sendgrid.mailer import open_mailer
 from providers.sendgrid.management import Management
+from providers.sendgrid.schedule import CALL_BACK_UNTIL, open_scheduler
 from providers.sendgrid.suppressions import SendGridSuppressions
 from providers.sendgrid.webhook import SendGridEvents
 
 PROVIDERS = ("sandbox", "sendgrid")
+_FLOW_COMES = timedelta(minutes=2)  # process-delivery-events runs every minute; the second is for the call itself
 
 
 class CannotStart(RuntimeError):
@@ -51,7 +56,12 @@ def _sendgrid_config(provider: str) -> SendGridConfig:
     if provider == "sandbox":
         sandbox = config.sandbox
         return config.sendgrid.model_copy(
-            update={"base_url": sandbox.url, "api_key": sandbox.api_key, "validate_only": False}
+            update={
+                "base_url": sandbox.url,
+                "api_key": sandbox.api_key,
+                "validate_only": False,
+                "activity_lookup": sandbox.email_activity,
+            }
         )
     raise UnknownProvider(f"there is no provider {provider!r}; there are: {', '.join(PROVIDERS)}")
 
@@ -59,6 +69,16 @@ def _sendgrid_config(provider: str) -> SendGridConfig:
 def mailer(provider: str) -> ports.Mailer:
     """The ESP's adapter, with its own pool of connections."""
     return open_mailer(_sendgrid_config(provider))
+
+
+def scheduler(provider: str) -> ports.Scheduler | None:
+    """Who names the batches that the ESP lets go later, if it does; close it."""
+    return open_scheduler(_sendgrid_config(provider))
+
+
+def inquirer(provider: str) -> ports.Inquirer | None:
+    """Who asks the ESP what became of a batch, if it can be asked; close it."""
+    return open_inquirer(_sendgrid_config(provider))
 
 
 def suppression_source(provider: str) -> ports.SuppressionSource:
@@ -129,6 +149,8 @@ def check_live(plan: RunPlan) -> None:
     longest = esp.connect_timeout_seconds + esp.read_timeout_seconds
     if config.sending.lease_seconds < 2 * longest:
         raise CannotStart(f"OMS_SENDING_LEASE_SECONDS must be at least {2 * longest:.0f}: twice a request's time-outs.")
+    if plan.two_phase:
+        _check_call_back(config.sending)
     if plan.provider == "sandbox":
         return
     if not config.gateway.reachable:
@@ -137,6 +159,16 @@ def check_live(plan: RunPlan) -> None:
         )
     if esp.validate_only:
         raise CannotStart("OMS_SENDGRID_VALIDATE_ONLY is on: SendGrid would accept everything and send nothing.")
+
+
+def _check_call_back(sending: SendingPolicy) -> None:
+    """A batch whose worker died must be found, and called back, while the ESP still forgets it. Raises CannotStart."""
+    needed = CALL_BACK_UNTIL + timedelta(seconds=sending.lease_seconds) + _FLOW_COMES
+    if timedelta(minutes=sending.call_back_minutes) < needed:
+        raise CannotStart(
+            f"OMS_SENDING_CALL_BACK_MINUTES must be at least {math.ceil(needed / timedelta(minutes=1))}: a dead worker"
+            " is noticed when its lease is over, and the ESP forgets mail up to ten minutes before it goes."
+        )
 
 
 def links() -> ledger.Links:
