@@ -119,3 +119,27 @@ def test_only_sends_are_disturbed(esp):
     turn(esp, drop_before_accept=1)
     assert esp.client.get("/health").json() == {"status": "ok"}
     assert esp.summary()["accepted"] == 0
+
+
+@pytest.mark.parametrize(
+    ("on", "method", "path"),
+    [
+        ("new_schedule", "POST", "/v3/mail/batch"),
+        ("call_back", "POST", "/v3/user/scheduled_sends"),
+        ("call_back", "DELETE", "/v3/user/scheduled_sends/x"),
+        ("look_up", "GET", "/v3/user/scheduled_sends"),
+        ("look_up", "GET", "/v3/messages"),
+    ],
+)
+def test_other_calls_are_disturbed_when_they_are_named(esp, campaign, on, method, path):
+    turn(esp, rate_500=1, on=[on])
+    assert esp.client.request(method, path).status_code == 500
+    assert esp.send(campaign(1)).status_code == 202
+
+
+def test_a_cancel_may_be_done_and_its_answer_cut(esp):
+    batch_id = esp.client.post("/v3/mail/batch").json()["batch_id"]
+    turn(esp, drop_after_accept=1, on=["call_back"])
+    with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
+        esp.client.post("/v3/user/scheduled_sends", json={"batch_id": batch_id, "status": "cancel"})
+    assert esp.client.get("/v3/user/scheduled_sends").json() == [{"batch_id": batch_id, "status": "cancel"}]

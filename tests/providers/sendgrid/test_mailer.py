@@ -127,6 +127,23 @@ def test_a_faulty_batch_raises_before_anything_is_sent():
     assert not seen
 
 
+def test_a_batch_that_could_not_be_called_back_any_more_is_not_sent():
+    mail, seen = over(httpx.Response(202))
+    ten = timedelta(minutes=10)
+    late = mail.send(a_batch(schedule_id="id", send_at=NOW + ten))
+    assert (late.kind, late.stop_provider) == (OutcomeKind.NOT_SENT, False)
+    assert not seen
+    assert mail.send(a_batch(schedule_id="id", send_at=NOW + ten + timedelta(seconds=1))).kind is OutcomeKind.ACCEPTED
+    assert mail.send(a_batch(send_at=NOW)).kind is OutcomeKind.ACCEPTED  # nobody means to call this one back
+
+
+def test_mail_is_not_kept_longer_than_three_days():
+    mail, seen = over(httpx.Response(202))
+    with pytest.raises(checks.PayloadError, match="72 hours"):
+        mail.send(a_batch(send_at=NOW + timedelta(hours=72, seconds=1)))
+    assert not seen
+
+
 @pytest.mark.parametrize("key", [None, "", "  ", "SG.with a blank", "SG.ключ", "SG.\nInjected: 1"])
 def test_without_a_usable_key_it_does_not_open(key):
     config = SendGridConfig(api_key=None if key is None else SecretStr(key))
