@@ -1,95 +1,19 @@
 """Unknown batches: whom to ask what, and what an answer may change."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 
-from data import audit, database, ledger_sweep, proofs, resolution, tables
+from data import database, ledger_sweep, resolution, tables
 from domain.campaigns import RunStatus
-from domain.ledger import BatchState, Outcome, OutcomeKind, ProofKind
+from domain.ledger import BatchState, OutcomeKind, ProofKind
 from domain.ports import PUT_OFF, Answer, Batch, Finding, UnknownAttempt
-from tests.data import frozen
 from tests.data.frozen import Clock
+from tests.data.unknowns import ABSENT, CANCELLED, CANNOT_TELL, FOUND, NOW, Book
 
-NOW = frozen.NOW
 MINUTE = timedelta(minutes=1)
-FOUND = Answer(Finding.ACCEPTED, ProofKind.LOOK_UP, '{"msg_id":"x"}')
-CANCELLED = Answer(Finding.NOT_SENT, ProofKind.CANCELLED, "batch b has the status cancel")
-ABSENT = Answer(Finding.NOT_SENT, ProofKind.LOOK_UP_ABSENT, "found nothing")
-CANNOT_TELL = Answer(Finding.CANNOT_TELL, ProofKind.LOOK_UP, "HTTP 403")
-
-
-@dataclass
-class Book:
-    """A run of three batches, and the clock by which it is worked on."""
-
-    engine: sa.Engine
-    clock: Clock
-
-    def __post_init__(self) -> None:
-        self.run = frozen.dispatching(self.engine, 9, batch_size=3)
-        self.ledger = frozen.book(self.engine, self.run, self.clock)
-
-    def send(self, outcome: OutcomeKind, *, provider: str = "sendgrid") -> Batch:
-        batch = self.ledger.claim(self.run.id, worker="w", provider=provider)
-        assert batch is not None
-        self.ledger.record(batch, Outcome(outcome))
-        return batch
-
-    def route(self, batch: Batch, *, provider: str = "sendgrid", send_at: datetime | None = None) -> None:
-        """By which way the attempt went, as the claim writes it."""
-        pool = {"account_id": "shop", "name": "p", "stream": "marketing", "created_at": NOW}
-        with database.write(self.engine) as connection:
-            connection.execute(database.insert(connection, tables.pools).values(pool).on_conflict_do_nothing())
-            connection.execute(
-                tables.attempt_routes.insert().values(
-                    attempt_id=batch.attempt_id,
-                    account_id="shop",
-                    route="r",
-                    provider=provider,
-                    pool="p",
-                    stream="marketing",
-                    mailbox_group="mixed",
-                    decision={},
-                    schedule_id="schedule" if send_at else None,
-                    send_at=send_at,
-                )
-            )
-
-    def apply(self, batch: Batch, answer: Answer) -> BatchState | None:
-        with database.write(self.engine) as connection:
-            return resolution.apply(connection, batch.batch_id, batch.attempt_id, answer, self.clock())
-
-    def asked(self) -> list[resolution.Question]:
-        with database.read(self.engine) as connection:
-            return resolution.unresolved(connection, now=self.clock())
-
-    def event(self, batch: Batch, *, confirmed: bool = True) -> None:
-        with database.write(self.engine) as connection:
-            proofs.record(connection, [batch.attempt_id], inbox_id=1, now=self.clock())
-            if confirmed:
-                proofs.confirm(connection, now=self.clock())
-
-    def sweep(self) -> None:
-        with database.write(self.engine) as connection:
-            ledger_sweep.sweep(connection, policy=frozen.POLICY, now=self.clock())
-
-    def state(self, batch: Batch) -> str:
-        with database.read(self.engine) as connection:
-            return connection.scalar(sa.select(tables.batches.c.state).where(tables.batches.c.id == batch.batch_id))
-
-    def proofs(self) -> list[tuple[str, str, str]]:
-        proof = tables.batch_proofs.c
-        with database.read(self.engine) as connection:
-            rows = connection.execute(sa.select(proof.attempt_id, proof.kind, proof.detail).order_by(proof.id))
-            return [tuple(row) for row in rows]
-
-    def complaints(self, *, overdue: datetime | None = None) -> tuple[str, ...]:
-        with database.read(self.engine) as connection:
-            return audit.audit(connection, self.run.id, record=None, overdue=overdue).complaints
 
 
 @pytest.fixture
@@ -268,76 +192,6 @@ def test_a_dead_workers_batch_is_unknown_before_anything_is_held(book: Book) -> 
     with database.write(book.engine) as connection:
         assert ledger_sweep.lose(connection, now=book.clock()) == 1
     assert [one.batch_id for one in book.asked()] == [batch.batch_id]
-
-
-def _set(book: Book, batch: Batch, **values: object) -> None:
-    with database.write(book.engine) as connection:
-        connection.execute(tables.batches.update().where(tables.batches.c.id == batch.batch_id).values(**values))
-
-
-def _prove(book: Book, batch: Batch, kind: ProofKind, *, attempt: str | None = None) -> None:
-    row = {"batch_id": batch.batch_id, "attempt_id": attempt or batch.attempt_id, "kind": kind, "detail": "x"}
-    with database.write(book.engine) as connection:
-        connection.execute(tables.batch_proofs.insert().values(**row, created_at=NOW))
-
-
-def test_the_audit_wants_a_proof_of_this_attempt_and_of_a_kind_that_confirms(book: Book) -> None:
-    batch = book.send(OutcomeKind.UNKNOWN)
-    _set(book, batch, state=BatchState.ACCEPTED)
-    says = "1 batches count as accepted without an answer of the ESP or a proof"
-    assert says in book.complaints()
-    _prove(book, batch, ProofKind.CANCELLED)
-    assert says in book.complaints()
-    _prove(book, batch, ProofKind.LOOK_UP, attempt="an-earlier-one")
-    assert says in book.complaints()
-    _prove(book, batch, ProofKind.LOOK_UP)
-    assert book.complaints() == ()
-
-
-@pytest.mark.parametrize("state", [BatchState.PLANNED, BatchState.EXPIRED])
-def test_the_audit_wants_a_proof_of_every_batch_that_left_unknown(book: Book, state: BatchState) -> None:
-    batch = book.send(OutcomeKind.UNKNOWN)
-    _set(book, batch, state=state)
-    says = "1 batches were unknown and went on without a proof that they had not been sent"
-    assert says in book.complaints()
-    _prove(book, batch, ProofKind.EVENT)
-    assert says in book.complaints()
-    _prove(book, batch, ProofKind.CANCELLED)
-    assert says not in book.complaints()
-
-
-def test_the_audit_also_sees_it_once_the_batch_was_sent_again(book: Book) -> None:
-    batch = book.send(OutcomeKind.UNKNOWN)
-    _set(book, batch, state=BatchState.PLANNED)
-    book.send(OutcomeKind.ACCEPTED)
-    assert book.complaints() == ("1 batches were unknown and went on without a proof that they had not been sent",)
-
-
-def test_the_audit_sees_what_is_unknown_for_too_long(book: Book) -> None:
-    book.send(OutcomeKind.UNKNOWN)
-    assert book.complaints(overdue=NOW - MINUTE) == ()
-    (told,) = book.complaints(overdue=NOW)
-    assert "1 batches are unknown for too long" in told
-
-
-@pytest.mark.parametrize(("kind", "wrong"), [("delivered", True), ("processed", True), ("dropped", False)])
-def test_the_audit_sees_mail_that_went_out_although_it_was_proved_that_it_did_not(
-    book: Book, kind: str, wrong: bool
-) -> None:
-    batch = book.send(OutcomeKind.UNKNOWN)
-    book.apply(batch, CANCELLED)
-    with database.write(book.engine) as connection:
-        inbox = connection.execute(
-            tables.webhook_inbox.insert()
-            .values(provider="sendgrid", body_hash="h", body=b"[]", received_at=NOW, state="done", strikes=0)
-            .returning(tables.webhook_inbox.c.id)
-        ).scalar_one()
-        event = {"inbox_id": inbox, "position": 0, "provider": "sendgrid", "dedupe_key": "k", "kind": kind}
-        of = {"run_id": book.run.id, "ordinal": 0, "attempt_id": batch.attempt_id}
-        connection.execute(tables.delivery_events.insert().values(**event, **of, occurred_at=NOW, machine=False))
-    says = "1 attempts that were proved not to be sent went out, as events show"
-    assert (says in book.complaints()) is wrong
-    assert "1 attempts that count as not sent went out, as events show" not in book.complaints()
 
 
 def test_a_run_is_not_over_while_a_batch_may_go_again(book: Book) -> None:
