@@ -36,14 +36,21 @@ class ResolvingMachine(LedgerMachine):
             with database.write(self.engine) as connection:
                 proofs.confirm(connection, now=self.clock())
 
-    @rule(which=st.integers(0, 9), way=st.sampled_from(["cancel", "look up", "behind"]), at_once=st.booleans())
-    def the_esp_is_asked(self, which: int, way: str, at_once: bool) -> None:
+    @precondition(lambda self: self.messages)
+    @rule(
+        which=st.integers(0, 9),
+        way=st.sampled_from(["cancel", "look up", "behind"]),
+        askers=st.integers(1, 2),
+        at_once=st.booleans(),
+    )
+    def the_esp_is_asked(self, which: int, way: str, askers: int, at_once: bool) -> None:
         with database.read(self.engine) as connection:
             questions = resolution.unresolved(connection, now=self.clock())
         if not questions:
             return
         question = questions[which % len(questions)]
-        self.answers.append((question, self.truth(question.attempt.attempt_id, way)))
+        for _ in range(askers):
+            self.answers.append((question, self.truth(question.attempt.attempt_id, way)))
         if at_once:
             self.an_answer_is_applied(len(self.answers) - 1)
 
