@@ -47,6 +47,10 @@ def run(
     priority: Annotated[
         int | None, typer.Option(min=0, max=9, help="Of two running campaigns the larger one keeps a person.")
     ] = None,
+    two_phase: Annotated[
+        bool,
+        typer.Option("--two-phase", help="The ESP keeps each batch for a while: what is unclear is called back."),
+    ] = False,
     subject: Annotated[str | None, typer.Option(help="Replaces the template's subject.")] = None,
     sender_name: Annotated[str | None, typer.Option(help="Replaces the shop's own as sender.")] = None,
     sender_mailbox: Annotated[str | None, typer.Option(help="Before the @ of the shop's domain, such as news.")] = None,
@@ -71,6 +75,7 @@ def run(
         "without": without,
         "members_of": members_of,
         "priority": priority,
+        "two_phase": two_phase or None,
         "subject": subject,
         "sender_name": sender_name,
         "sender_mailbox": sender_mailbox,

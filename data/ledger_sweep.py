@@ -25,16 +25,8 @@ class Sweep:
 
 def sweep(connection: sa.Connection, *, policy: SendingPolicy, now: datetime) -> Sweep:
     """Close what nobody works on: dead workers' batches, unknowns without proof, batches past their window."""
-    batch, attempt = tables.batches, tables.batch_attempts
-    dead = (batch.c.state == BatchState.INFLIGHT) & (batch.c.lease_expires_at <= now)
-    # Batch first, then attempt: the order in which a worker writes its result, else the two could deadlock.
-    moved = batch.update().where(dead).values(state=BatchState.UNKNOWN, finished_at=now, lease_expires_at=None)
-    lost = list(connection.scalars(moved.returning(batch.c.attempt_id)))
-    connection.execute(
-        attempt.update()
-        .where(attempt.c.id.in_(lost), attempt.c.outcome.is_(None))
-        .values(outcome=OutcomeKind.UNKNOWN, detail="the worker's lease ran out", finished_at=now)
-    )
+    batch = tables.batches
+    lost = lose(connection, now=now)
     # Before anything is held: the event may have come before the worker died, and no second one need ever come.
     confirmed = proofs.confirm(connection, now=now)
     deadline = now - timedelta(minutes=policy.hold_after_minutes)
@@ -45,7 +37,22 @@ def sweep(connection: sa.Connection, *, policy: SendingPolicy, now: datetime) ->
     expired = _moved(
         connection, (batch.c.state == BatchState.PLANNED) & batch.c.run_id.in_(late), BatchState.EXPIRED, now
     )
-    return Sweep(len(lost), confirmed, held, expired, _finish_runs(connection, now))
+    return Sweep(lost, confirmed, held, expired, _finish_runs(connection, now))
+
+
+def lose(connection: sa.Connection, *, now: datetime) -> int:
+    """What dead workers left is unknown from now on; how many batches that were."""
+    batch, attempt = tables.batches, tables.batch_attempts
+    dead = (batch.c.state == BatchState.INFLIGHT) & (batch.c.lease_expires_at <= now)
+    # Batch first, then attempt: the order in which a worker writes its result, else the two could deadlock.
+    moved = batch.update().where(dead).values(state=BatchState.UNKNOWN, finished_at=now, lease_expires_at=None)
+    lost = list(connection.scalars(moved.returning(batch.c.attempt_id)))
+    connection.execute(
+        attempt.update()
+        .where(attempt.c.id.in_(lost), attempt.c.outcome.is_(None))
+        .values(outcome=OutcomeKind.UNKNOWN, detail="the worker's lease ran out", finished_at=now)
+    )
+    return len(lost)
 
 
 def _moved(connection: sa.Connection, where: sa.ColumnElement[bool], state: BatchState, now: datetime) -> int:

@@ -2,13 +2,18 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import timedelta
 
+import settings
 from data import audit, batches, database, ledger_sweep
 from domain.ledger import BatchState
 from domain.reports import Audit
 from tasks import wiring
 
 _MOVING = {BatchState.PLANNED, BatchState.INFLIGHT}
+
+# A sweep comes every minute; a flow that takes long is no fault of a ledger.
+_SWEEP_IS_LATE = timedelta(minutes=15)
 
 
 def audit_of(run_id: str) -> Audit:
@@ -18,8 +23,9 @@ def audit_of(run_id: str) -> Audit:
         # While mail goes out, the two records are of different instants and cannot agree.
         moving = _MOVING & ledger_sweep.progress(connection, run_id).states.keys()
     accepted = None if moving else _accepted(run_id, tried)
+    overdue = wiring.clock() - timedelta(minutes=settings.load().sending.hold_after_minutes) - _SWEEP_IS_LATE
     with database.read(wiring.engine()) as connection:
-        return audit.audit(connection, run_id, record=accepted)
+        return audit.audit(connection, run_id, record=accepted, overdue=overdue)
 
 
 def _accepted(run_id: str, providers: Sequence[str]) -> Counter[str] | None:

@@ -77,6 +77,7 @@ def _plan(request: CampaignRequest, account: Account) -> RunPlan:
         seed=request.seed,
         refinement=request.refinement(),
         priority=request.priority,
+        two_phase=request.two_phase,
     )
 
 

@@ -172,6 +172,13 @@ class CampaignRequest(BaseModel):
         title="Priority",
         description="Who is in two running campaigns gets the mail of the one with the larger number, 0 to 9.",
     )
+    two_phase: bool = Field(
+        False,
+        title="Can be called back",
+        description="The provider keeps every part of the mail for a quarter of an hour before it goes. If it is unclear "
+        "whether a part was taken, it is called back and sent anew: nobody gets it twice and nobody misses it. "
+        "All mail arrives that much later.",
+    )
     sender_name: str = Field(
         "", max_length=60, title="Sender's name", description="Shown as the sender. Empty: the shop's own."
     )

@@ -1,9 +1,10 @@
 """Composition: from settings to the things that do the work. The one place that knows which provider is which."""
 
+import math
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,6 +18,7 @@ from domain import ports
 from domain.accounts import Account
 from domain.campaigns import Run, RunPlan
 from domain.failover import Needs
+from domain.policy import SendingPolicy
 from domain.routes import AUTOMATIC, Route
 from domain.suppression import Stream
 from domain.templates import Content
@@ -24,12 +26,15 @@ from domain.validation import Validation
 from providers import routes_file
 from providers.sandbox.record import SandboxRecord
 from providers.sendgrid.config import SendGridConfig
+from providers.sendgrid.inquiry import open_inquirer
 from providers.sendgrid.mailer import open_mailer
 from providers.sendgrid.management import Management
+from providers.sendgrid.schedule import CALL_BACK_UNTIL, open_scheduler
 from providers.sendgrid.suppressions import SendGridSuppressions
 from providers.sendgrid.webhook import SendGridEvents
 
 _BUILT_IN = ("sandbox", "sendgrid")
+_FLOW_COMES = timedelta(minutes=2)  # process-delivery-events runs every minute; the second is for the call itself
 
 
 class CannotStart(RuntimeError):
@@ -79,6 +84,7 @@ def _sendgrid_config(provider: str) -> SendGridConfig:
             update={
                 "api_key": settings.secret(connection.api_key_env),
                 "base_url": connection.base_url or config.sendgrid.base_url,
+                "activity_lookup": connection.activity_lookup,
             }
         )
     return found.model_copy(update={"concurrency": connection.concurrency})
@@ -86,7 +92,12 @@ def _sendgrid_config(provider: str) -> SendGridConfig:
 
 def _of_sandbox(base_url: str | None) -> SendGridConfig:
     sandbox = settings.load().sandbox
-    own = {"base_url": base_url or sandbox.url, "api_key": sandbox.api_key, "validate_only": False}
+    own = {
+        "base_url": base_url or sandbox.url,
+        "api_key": sandbox.api_key,
+        "validate_only": False,
+        "activity_lookup": sandbox.email_activity,
+    }
     return settings.load().sendgrid.model_copy(update=own)
 
 
@@ -103,6 +114,16 @@ def batch_size(run: Run) -> int:
     with ExitStack() as stack:
         mailers = [stack.enter_context(closing(mailer(name))) for name in sorted(names)]
         return min((one.capabilities.batch_size for one in mailers), default=settings.load().sending.batch_size)
+
+
+def scheduler(provider: str) -> ports.Scheduler | None:
+    """Who names the batches that the ESP lets go later, if it does; close it."""
+    return open_scheduler(_sendgrid_config(provider))
+
+
+def inquirer(provider: str) -> ports.Inquirer | None:
+    """Who asks the ESP what became of a batch, if it can be asked; close it."""
+    return open_inquirer(_sendgrid_config(provider))
 
 
 def suppression_source(provider: str) -> ports.SuppressionSource:
@@ -174,6 +195,8 @@ def check_live(plan: RunPlan, account: Account) -> None:
             f"No way out: routes.yaml declares no marketing route of account {account.id} for provider"
             f" {plan.provider!r}. docs/routes.md shows how; `campaigns routes` lists what there is."
         )
+    if plan.two_phase:
+        _check_call_back(settings.load().sending)
     for provider in sorted({way.provider for way in ways}):
         _check_provider(provider)
 
@@ -215,6 +238,16 @@ def needs(connection: sa.Connection, run: Run, rendered: Content) -> Needs:
         template_at=run.plan.provider if rendered.esp_template_id else None,
         residency=declared().residency.get(account),
     )
+
+
+def _check_call_back(sending: SendingPolicy) -> None:
+    """A batch whose worker died must be found, and called back, while the ESP still forgets it. Raises CannotStart."""
+    needed = CALL_BACK_UNTIL + timedelta(seconds=sending.lease_seconds) + _FLOW_COMES
+    if timedelta(minutes=sending.call_back_minutes) < needed:
+        raise CannotStart(
+            f"OMS_SENDING_CALL_BACK_MINUTES must be at least {math.ceil(needed / timedelta(minutes=1))}: a dead worker"
+            " is noticed when its lease is over, and the ESP forgets mail up to ten minutes before it goes."
+        )
 
 
 def links() -> ledger.Links:

@@ -35,6 +35,7 @@ def build(batch: ports.Batch, config: SendGridConfig) -> bytes:
     checks.custom_args(batch)
     checks.recipients(batch)
     checks.sender(batch)
+    checks.scheduling(batch)
     checks.header_text("subject", batch.content.subject)
     values = {**batch.variables, UNSUBSCRIBE_VARIABLE: batch.unsubscribe_urls}
     body = _dynamic(batch, values) if batch.content.esp_template_id else _inline(batch, values)
@@ -124,6 +125,12 @@ def _settings(batch: ports.Batch, config: SendGridConfig) -> dict[str, Any]:
         body["reply_to"] = {"email": sender.reply_to}
     if config.asm_group_id is not None:
         body["asm"] = {"group_id": config.asm_group_id}
+    if batch.pool is not None:
+        body["ip_pool_name"] = batch.pool
+    if batch.send_at is not None:
+        body["send_at"] = int(batch.send_at.timestamp())
+    if batch.schedule_id is not None:
+        body["batch_id"] = batch.schedule_id
     if config.validate_only:
         body["mail_settings"] = {"sandbox_mode": {"enable": True}}
     return body

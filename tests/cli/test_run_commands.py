@@ -61,6 +61,12 @@ def test_every_option_arrives(prefect: FakeServer, campaigns: Campaigns) -> None
     request = prefect.asked[START]["parameters"]["request"]
     assert {name: request[name] for name in options} == options
     assert request["mode"].startswith("2 · Live")
+    assert request["two_phase"] is False
+
+
+def test_mail_that_can_be_called_back(prefect: FakeServer, campaigns: Campaigns) -> None:
+    assert campaigns(*RUN, "--two-phase").status == 0
+    assert prefect.asked[START]["parameters"]["request"]["two_phase"] is True
 
 
 def test_the_segment_is_refined_as_in_the_form(prefect: FakeServer, campaigns: Campaigns) -> None:

@@ -183,6 +183,7 @@ def test_a_run_that_awaits_an_answer_is_not_approved_by_a_change_of_settings(
         ("OMS_GATEWAY_PUBLIC_URL", "http://127.0.0.1:8000", "OMS_GATEWAY_PUBLIC_URL"),
         ("OMS_SENDGRID_VALIDATE_ONLY", "true", "OMS_SENDGRID_VALIDATE_ONLY"),
         ("OMS_SENDING_LEASE_SECONDS", "30", "OMS_SENDING_LEASE_SECONDS"),
+        ("OMS_SENDING_CALL_BACK_MINUTES", "13", "OMS_SENDING_CALL_BACK_MINUTES must be at least 14"),
     ],
 )
 def test_a_live_run_that_could_not_be_answered_for_does_not_begin(
@@ -195,7 +196,7 @@ def test_a_live_run_that_could_not_be_answered_for_does_not_begin(
     monkeypatch.setenv(variable, value)
     settings.load.cache_clear()
     with pytest.raises(CannotStart, match=complaint):
-        run_campaign(live(provider="sendgrid"))
+        run_campaign(live(provider="sendgrid", two_phase=True))
     with database.read(engine) as connection:
         assert connection.scalar(sa.select(sa.func.count()).select_from(tables.campaign_runs)) == 0
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import html
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -196,6 +197,33 @@ def test_what_lies_in_one_recipient_says_so(changes, words):
     ],
 )
 def test_what_lies_in_the_batch_says_so(changes, words):
+    with pytest.raises(checks.PayloadError, match=words) as caught:
+        payload.build(a_batch(**changes), CONFIG)
+    assert not isinstance(caught.value, checks.RecipientRefused)
+
+
+SEND_AT = datetime(2026, 11, 22, 9, 15, tzinfo=UTC)
+
+
+def test_pool_and_schedule_travel_only_when_they_are_given():
+    assert not {"ip_pool_name", "send_at", "batch_id"} & built(a_batch()).keys()
+    body = built(a_batch(pool="marketing", send_at=SEND_AT, schedule_id="YmF0Y2g_-1"))
+    assert (body["ip_pool_name"], body["send_at"], body["batch_id"]) == ("marketing", 1_795_338_900, "YmF0Y2g_-1")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"pool": "p"}, "1 characters"),
+        ({"pool": "p" * 65}, "65 characters"),
+        ({"pool": "a\nb"}, "line break"),
+        ({"send_at": SEND_AT.replace(tzinfo=None)}, "time zone"),
+        ({"schedule_id": "x"}, "needs a send_at"),
+        ({"schedule_id": "", "send_at": SEND_AT}, "schedule id"),
+        ({"schedule_id": "a/b", "send_at": SEND_AT}, "schedule id"),
+    ],
+)
+def test_a_pool_or_schedule_that_cannot_be_is_a_fault_of_the_batch(changes, words):
     with pytest.raises(checks.PayloadError, match=words) as caught:
         payload.build(a_batch(**changes), CONFIG)
     assert not isinstance(caught.value, checks.RecipientRefused)
