@@ -12,6 +12,7 @@ from data.config import DatabaseConfig, IntakeConfig, PrivacyConfig, ShopConfig
 from domain.gate_policy import GatePolicy
 from domain.policy import SendingPolicy
 from gateway.config import GatewayConfig
+from providers.dns import DnsConfig
 from providers.sandbox.config import SandboxConfig
 from providers.sendgrid.config import SendGridConfig
 
@@ -52,6 +53,7 @@ class Settings(BaseSettings):
     gateway: GatewayConfig = GatewayConfig()
     sendgrid: SendGridConfig = SendGridConfig()
     sandbox: SandboxConfig = SandboxConfig()
+    dns: DnsConfig = DnsConfig()
     prefect: PrefectConfig = PrefectConfig()
 
 

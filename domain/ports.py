@@ -163,3 +163,14 @@ class AcceptanceRecord(Protocol):
     def accepted(self, run_id: str) -> Mapping[str, int]:
         """How many times each message id was accepted."""
         ...
+
+
+class NameServer(Protocol):
+    """The DNS, as far as mail needs it."""
+
+    def mail_hosts(self, domain: str) -> tuple[str, ...] | None:
+        """Where a domain receives mail, the most preferred first: empty where it receives none. None: cannot tell.
+
+        Never raises, and answers within seconds.
+        """
+        ...
