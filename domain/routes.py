@@ -54,6 +54,7 @@ class Route:
     shared_pool: bool = False  # other accounts send through it too: only who has a good record may
     warm_up: bool = False  # the pool is new: what it may carry grows day by day
     authenticated: bool = True  # the ESP signs for `domain`
+    schedules: bool = False  # the ESP keeps mail until a time that we name
     concurrency: int = 8
     hand_over: Pace = field(default_factory=Pace)
     release: dict[str, Pace] = field(default_factory=dict)
@@ -67,11 +68,12 @@ class Route:
 class Grant:
     """Leave to send one batch by one route: what was reserved, and why this route (`decision` can be replayed).
 
-    `messages`: how many tokens were taken. `send_at_delay`: seconds after which the ESP is to let it go. `probe`: the
-    breaker is half open, and this is the one batch that tries it.
+    `messages`: how many tokens were taken; a larger batch is cut to so many. `release_seconds`: after so long may the
+    mailbox providers get it. `probe`: the breaker is half open, and this is the one batch that tries it.
     """
 
     id: str
+    batch_id: int
     route: Route
     mailbox_group: str
     messages: int
