@@ -67,7 +67,7 @@ def dispatched(engine: sa.Engine, run: Run, config: SendGridConfig) -> tuple[Row
         book, mailer = shop.book(engine, run), sendgrid_mailer.open_mailer(config)
         with (
             closing(mailer),
-            dispatch.wave(run.id, book=book, mailer=mailer, worker="w", provider="sandbox") as workers,
+            dispatch.wave(run.id, book=book, mailers={"sandbox": mailer}, worker="w") as workers,
         ):
             pass
         for worker in workers:
@@ -87,7 +87,7 @@ def claimed(engine: sa.Engine, twin: Run) -> list[ports.Batch]:
     """Batches as the ledger makes them, which nobody sent."""
     book = shop.book(engine, twin)
     batches = []
-    while (batch := book.claim(twin.id, worker="w", provider="sandbox")) is not None:
+    while (batch := book.claim(twin.id, worker="w")) is not None:
         batches.append(batch)
     return batches
 

@@ -15,8 +15,10 @@ from rich.console import Console
 from rich.table import Table
 from sendgrid.helpers import mail
 
+from benchmarks import shop
 from domain import ports
 from domain.campaigns import Sender
+from domain.routes import Grant
 from domain.templates import Content, html_tag, plain_tag
 from providers.sendgrid import payload
 from providers.sendgrid.config import SendGridConfig
@@ -51,6 +53,7 @@ def a_batch() -> ports.Batch:
             "favourite_category": ["Home & Garden"] * SIZE,
         },
         unsubscribe_urls=[f"https://shop.example.com/unsubscribe/run1.{number}.1.abcdefghij" for number in range(SIZE)],
+        grant=Grant("g", 1, shop.ROUTE, "gmail", SIZE, {}),
     )
 
 

@@ -12,12 +12,15 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from data import accounts, audience, bulk, content, database, ledger, migrate, runs, tables
+from data.traffic import Way
 from domain import addresses
 from domain.accounts import Account
 from domain.campaigns import Run, RunPlan, RunStatus, Sender
 from domain.features import STORED, FeatureType
 from domain.ledger import BatchState
 from domain.policy import SendingPolicy
+from domain.routes import Route
+from domain.suppression import Stream
 from domain.templates import Content
 
 ACCOUNT = "benchmark"
@@ -25,6 +28,7 @@ POLICY = SendingPolicy()
 DAY = timedelta(days=1)
 _SENDER = Sender("news@shop.example.com", "The Shop", "help@shop.example.com")
 _PEPPER = "p" * 32
+ROUTE = Route("sandbox", ACCOUNT, Stream.MARKETING, "sandbox", "sandbox-marketing", "shop.example.com")
 
 
 @contextmanager
@@ -188,5 +192,10 @@ def book(engine: sa.Engine, run: Run) -> ledger.SqlLedger:
         fallbacks=fallbacks,
         links=ledger.Links("https://shop.example.com", "k" * 32),
         policy=POLICY,
-        clock=lambda: datetime.now(UTC),
+        clock=_clock,
+        ways=[Way(ROUTE)],
     )
+
+
+def _clock() -> datetime:
+    return datetime.now(UTC)

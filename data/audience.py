@@ -1,7 +1,8 @@
 """Freezing an audience: every member of the segment becomes a row once, planned or left out with one reason."""
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import chain
 from typing import Any
@@ -11,12 +12,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import sqlalchemy as sa
 
-from data import bulk, eligibility, quiet_hours, runs, tables, verdicts
+from data import arrangement, bulk, eligibility, quiet_hours, runs, tables, verdicts
 from data.verdicts import Judged, Verdicts
-from domain import ledger
 from domain.audience import SkipReason
 from domain.campaigns import Run, RunPlan, RunStatus
-from domain.ledger import BatchState
+from domain.guardrails import CanaryState
 from domain.policy import SendingPolicy
 
 _COLUMNS = ("run_id", "party_id", "ordinal", "skip_reason", "address_hash")
@@ -61,14 +61,16 @@ def freeze(
     """
     ids = np.sort(np.asarray(party_ids, dtype="<i8"))
     found, zones = judge(connection, run.id, run.plan, ids, excluded=excluded, policy=policy, now=now)
-    bulk.insert_rows(connection, tables.audience, _COLUMNS, _rows(run.id, found))
     counts = found.counts()
     planned = counts.pop(None, 0)
+    canary = None
     if planned and run.plan.live:
-        sizes: dict[str | None, int] = (
-            {zones[zone]: people for zone, people in found.zones().items()} if zones else {None: planned}
-        )
-        connection.execute(tables.batches.insert(), _batches(run.id, sizes, batch_size))
+        arranged = arrangement.arrange(connection, run.plan.account_id, found, policy=policy, now=now)
+        found = replace(found, ordinal=arranged.ordinal)
+        rows = arrangement.batches(run.id, arranged.parts, dict(enumerate(zones)), batch_size)
+        connection.execute(tables.batches.insert(), rows)
+        canary = CanaryState.WATCHING if any(part.canary for part in arranged.parts) else None
+    bulk.insert_rows(connection, tables.audience, _COLUMNS, _rows(run.id, found))
     return runs.advance(
         connection,
         run,
@@ -82,6 +84,7 @@ def freeze(
         planned=planned,
         skipped={reason.value: counts[reason] for reason in SkipReason if reason in counts},
         frozen_at=now,
+        canary=canary,
     )
 
 
@@ -168,19 +171,6 @@ def _rows(run_id: str, found: Verdicts) -> Iterator[tuple[Any, ...]]:
                 yield run_id, party_id, ordinal, None, mailbox
             else:
                 yield run_id, party_id, None, names[code], None
-
-
-def _batches(run_id: str, sizes: Mapping[str | None, int], batch_size: int) -> list[dict[str, Any]]:
-    """Contiguous ranges of ordinals, each of one zone."""
-    same = {"run_id": run_id, "state": BatchState.PLANNED, "attempts": 0}
-    rows, begin = [], 0
-    for zone, size in sizes.items():
-        rows += [
-            {**same, "zone": zone, "first_ordinal": begin + first, "last_ordinal": begin + last}
-            for first, last in ledger.ranges(size, batch_size)
-        ]
-        begin += size
-    return rows
 
 
 def members(connection: sa.Connection, run_id: str) -> npt.NDArray[np.int64]:

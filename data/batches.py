@@ -1,7 +1,7 @@
 """The rows of batches and of their attempts: each change one statement, inside the transaction of whoever asks.
 
-A claim is one guarded UPDATE … RETURNING (with SKIP LOCKED on PostgreSQL, where the same statement without it was
-measured to claim 3,370 of 4,000 rows twice), and a result is written only by the attempt that holds the lease.
+Whose turn it is to be claimed is found with SKIP LOCKED on PostgreSQL (the same statement without it was measured to
+claim 3,370 of 4,000 rows twice), a claim is one guarded UPDATE … RETURNING, and a result is written only by the attempt that holds the lease.
 """
 
 import uuid
@@ -15,35 +15,48 @@ from data import tables
 from domain import ledger
 from domain.campaigns import RunStatus
 from domain.ledger import BatchState, Outcome
+from domain.routes import MIXED
 
 
-def take(
+def next_due(
     connection: sa.Connection,
     run_id: str,
-    worker: str,
     now: datetime,
-    lease: timedelta,
     *,
-    besides: sa.ColumnElement[bool] | None = None,
+    besides: sa.ColumnElement[bool] | None,
+    groups: Collection[str],
+    canary_only: bool,
 ) -> Any | None:
-    """Claim the next batch that is due, and not among those that `besides` is true of; None where there is none."""
+    """The next planned batch that is due, which no other worker looks at, of a run that may be sent.
+
+    Not among those that `besides` is true of, and not of these mailbox groups.
+    """
     batch, run = tables.batches, tables.campaign_runs
     runnable = sa.exists().where(
         run.c.id == run_id, run.c.status == RunStatus.DISPATCHING, run.c.live, run.c.expires_at > now
     )
     due = batch.c.not_before.is_(None) | (batch.c.not_before <= now)
-    candidate = (
-        sa.select(batch.c.id)
-        .where(batch.c.run_id == run_id, batch.c.state == BatchState.PLANNED, due, runnable)
-        .where(~besides if besides is not None else sa.true())
-        .order_by(batch.c.first_ordinal)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-        .scalar_subquery()
+    query = sa.select(batch).where(batch.c.run_id == run_id, batch.c.state == BatchState.PLANNED, due, runnable)
+    if besides is not None:
+        query = query.where(~besides)
+    if groups:
+        query = query.where(sa.func.coalesce(batch.c.mailbox_group, MIXED).not_in(sorted(groups)))
+    if canary_only:
+        query = query.where(batch.c.canary)
+    return connection.execute(
+        query.order_by(batch.c.first_ordinal).limit(1).with_for_update(skip_locked=True)
+    ).one_or_none()
+
+
+def take(connection: sa.Connection, batch_id: int, worker: str, now: datetime, lease: timedelta) -> Any | None:
+    """Claim this batch; None where somebody else was faster, or its run may not be sent any more."""
+    batch, run = tables.batches, tables.campaign_runs
+    runnable = sa.exists().where(
+        run.c.id == batch.c.run_id, run.c.status == RunStatus.DISPATCHING, run.c.live, run.c.expires_at > now
     )
     claimed = (
         batch.update()
-        .where(batch.c.id == candidate, batch.c.state == BatchState.PLANNED)
+        .where(batch.c.id == batch_id, batch.c.state == BatchState.PLANNED, runnable)
         .values(
             state=BatchState.INFLIGHT,
             worker=worker,
@@ -54,6 +67,38 @@ def take(
         .returning(batch)
     )
     return connection.execute(claimed).one_or_none()
+
+
+def carve(connection: sa.Connection, batch_id: int, messages: int) -> int:
+    """Cut the first so many messages off a planned batch that is larger; the id of the batch to claim then."""
+    batch = tables.batches
+    row = connection.execute(sa.select(batch).where(batch.c.id == batch_id).with_for_update()).one()
+    if row.last_ordinal - row.first_ordinal + 1 <= messages or row.state != BatchState.PLANNED:
+        return batch_id
+    middle = row.first_ordinal + messages - 1
+    connection.execute(batch.update().where(batch.c.id == batch_id).values(state=BatchState.SPLIT))
+    same = {**_of_part(row), "attempts": row.attempts}
+    parts = ((row.first_ordinal, middle, row.not_before), (middle + 1, row.last_ordinal, None))
+    first, _ = (
+        connection.execute(
+            batch.insert().values(**same, first_ordinal=one, last_ordinal=last, not_before=at).returning(batch.c.id)
+        ).scalar_one()
+        for one, last, at in parts
+    )
+    return int(first)
+
+
+def _of_part(row: Any) -> dict[str, Any]:
+    """What the parts of a batch have in common with it."""
+    same = ("run_id", "zone", "mailbox_group", "canary")
+    return {name: getattr(row, name) for name in same} | {"state": BatchState.PLANNED}
+
+
+def canary_state(connection: sa.Connection, run_id: str) -> str | None:
+    """How the run's first few fare; None where it has no canary."""
+    run = tables.campaign_runs.c
+    state: str | None = connection.scalar(sa.select(run.canary).where(run.id == run_id))
+    return state
 
 
 def close(
@@ -88,7 +133,7 @@ def hold(connection: sa.Connection, run_id: str, which: sa.ColumnElement[bool], 
 
 def split(connection: sa.Connection, row: Any, now: datetime) -> None:
     """The ESP refused the request as a whole: two halves, down to the message that it cannot take."""
-    same = {"run_id": row.run_id, "zone": row.zone, "state": BatchState.PLANNED, "attempts": 0, "not_before": now}
+    same = {**_of_part(row), "attempts": 0, "not_before": now}
     halves = ledger.halves(row.first_ordinal, row.last_ordinal)
     connection.execute(
         tables.batches.insert(),

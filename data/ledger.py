@@ -6,21 +6,24 @@ attempt that holds the lease.
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 import sqlalchemy as sa
 
-from data import batches, database, eligibility, quiet_hours, tables, variables
+from data import batches, database, eligibility, tables, variables
+from data.traffic import Outlook, Traffic, Way, no_outlook
 from domain import campaigns, ledger, tokens
 from domain.audience import SkipReason
 from domain.campaigns import Run
-from domain.ledger import BatchState, MessageState, Outcome
+from domain.ledger import BatchState, MessageState, Outcome, OutcomeKind
 from domain.policy import SendingPolicy
-from domain.ports import Batch
+from domain.ports import Batch, Scheduler, SchedulingFailed
+from domain.routes import Grant
 from domain.templates import Content
 
 UNSUBSCRIBE_PURPOSE = "unsubscribe"
@@ -50,37 +53,78 @@ class SqlLedger:
     links: Links
     policy: SendingPolicy
     clock: Callable[[], datetime]
+    ways: Sequence[Way]
+    outlook: Callable[[sa.Connection, datetime], Outlook] = no_outlook
+    schedulers: Mapping[str, Scheduler] = field(default_factory=dict)  # by provider: for two-phase runs
+    traffic: Traffic = field(init=False)
 
-    def claim(self, run_id: str, *, worker: str, provider: str) -> Batch | None:
-        """Take the next batch and commit, before any byte leaves; None when nothing can be taken now."""
-        while True:
-            with database.write(self.engine) as connection:
-                now = self.clock()
-                quiet = quiet_hours.quiet(connection, self.run, self.policy, now)
-                lease = timedelta(seconds=self.policy.lease_seconds)
-                row = batches.take(connection, run_id, worker, now, lease, besides=quiet.batches())
-                if row is None:
-                    quiet.hold(connection, run_id)
-                    return None
-                messages = self._messages(connection, row, now)
-                if not messages:
-                    batches.close(connection, row.id, BatchState.SUPPRESSED, now)
-                    continue
-                batch = self._batch(row, messages)
-                _write_attempt(connection, row, batch, worker, provider, now)
-            # Signing a thousand links takes as long as a tenth of the claim: not while others wait for SQLite's one
-            # write lock.
-            return replace(batch, unsubscribe_urls=[self.links.unsubscribe(one) for one in batch.message_ids])
+    def __post_init__(self) -> None:
+        traffic = Traffic(self.engine, self.run, self.ways, self.policy, self.clock, self.outlook)
+        object.__setattr__(self, "traffic", traffic)  # the book itself stays as it was opened
+
+    def claim(self, run_id: str, *, worker: str) -> Batch | None:
+        """Choose the way of the next batch, take the batch, and commit both before any byte leaves."""
+        assert run_id == self.run.id, "a book is of one run"
+        while (grant := self.traffic.next()) is not None:
+            try:
+                batch = self._claimed(grant, worker)
+            except SchedulingFailed as failure:
+                self.traffic.told(grant, Outcome(OutcomeKind.NOT_SENT, detail=str(failure)), messages=0, seconds=0.0)
+                continue
+            if batch is not None:
+                # Signing a thousand links takes as long as a tenth of the claim: not while others wait for SQLite's one
+                # write lock.
+                return replace(batch, unsubscribe_urls=[self.links.unsubscribe(one) for one in batch.message_ids])
+            self.traffic.given_back(grant)
+        return None
+
+    def _claimed(self, grant: Grant, worker: str) -> Batch | None:
+        """The batch of this grant; None where somebody else has it, or nobody in it may be mailed any more."""
+        scheduler = self.schedulers.get(grant.route.provider) if self.run.plan.two_phase else None
+        schedule_id = scheduler.new_schedule() if scheduler is not None else None
+        with database.write(self.engine) as connection:
+            now = self.clock()
+            lease = timedelta(seconds=self.policy.lease_seconds)
+            batch_id = batches.carve(connection, grant.batch_id, grant.messages)
+            row = batches.take(connection, batch_id, worker, now, lease)
+            if row is None:
+                return None
+            messages = self._messages(connection, row, now)
+            if not messages:
+                batches.close(connection, row.id, BatchState.SUPPRESSED, now)
+                return None
+            batch = replace(
+                self._batch(row, messages, grant),
+                schedule_id=schedule_id,
+                send_at=self._send_at(grant, now, called_back=schedule_id is not None),
+            )
+            _write_attempt(connection, row, batch, worker, now)
+            return batch
+
+    def _send_at(self, grant: Grant, now: datetime, *, called_back: bool) -> datetime | None:
+        """When the ESP is to let it go; None: at once. Whole seconds, as ESPs count them."""
+        wait = timedelta(seconds=grant.release_seconds)
+        if called_back:
+            wait = max(wait, timedelta(minutes=self.policy.call_back_minutes))
+        return (now + wait).replace(microsecond=0) if wait else None
 
     def may_send(self, batch: Batch) -> bool:
         """Half of the lease must be left: a request takes less (tasks/wiring checks that of the settings)."""
         return batch.lease_expires_at - self.clock() >= timedelta(seconds=self.policy.lease_seconds / 2)
 
-    def record(self, batch: Batch, outcome: Outcome) -> None:
+    def record(self, batch: Batch, outcome: Outcome, *, seconds: float) -> None:
         """Write the result, trying for as long as the lease holds: what is known must not be lost to a hiccup.
 
         Raises LeaseLost where the lease ran out or another attempt owns the batch, and AllRefused once it is written.
         """
+        try:
+            self._record_while_leased(batch, outcome)
+        finally:
+            # A hiccup here costs a slot and some tokens until the lease is over, and no mail.
+            with suppress(sa.exc.OperationalError, sa.exc.TimeoutError):
+                self.traffic.told(batch.grant, outcome, messages=len(batch), seconds=seconds)
+
+    def _record_while_leased(self, batch: Batch, outcome: Outcome) -> None:
         while True:
             try:
                 return self._record(batch, outcome)
@@ -164,7 +208,7 @@ class SqlLedger:
             .subquery("unsent")
         )
 
-    def _batch(self, row: Any, messages: Sequence[sa.Row[Any]]) -> Batch:
+    def _batch(self, row: Any, messages: Sequence[sa.Row[Any]], grant: Grant) -> Batch:
         """All of the batch but its links."""
         ordinals, addresses, _, *values = zip(*messages, strict=True)
         return Batch(
@@ -182,6 +226,7 @@ class SqlLedger:
                 for name, column in zip(self.content.variables, values, strict=True)
             },
             unsubscribe_urls=(),
+            grant=grant,
         )
 
 
@@ -195,19 +240,32 @@ def _leave_out(connection: sa.Connection, row: Any, refused: Sequence[tuple[int,
     )
 
 
-def _write_attempt(
-    connection: sa.Connection, row: Any, batch: Batch, worker: str, provider: str, now: datetime
-) -> None:
+def _write_attempt(connection: sa.Connection, row: Any, batch: Batch, worker: str, now: datetime) -> None:
+    route = batch.grant.route
     connection.execute(
         tables.batch_attempts.insert().values(
             id=batch.attempt_id,
             batch_id=row.id,
             number=row.attempts,
             worker=worker,
-            provider=provider,
+            provider=route.provider,
             content_hash=content_hash(batch),
             messages=len(batch),
             claimed_at=now,
+        )
+    )
+    connection.execute(
+        tables.attempt_routes.insert().values(
+            attempt_id=batch.attempt_id,
+            account_id=route.account_id,
+            route=route.name,
+            provider=route.provider,
+            pool=route.pool,
+            stream=route.stream,
+            mailbox_group=batch.grant.mailbox_group,
+            decision=batch.grant.decision,
+            schedule_id=batch.schedule_id,
+            send_at=batch.send_at,
         )
     )
 

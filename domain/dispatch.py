@@ -1,47 +1,62 @@
 """Dispatch: claim, commit, send, record. The order of these lines is the exactly-once promise."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from domain import ledger, ports
 
-_OVERSLEPT = ledger.Outcome(ledger.OutcomeKind.NOT_SENT, detail="the worker slept through half of its lease")
+_MOST_THREADS = 64  # whatever is declared: each holds a connection to the database
+_OVERSLEPT = ledger.Outcome(
+    ledger.OutcomeKind.NOT_SENT, detail="the worker slept through half of its lease", local=True
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What one worker did: batches by outcome, and why it stopped early, if it did."""
+    """What one worker did: batches by outcome, and why it stopped early, if it did.
+
+    `refused`: ESPs that refuse us altogether (a key, a sender), each with its words. Mail may still go by others.
+    """
 
     batches: dict[str, int]
     messages: int
     stopped_by: str | None = None
+    refused: dict[str, str] = field(default_factory=dict)
 
 
 @contextmanager
 def wave(
-    run_id: str, *, book: ports.Ledger, mailer: ports.Mailer, worker: str, provider: str
+    run_id: str, *, book: ports.Ledger, mailers: Mapping[str, ports.Mailer], worker: str
 ) -> Iterator[list[Future[Tally]]]:
-    """Drain with as many threads as the ESP takes requests at once; leaving the block waits for all of them."""
-    threads = mailer.capabilities.concurrency
+    """Drain with as many threads as the ESPs take requests at once; leaving the block waits for all of them."""
+    threads = min(_MOST_THREADS, sum(mailer.capabilities.concurrency for mailer in mailers.values()))
     with ThreadPoolExecutor(threads, thread_name_prefix="dispatch") as pool:
         yield [
-            pool.submit(drain, run_id, book=book, mailer=mailer, worker=f"{worker}:{number}", provider=provider)
+            pool.submit(drain, run_id, book=book, mailers=mailers, worker=f"{worker}:{number}")
             for number in range(threads)
         ]
 
 
-def drain(run_id: str, *, book: ports.Ledger, mailer: ports.Mailer, worker: str, provider: str) -> Tally:
-    """Send batch after batch until none can be claimed now, or the ESP puts us off or refuses us altogether."""
+def drain(run_id: str, *, book: ports.Ledger, mailers: Mapping[str, ports.Mailer], worker: str) -> Tally:
+    """Send batch after batch until none may go now, or the campaign itself is at fault."""
     batches: dict[str, int] = {}
+    refused: dict[str, str] = {}
     messages = 0
-    while (batch := book.claim(run_id, worker=worker, provider=provider)) is not None:
-        outcome = _send(mailer, batch) if book.may_send(batch) else _OVERSLEPT
+    stopped_by = None
+    while stopped_by is None and (batch := book.claim(run_id, worker=worker)) is not None:
+        provider = batch.grant.route.provider
+        began = time.perf_counter()
+        outcome = _send(mailers[provider], batch) if book.may_send(batch) else _OVERSLEPT
         kind: str = outcome.kind
-        stopped_by = outcome.detail if outcome.stop_provider else None
+        if outcome.stop_provider and outcome.local:
+            stopped_by = outcome.detail
+        elif outcome.stop_provider:
+            refused[provider] = outcome.detail
         try:
-            book.record(batch, outcome)
+            book.record(batch, outcome, seconds=time.perf_counter() - began)
         except ledger.LeaseLost:
             # The sweep owns the batch now; what we know of it comes back as an event or it is held.
             kind = "lease_lost"
@@ -49,10 +64,7 @@ def drain(run_id: str, *, book: ports.Ledger, mailer: ports.Mailer, worker: str,
             stopped_by = str(refusal)
         batches[kind] = batches.get(kind, 0) + 1
         messages += len(batch)
-        # An ESP that puts one request off would put off the next as well: this worker's wave is over.
-        if stopped_by is not None or outcome.kind is ledger.OutcomeKind.NOT_SENT:
-            return Tally(batches, messages, stopped_by)
-    return Tally(batches, messages)
+    return Tally(batches, messages, stopped_by, refused)
 
 
 def _send(mailer: ports.Mailer, batch: ports.Batch) -> ledger.Outcome:
@@ -60,4 +72,4 @@ def _send(mailer: ports.Mailer, batch: ports.Batch) -> ledger.Outcome:
     try:
         return mailer.send(batch)
     except ports.Unsendable as error:
-        return ledger.Outcome(ledger.OutcomeKind.NOT_SENT, detail=str(error), stop_provider=True)
+        return ledger.Outcome(ledger.OutcomeKind.NOT_SENT, detail=str(error), stop_provider=True, local=True)

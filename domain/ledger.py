@@ -80,6 +80,7 @@ class Outcome:
     provider_reference: str | None = None
     retry_after: timedelta | None = None
     stop_provider: bool = False  # 401, 403: no further request makes sense until somebody mends the configuration
+    local: bool = False  # ended by ourselves before any connection: it says nothing of the ESP
 
 
 class LeaseLost(RuntimeError):

@@ -9,6 +9,7 @@ from typing import Protocol
 from domain.campaigns import Sender
 from domain.delivery import DeliveryEvent, UnreadableEvent
 from domain.ledger import Outcome
+from domain.routes import Grant
 from domain.suppression import Reason
 from domain.templates import Content
 
@@ -39,6 +40,7 @@ class Batch:
     addresses: Sequence[str]
     variables: Mapping[str, Sequence[str]]
     unsubscribe_urls: Sequence[str]
+    grant: Grant  # by which way it goes
     pool: str | None = None  # of the ESP's own addresses, where it has several
     send_at: datetime | None = None  # when the ESP is to let it go; None: at once
     schedule_id: str | None = None  # the ESP's name for a scheduled batch, by which it can be cancelled
@@ -69,16 +71,19 @@ class Mailer(Protocol):
 class Ledger(Protocol):
     """The durable record of who was claimed by whom and what came of it."""
 
-    def claim(self, run_id: str, *, worker: str, provider: str) -> Batch | None:
-        """Take the next planned batch, durably, before anything is sent; None when there is none to take now."""
+    def claim(self, run_id: str, *, worker: str) -> Batch | None:
+        """Take the next planned batch that may go now, and choose its way, durably, before anything is sent.
+
+        None when there is none.
+        """
         ...
 
     def may_send(self, batch: Batch) -> bool:
         """Whether the lease will outlast a request that begins now: a worker may have slept since the claim."""
         ...
 
-    def record(self, batch: Batch, outcome: Outcome) -> None:
-        """Write what came of it. Raises LeaseLost, or AllRefused once it is written."""
+    def record(self, batch: Batch, outcome: Outcome, *, seconds: float) -> None:
+        """Write what came of it, and how long the ESP took. Raises LeaseLost, or AllRefused once it is written."""
         ...
 
 

@@ -13,15 +13,23 @@ from prefect.cache_policies import NO_CACHE
 
 import settings
 from data import database, ledger_sweep, runs
+from data.traffic import Stall
 from domain import dispatch
 from domain.campaigns import RunStatus
+from domain.ledger import BatchState
 from tasks import sending, wiring
 
 _PROGRESS_SECONDS = 1.0
+_LOOK_EVERY = 2.0
+_SHORTEST_WAIT = 0.2
 
 
 class ProviderRefuses(RuntimeError):
     """The ESP does not take our requests at all. Nothing is lost; the run is paused until somebody mends it."""
+
+
+class NoWay(RuntimeError):
+    """No route may carry this run's mail. Nothing is lost; the run is paused until somebody mends the routes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +48,21 @@ def dispatch_wave(run_id: str) -> Dispatched:
     _start(run_id)
     shown = create_progress_artifact(0.0, key=f"progress-{run_id}", description=f"Handing over run {run_id}")
     tallies = sending.hand_over(book, lambda workers: _show_progress(cast("UUID", shown), run_id, workers))
-    get_run_logger().info("Handed over %d messages", sum(tally.messages for tally in tallies))
-    if refusal := next((tally.stopped_by for tally in tallies if tally.stopped_by), None):
-        _pause(run_id, refusal)
+    logger = get_run_logger()
+    logger.info("Handed over %d messages", sum(tally.messages for tally in tallies))
+    refused = {provider: words for tally in tallies for provider, words in tally.refused.items()}
+    for provider, words in refused.items():
+        logger.warning("%s refuses our requests: %s", provider, words)
+    stopped_by = next((tally.stopped_by for tally in tallies if tally.stopped_by), None)
+    if stopped_by is None and refused.keys() >= {way.route.provider for way in book.traffic.ways if not way.refused}:
+        stopped_by = "; ".join(f"{provider}: {words}" for provider, words in sorted(refused.items()))
+    if stopped_by is not None:
+        _pause(run_id, stopped_by)
         raise ProviderRefuses(
-            f"The ESP refuses our requests ({refusal}). The run is paused and nothing is lost: mend the key or the"
+            f"The ESP refuses our requests ({stopped_by}). The run is paused and nothing is lost: mend the key or the"
             f" sender, then continue with `campaigns resume {run_id}`."
         )
-    return _state(run_id)
+    return _state(run_id, book.traffic.stalled)
 
 
 def _start(run_id: str) -> None:
@@ -78,19 +93,34 @@ def _show_progress(artifact: UUID, run_id: str, workers: list[Future[dispatch.Ta
         update_progress_artifact(artifact, 100.0 * (total - progress.open) / total if total else 100.0)
 
 
-def _state(run_id: str) -> Dispatched:
+def _state(run_id: str, stalled: Stall | None) -> Dispatched:
     now = wiring.clock()
     with database.write(wiring.engine()) as connection:
         ledger_sweep.sweep(connection, policy=settings.load().sending, now=now)
         progress = ledger_sweep.progress(connection, run_id)
         dispatching = runs.get(connection, run_id).status is RunStatus.DISPATCHING
-    if not dispatching or progress.next_claim_at is None:
+    if not dispatching or not progress.states.get(BatchState.PLANNED):
         return Dispatched(progress.open, None)
-    return Dispatched(progress.open, (progress.next_claim_at - now).total_seconds())
+    if stalled is not None and stalled.seconds is None:
+        _pause(run_id, stalled.reason)
+        raise NoWay(
+            f"No way out: {stalled.reason}. The run is paused and nothing is lost: docs/routes.md says what a route needs;"
+            f" then continue with `campaigns resume {run_id}`."
+        )
+    if stalled is not None:
+        get_run_logger().info("%s", stalled.reason)
+        return Dispatched(progress.open, stalled.seconds)
+    due = progress.next_claim_at or now
+    return Dispatched(progress.open, max(0.0, (due - now).total_seconds()))
 
 
 @task(task_run_name="wait for the next attempt of {run_id}", cache_policy=NO_CACHE)
 def wait_until_due(run_id: str, seconds: float) -> None:
-    """Batches that were certainly not sent go again after their pause."""
+    """Batches wait for their time, their pace or their turn; whoever pauses or cancels the run ends the wait."""
     get_run_logger().info("%s: next attempt in %.0f seconds", run_id, seconds)
-    time.sleep(max(0.0, seconds))
+    until = time.monotonic() + max(_SHORTEST_WAIT, seconds)
+    while (left := until - time.monotonic()) > 0:
+        time.sleep(min(left, _LOOK_EVERY))
+        with database.read(wiring.engine()) as connection:
+            if runs.get(connection, run_id).status is not RunStatus.DISPATCHING:
+                return

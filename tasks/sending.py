@@ -4,7 +4,7 @@ import os
 import socket
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 from data.ledger import SqlLedger
 from domain import dispatch
@@ -28,12 +28,12 @@ def prepared(run_id: str) -> SqlLedger:
 
 def hand_over(book: SqlLedger, watch: Callable[[list[Future[dispatch.Tally]]], None]) -> list[dispatch.Tally]:
     """Send every batch that can be claimed now of a run that is dispatching. `watch` is called while threads work."""
-    provider = book.run.plan.provider
-    mailer = wiring.mailer(provider)
     worker = f"{socket.gethostname()}:{os.getpid()}"
-    with (
-        closing(mailer),
-        dispatch.wave(book.run.id, book=book, mailer=mailer, worker=worker, provider=provider) as workers,
-    ):
+    with ExitStack() as stack:
+        mailers = {
+            name: stack.enter_context(closing(wiring.mailer(name)))
+            for name in sorted({way.route.provider for way in book.traffic.ways if way.refused is None})
+        }
+        workers = stack.enter_context(dispatch.wave(book.run.id, book=book, mailers=mailers, worker=worker))
         watch(workers)
     return [future.result() for future in workers]

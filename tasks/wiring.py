@@ -8,11 +8,13 @@ import sqlalchemy as sa
 
 import settings
 from data import accounts as account_rows
-from data import content, database, ledger, runs, variables
+from data import content, database, ledger, runs, traffic, variables
 from data.channels import connections as connection_file
 from data.intake import drain, thresholds
 from domain import ports
 from domain.campaigns import Run, RunPlan
+from domain.routes import AUTOMATIC, Route
+from domain.suppression import Stream
 from domain.templates import Content
 from domain.validation import Validation
 from providers.sandbox.record import SandboxRecord
@@ -139,6 +141,34 @@ def check_live(plan: RunPlan) -> None:
         raise CannotStart("OMS_SENDGRID_VALIDATE_ONLY is on: SendGrid would accept everything and send nothing.")
 
 
+def routes(account_id: str, stream: Stream) -> tuple[Route, ...]:
+    """The ways by which this account's mail of this stream can leave."""
+    config = settings.load()
+    return tuple(
+        Route(
+            name=provider,
+            account_id=account_id,
+            stream=stream,
+            provider=provider,
+            pool=f"{provider}-{stream}",
+            domain="",
+            schedules=True,
+            concurrency=config.sendgrid.concurrency,
+        )
+        for provider in PROVIDERS
+    )
+
+
+def ways(run: Run) -> list[traffic.Way]:
+    """The routes that this run may use: those of the provider that it names, or all."""
+    chosen = run.plan.provider
+    return [
+        traffic.Way(route)
+        for route in routes(run.plan.account_id, Stream.MARKETING)
+        if chosen in {route.provider, AUTOMATIC}
+    ]
+
+
 def links() -> ledger.Links:
     """How unsubscribe links are made."""
     config = settings.load()
@@ -158,6 +188,7 @@ def book(run_id: str) -> ledger.SqlLedger:
         links=links(),
         policy=settings.load().sending,
         clock=clock,
+        ways=ways(run),
     )
 
 

@@ -80,7 +80,7 @@ class SendGridMailer:
         try:
             body = payload.build(batch, self._config)
         except checks.RecipientRefused as refused:
-            return Outcome(OutcomeKind.REJECTED, detail=str(refused))
+            return Outcome(OutcomeKind.REJECTED, detail=str(refused), local=True)
         try:
             response = self._client.post(PATH, content=body, headers={"Content-Type": "application/json"})
         except Exception as error:  # noqa: BLE001 - the table knows them all, and what it does not know is unknown

@@ -7,9 +7,12 @@ from decimal import Decimal
 import sqlalchemy as sa
 
 from data import audience, content, database, ledger, runs, tables
+from data.traffic import Way
 from domain.campaigns import Run, RunPlan, RunStatus, Sender
 from domain.features import STORED, FeatureType
 from domain.policy import SendingPolicy
+from domain.routes import Route
+from domain.suppression import Stream
 from tests.conftest import LINK_KEY
 from tests.data import ledger_rows
 
@@ -125,7 +128,20 @@ def dispatching(engine: sa.Engine, count: int, *, batch_size: int = 10) -> Run:
         return runs.advance(connection, run, RunStatus.DISPATCHING, dispatch_started_at=NOW, expires_at=NOW + 24 * HOUR)
 
 
-def book(engine: sa.Engine, run: Run, clock: Clock) -> ledger.SqlLedger:
+def route(name: str = "sendgrid", **facts: object) -> Route:
+    """A way out without limits."""
+    values: dict[str, object] = {
+        "account_id": "shop",
+        "stream": Stream.MARKETING,
+        "provider": name,
+        "pool": f"{name}-marketing",
+        "domain": "shop.example.com",
+    }
+    return Route(name=name, **(values | facts))  # type: ignore[arg-type]
+
+
+def book(engine: sa.Engine, run: Run, clock: Clock, *routes: Route) -> ledger.SqlLedger:
+    """The run's ledger; one way out without limits unless routes are given."""
     template = content.load(run.plan.template)
     constants = {"shop_name": "The Shop", "postal_address": "1 Street", "sender_name": "The Shop"}
     return ledger.SqlLedger(
@@ -136,4 +152,5 @@ def book(engine: sa.Engine, run: Run, clock: Clock) -> ledger.SqlLedger:
         links=ledger.Links("https://shop.example.com", LINK_KEY),
         policy=POLICY,
         clock=clock,
+        ways=[Way(one) for one in routes or (route(),)],
     )

@@ -191,7 +191,7 @@ def test_the_claim_looks_again_for_campaigns_of_higher_priority(engine: sa.Engin
         members = list(connection.scalars(sa.select(tables.audience.c.party_id).order_by(tables.audience.c.party_id)))
         about = {"status": RunStatus.APPROVED, "priority": 1, "dispatched_at": None}
         ledger_rows.add_run(connection, "shop", members[:2], [WAITING], run_id="urgent", **about)
-    batch = frozen.book(engine, run, clock).claim(run.id, worker="w", provider="sendgrid")
+    batch = frozen.book(engine, run, clock).claim(run.id, worker="w")
     assert batch is not None
     assert len(batch) == 4
     with database.read(engine) as connection:

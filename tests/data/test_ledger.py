@@ -21,7 +21,7 @@ UNKNOWN = Outcome(OutcomeKind.UNKNOWN, detail="ReadTimeout")
 
 
 def _claim(book: ledger.SqlLedger, worker: str = "w1") -> Batch | None:
-    return book.claim(book.run.id, worker=worker, provider="sendgrid")
+    return book.claim(book.run.id, worker=worker)
 
 
 def _states(engine: sa.Engine, run_id: str) -> dict[str, int]:
@@ -59,7 +59,7 @@ def test_accepted_batches_end_the_run(engine: sa.Engine) -> None:
     sizes = []
     while (batch := _claim(book)) is not None:
         sizes.append(len(batch))
-        book.record(batch, ACCEPTED)
+        book.record(batch, ACCEPTED, seconds=0.1)
     assert sizes == [10, 10, 5]
     with database.write(engine) as connection:
         assert ledger_sweep.sweep(connection, policy=frozen.POLICY, now=clock()).runs_dispatched == 1
@@ -72,7 +72,7 @@ def test_a_refused_batch_is_halved_down_to_the_culprit(engine: sa.Engine) -> Non
     book = frozen.book(engine, run, Clock())
     culprit = f"{run.id}.6"
     while (batch := _claim(book)) is not None:
-        book.record(batch, REJECTED if culprit in batch.message_ids else ACCEPTED)
+        book.record(batch, REJECTED if culprit in batch.message_ids else ACCEPTED, seconds=0.1)
     assert _states(engine, run.id) == {"accepted": 9, "rejected": 1}
     with database.read(engine) as connection:
         exception = connection.execute(sa.select(tables.message_exceptions)).one()
@@ -89,7 +89,7 @@ def test_a_campaign_that_the_esp_refuses_altogether_loses_nobody(engine: sa.Engi
         while True:
             if (batch := _claim(book)) is not None:
                 requests.append(batch)
-                book.record(batch, REJECTED)
+                book.record(batch, REJECTED, seconds=0.1)
             else:
                 clock.forward(seconds=1)
 
@@ -140,7 +140,7 @@ def test_a_known_result_survives_a_hiccup_of_the_database(engine: sa.Engine, mon
         return real(target)
 
     monkeypatch.setattr(ledger.database, "write", flaky)
-    book.record(batch, ACCEPTED)
+    book.record(batch, ACCEPTED, seconds=0.1)
     assert _states(engine, run.id) == {"accepted": 5}
 
 
@@ -160,7 +160,7 @@ def test_events_of_two_attempts_at_one_message_are_an_alarm(engine: sa.Engine) -
     book = frozen.book(engine, run, Clock())
     batch = _claim(book)
     assert batch is not None
-    book.record(batch, NOT_SENT)
+    book.record(batch, NOT_SENT, seconds=0.1)
     with database.write(engine) as connection:
         inbox = connection.scalar(
             tables.webhook_inbox.insert()
@@ -205,7 +205,7 @@ def test_certainly_not_sent_goes_again_after_its_pause(engine: sa.Engine) -> Non
     book = frozen.book(engine, run, clock)
     first = _claim(book)
     assert first is not None
-    book.record(first, Outcome(OutcomeKind.NOT_SENT, retry_after=timedelta(seconds=30)))
+    book.record(first, Outcome(OutcomeKind.NOT_SENT, retry_after=timedelta(seconds=30)), seconds=0.1)
     assert _claim(book) is None
     with database.read(engine) as connection:
         assert ledger_sweep.progress(connection, run.id).next_claim_at == frozen.NOW + timedelta(seconds=30)
@@ -222,7 +222,7 @@ def test_an_unknown_batch_is_never_claimed_again_and_held_in_the_end(engine: sa.
     book = frozen.book(engine, run, clock)
     batch = _claim(book)
     assert batch is not None
-    book.record(batch, UNKNOWN)
+    book.record(batch, UNKNOWN, seconds=0.1)
     clock.forward(minutes=29)
     with database.write(engine) as connection:
         assert ledger_sweep.sweep(connection, policy=frozen.POLICY, now=clock()).held == 0
@@ -244,7 +244,7 @@ def test_an_event_before_the_answer_keeps_a_batch_from_being_held(engine: sa.Eng
     receive(engine, body_of(event))
     assert process(engine).confirmed_batches == 0  # the worker still waits
     if answer is not None:
-        book.record(batch, answer)
+        book.record(batch, answer, seconds=0.1)
     clock.forward(hours=1)
     with database.write(engine) as connection:
         swept = ledger_sweep.sweep(connection, policy=frozen.POLICY, now=clock())
@@ -261,11 +261,11 @@ def test_a_worker_past_its_lease_cannot_commit(engine: sa.Engine) -> None:
     assert batch is not None
     clock.forward(seconds=61)
     with pytest.raises(LeaseLost):
-        book.record(batch, ACCEPTED)
+        book.record(batch, ACCEPTED, seconds=0.1)
     with database.write(engine) as connection:
         assert ledger_sweep.sweep(connection, policy=frozen.POLICY, now=clock()).lost == 1
     with pytest.raises(LeaseLost):
-        book.record(batch, ACCEPTED)
+        book.record(batch, ACCEPTED, seconds=0.1)
     assert _claim(book) is None  # unknown now: nobody sends it again
     assert _states(engine, run.id) == {"open": 5}
 
@@ -301,7 +301,7 @@ def test_suppression_and_withdrawal_after_the_freeze_hold_at_the_claim(engine: s
     addresses: list[str] = []
     while (batch := _claim(book)) is not None:
         addresses += batch.addresses
-        book.record(batch, ACCEPTED)
+        book.record(batch, ACCEPTED, seconds=0.1)
     assert len(addresses) == 10
     assert not {ledger_rows.address(3), ledger_rows.address(4)} & set(addresses)
     assert _states(engine, run.id) == {"accepted": 10, "suppressed": 2}
@@ -344,7 +344,7 @@ def test_many_workers_never_claim_the_same_batch(engine: sa.Engine) -> None:
         taken: list[str] = []
         while (batch := _claim(book, f"w{worker}")) is not None:
             taken += batch.message_ids
-            book.record(batch, ACCEPTED)
+            book.record(batch, ACCEPTED, seconds=0.1)
         return taken
 
     with ThreadPoolExecutor(8) as pool:
@@ -357,7 +357,7 @@ def test_the_audit_compares_with_the_esps_own_record(engine: sa.Engine) -> None:
     book = frozen.book(engine, run, Clock())
     batch = _claim(book)
     assert batch is not None
-    book.record(batch, ACCEPTED)
+    book.record(batch, ACCEPTED, seconds=0.1)
     record = dict.fromkeys(batch.message_ids, 1)
     with database.read(engine) as connection:
         good = audit.audit(connection, run.id, record=record)

@@ -66,7 +66,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def worker_asks(self, pause: int, wire: str, slow: bool) -> None:
         """Claim, send, and record at once; or be slow about it, perhaps forever: such a worker is dead."""
         self.clock.forward(seconds=pause)
-        batch = self.book.claim(self.run.id, worker=f"w{len(self.lease_ends)}", provider="sendgrid")
+        batch = self.book.claim(self.run.id, worker=f"w{len(self.lease_ends)}")
         if batch is None:
             return
         self.lease_ends[batch.attempt_id] = self.clock() + _LEASE
@@ -89,7 +89,7 @@ class LedgerMachine(RuleBasedStateMachine):
         in_time = self.clock() < self.lease_ends[batch.attempt_id]
         blamed = self.esp_took_something()
         try:
-            self.book.record(batch, Outcome(seen))
+            self.book.record(batch, Outcome(seen), seconds=0.1)
         except LeaseLost:
             assert not in_time
             return

@@ -70,8 +70,8 @@ def _book(engine: sa.Engine, run: Run, clock: Clock, policy: SendingPolicy = NIG
 def _sent(book: ledger.SqlLedger) -> dict[str, int]:
     """Send all that may go now; how many mails by the zone of their batch."""
     found: dict[str, int] = {}
-    while (batch := book.claim(book.run.id, worker="w", provider="sendgrid")) is not None:
-        book.record(batch, ACCEPTED)
+    while (batch := book.claim(book.run.id, worker="w")) is not None:
+        book.record(batch, ACCEPTED, seconds=0.1)
         with database.read(book.engine) as connection:
             row = tables.batches.c
             zone = str(connection.scalar(sa.select(row.zone).where(row.id == batch.batch_id)))
@@ -155,9 +155,9 @@ def test_the_halves_of_a_batch_are_of_its_zone(engine: sa.Engine) -> None:
     run, clock = _dispatching(engine), Clock()
     clock.now = TOKYO_WAKES  # Berlin is asleep by then, and so is New York
     book = _book(engine, run, clock)
-    batch = book.claim(run.id, worker="w", provider="sendgrid")
+    batch = book.claim(run.id, worker="w")
     assert batch is not None
-    book.record(batch, Outcome(OutcomeKind.REJECTED, status=400))
+    book.record(batch, Outcome(OutcomeKind.REJECTED, status=400), seconds=0.1)
     with database.read(engine) as connection:
         row = tables.batches.c
         split = connection.scalars(sa.select(row.zone).where(row.first_ordinal.between(4, 7))).all()
@@ -169,9 +169,9 @@ def test_what_was_put_off_into_the_night_waits_for_the_morning(engine: sa.Engine
     run, clock = _dispatching(engine, count=4), Clock()
     clock.now = NOW + timedelta(hours=7, minutes=29)  # 17:29 in Berlin
     book = _book(engine, run, clock)
-    batch = book.claim(run.id, worker="w", provider="sendgrid")
+    batch = book.claim(run.id, worker="w")
     assert batch is not None
-    book.record(batch, Outcome(OutcomeKind.NOT_SENT, status=429, retry_after=timedelta(minutes=2)))
+    book.record(batch, Outcome(OutcomeKind.NOT_SENT, status=429, retry_after=timedelta(minutes=2)), seconds=0.1)
     clock.forward(minutes=3)
     assert BERLIN not in _sent(book)
     clock.now = NOW + 22 * HOUR

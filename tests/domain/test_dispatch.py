@@ -9,16 +9,20 @@ import pytest
 from domain import dispatch, ledger, ports
 from domain.campaigns import Sender
 from domain.ledger import Outcome, OutcomeKind
+from domain.routes import Grant, Route
+from domain.suppression import Stream
 from domain.templates import Content
 
 CONTENT = Content("news", "Hello", "<p>Hello</p>", "Hello", (), "hash")
+
+GRANT = Grant("g", 1, Route("p", "shop", Stream.MARKETING, "p", "p-marketing", "x.test"), "gmail", 1, {})
 
 
 def _batch(number: int) -> ports.Batch:
     ids = [f"r.{number}"]
     lease = datetime(2026, 11, 22, 9, 2, tzinfo=UTC)
     sender = Sender("n@x.test", "N")
-    return ports.Batch("r", number, f"a{number}", lease, "news", CONTENT, sender, ids, ["a@x.test"], {}, ["u"])
+    return ports.Batch("r", number, f"a{number}", lease, "news", CONTENT, sender, ids, ["a@x.test"], {}, ["u"], GRANT)
 
 
 @dataclass
@@ -35,11 +39,12 @@ class Book:
     def may_send(self, batch: ports.Batch) -> bool:
         return batch.batch_id not in self.overslept
 
-    def claim(self, run_id: str, *, worker: str, provider: str) -> ports.Batch | None:
+    def claim(self, run_id: str, *, worker: str) -> ports.Batch | None:
         self.log.append("claim")
         return self.batches.pop(0) if self.batches else None
 
-    def record(self, batch: ports.Batch, outcome: Outcome) -> None:
+    def record(self, batch: ports.Batch, outcome: Outcome, *, seconds: float) -> None:
+        assert seconds >= 0
         self.log.append("record")
         if batch.batch_id in self.lost:
             raise ledger.LeaseLost("too late")
@@ -66,7 +71,7 @@ class Esp:
 
 
 def _drain(book: Book, *answers: Outcome | Exception) -> dispatch.Tally:
-    return dispatch.drain("r", book=book, mailer=Esp(list(answers), book.log), worker="w", provider="p")
+    return dispatch.drain("r", book=book, mailers={"p": Esp(list(answers), book.log)}, worker="w")
 
 
 def test_claims_then_sends_then_records_each_batch_once() -> None:
@@ -76,11 +81,12 @@ def test_claims_then_sends_then_records_each_batch_once() -> None:
     assert tally == dispatch.Tally({"accepted": 1, "unknown": 1}, 2)
 
 
-def test_a_refusal_of_all_we_send_stops_the_worker() -> None:
+def test_a_refusal_of_all_we_send_is_told_and_mail_may_go_elsewhere() -> None:
     book = Book([_batch(1), _batch(2)])
-    tally = _drain(book, Outcome(OutcomeKind.NOT_SENT, detail="401", stop_provider=True))
-    assert tally.stopped_by == "401"
-    assert len(book.batches) == 1
+    refusal = Outcome(OutcomeKind.NOT_SENT, detail="401", status=401, stop_provider=True)
+    tally = _drain(book, refusal, Outcome(OutcomeKind.ACCEPTED))
+    assert (tally.refused, tally.stopped_by) == ({"p": "401"}, None)
+    assert tally.batches == {"not_sent": 1, "accepted": 1}
 
 
 def test_a_batch_that_cannot_be_built_was_certainly_not_sent() -> None:
@@ -105,16 +111,9 @@ def test_a_lost_lease_is_noted_and_the_worker_goes_on() -> None:
 
 def test_a_worker_that_overslept_sends_nothing() -> None:
     book = Book([_batch(1), _batch(2)], overslept=[1])
-    tally = _drain(book)
-    assert book.log == ["claim", "record"]
-    assert tally == dispatch.Tally({"not_sent": 1}, 1)
-
-
-def test_an_esp_that_puts_one_request_off_is_not_asked_again_in_this_wave() -> None:
-    book = Book([_batch(1), _batch(2)])
-    tally = _drain(book, Outcome(OutcomeKind.NOT_SENT, detail="429"))
-    assert book.log == ["claim", "send", "record"]
-    assert tally.stopped_by is None
+    tally = _drain(book, Outcome(OutcomeKind.ACCEPTED))
+    assert book.log == ["claim", "record", "claim", "send", "record", "claim"]
+    assert tally == dispatch.Tally({"not_sent": 1, "accepted": 1}, 2)
 
 
 def test_a_campaign_of_which_nothing_is_ever_taken_stops() -> None:
@@ -124,9 +123,9 @@ def test_a_campaign_of_which_nothing_is_ever_taken_stops() -> None:
     assert len(book.batches) == 1
 
 
-def test_a_wave_has_a_worker_for_each_request_that_the_esp_takes_at_once() -> None:
+def test_a_wave_has_a_worker_for_each_request_that_the_esps_take_at_once() -> None:
     book = Book([])
     esp = Esp([], [], capabilities=ports.Capabilities(1, 3, True, True))
-    with dispatch.wave("r", book=book, mailer=esp, worker="w", provider="p") as workers:
+    with dispatch.wave("r", book=book, mailers={"p": esp, "q": esp}, worker="w") as workers:
         pass
-    assert [worker.result().messages for worker in workers] == [0, 0, 0]
+    assert [worker.result().messages for worker in workers] == [0] * 6

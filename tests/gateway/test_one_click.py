@@ -16,7 +16,7 @@ def test_the_link_in_the_request_unsubscribes_its_recipient_and_the_next_claim_l
 ) -> None:
     run = frozen.dispatching(engine, 4, batch_size=2)
     book = frozen.book(engine, run, Clock())
-    first = book.claim(run.id, worker="w", provider="sendgrid")
+    first = book.claim(run.id, worker="w")
     assert first is not None
     sent = orjson.loads(payload.build(first, SendGridConfig()))
     one = sent["personalizations"][0]

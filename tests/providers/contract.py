@@ -18,6 +18,8 @@ import pytest
 from domain import ports
 from domain.campaigns import Sender
 from domain.ledger import Outcome, OutcomeKind
+from domain.routes import Grant, Route
+from domain.suppression import Stream
 from domain.templates import Content, html_tag, plain_tag
 from tests.providers import loopback
 
@@ -49,6 +51,7 @@ BROKEN = {
     httpx.RemoteProtocolError: OutcomeKind.UNKNOWN,
     RuntimeError: OutcomeKind.UNKNOWN,
 }
+_ROUTE = Route("esp", "shop", Stream.MARKETING, "esp", "esp-marketing", "shop.example.com")
 
 
 def a_batch(size: int = 3, **changes: Any) -> ports.Batch:
@@ -73,6 +76,7 @@ def a_batch(size: int = 3, **changes: Any) -> ports.Batch:
         "addresses": [f"person{number}@customers.example.com" for number in range(size)],
         "variables": {"first_name": [f"Person {number}" for number in range(size)]},
         "unsubscribe_urls": [f"https://shop.example.com/unsubscribe/{number}.1.tag" for number in range(size)],
+        "grant": Grant("g", 7, _ROUTE, "mixed", size, {}),
     }
     return ports.Batch(**(values | changes))
 
