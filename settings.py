@@ -8,7 +8,7 @@ from functools import lru_cache
 from pydantic import BaseModel, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from data.config import DatabaseConfig, IntakeConfig, PrivacyConfig, ShopConfig
+from data.config import DatabaseConfig, IntakeConfig, PrivacyConfig, SeedConfig, ShopConfig
 from domain.gate_policy import GatePolicy
 from domain.policy import SendingPolicy
 from gateway.config import GatewayConfig
@@ -54,6 +54,7 @@ class Settings(BaseSettings):
     sendgrid: SendGridConfig = SendGridConfig()
     sandbox: SandboxConfig = SandboxConfig()
     dns: DnsConfig = DnsConfig()
+    seeds: SeedConfig = SeedConfig()
     prefect: PrefectConfig = PrefectConfig()
 
 

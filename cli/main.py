@@ -20,6 +20,7 @@ from cli import (
     intake_commands,
     mistakes,
     operate,
+    plan_command,
     preview_commands,
     rate_commands,
     report_commands,
@@ -38,6 +39,7 @@ app = typer.Typer(
 operate.register(app)
 data_commands.register(app)
 run_commands.register(app)
+plan_command.register(app)
 report_commands.register(app)
 explain_command.register(app)
 app.add_typer(intake_commands.app, name="intake", help="Orders in: load files, and work on what could not be used.")

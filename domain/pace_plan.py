@@ -32,7 +32,8 @@ class Question:
     `warm_ups`: of each (pool, mailbox group) that has begun. `answers`: seconds that a provider's answer takes, as
     measured. `window`: what is not handed over by then expires. `ahead`: so long before its release may mail be handed
     over, where the route's ESP keeps it. `wait`: for the verdict on a canary, at most. `call_back`: how long the ESP
-    keeps each batch in any case (two-phase). `largest_day`, `today`: messages by mailbox group, of the busiest of the
+    keeps each batch in any case (two-phase). `reserved`: the part of a provider's requests that is kept free for other
+    mail. `largest_day`, `today`: messages by mailbox group, of the busiest of the
     last 28 days and of the last 24 hours.
     """
 
@@ -44,6 +45,7 @@ class Question:
     ahead: timedelta = timedelta()
     wait: timedelta = timedelta()
     call_back: timedelta = timedelta()
+    reserved: float = 0.0
     warm_ups: Mapping[tuple[str, str], WarmUp] = field(default_factory=dict)
     answers: Mapping[str, float] = field(default_factory=dict)
     largest_day: Mapping[str, int] = field(default_factory=dict)
@@ -162,7 +164,8 @@ def _days(question: Question, route: Route, state: WarmUp) -> Iterator[Limit]:
 def _taken(route: Route, question: Question) -> Limit:
     """Messages a minute that the route's provider takes, and what limits it."""
     seconds = question.answers.get(route.provider) or ANSWER_SECONDS
-    able = route.concurrency * question.batch_size * 60 / seconds
+    at_once = max(1, int(route.concurrency * (1 - question.reserved)))
+    able = at_once * question.batch_size * 60 / seconds
     pace = route.hand_over.per_minute
     if pace is not None and pace < able:
         return Limit(FOREVER, pace, f"hand-over pace of {route.provider}")

@@ -17,6 +17,7 @@ from domain.routes import AUTOMATIC, Route
 from domain.suppression import Stream
 from domain.templates import Content
 from domain.validation import Validation
+from providers.dns import DnsNameServer
 from providers.sandbox.record import SandboxRecord
 from providers.sendgrid.config import SendGridConfig
 from providers.sendgrid.mailer import open_mailer
@@ -74,6 +75,11 @@ def acceptance_record(provider: str) -> ports.AcceptanceRecord | None:
         return None
     sandbox = settings.load().sandbox
     return SandboxRecord(sandbox.url, sandbox.api_key.get_secret_value())
+
+
+def name_server() -> ports.NameServer:
+    """Who tells where domains receive mail. Raises NoNameServer."""
+    return DnsNameServer(settings.load().dns)
 
 
 def event_readers() -> Mapping[str, ports.EventReader]:

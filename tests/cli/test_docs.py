@@ -35,7 +35,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
         *("segments explain", "segments diff"),
         *("segments list", "segments show", "segments new", "segments check", "segments preview"),
         *("gate check", "gate accept"),
-        *("run", "resume", "status", "audit", "report", "explain"),
+        *("run", "resume", "plan", "status", "audit", "report", "explain"),
         *("rates load", "rates list", "account show", "account limit"),
         *("suppressions list", "suppressions add", "suppressions remove", "suppressions export"),
     }
