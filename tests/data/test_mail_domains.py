@@ -87,9 +87,9 @@ def test_customers_are_told_in_parts_and_only_those_of_whom_something_else_was_w
     with database.write(engine) as connection:
         ledger_rows.add_account(connection, "second")
         add(connection, account_id, *(f"c{number}@Firm.com" for number in range(5)), "x@small.com")
+        add(connection, "second", "z@firm.com")  # its id lies between theirs
         add(connection, account_id, "y@firm.com", provider="gmail")
         add(connection, account_id, "nobody at firm.com@", provider=None)
-        add(connection, "second", "z@firm.com")
         mail_domains.remember(connection, {"firm.com": "gmail"}, Source.MX, now=NOW)
     assert mail_domains.apply(engine, account_id) == 5
     assert mail_domains.apply(engine, account_id) == 0

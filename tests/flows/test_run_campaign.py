@@ -158,7 +158,7 @@ def test_a_run_that_awaits_an_answer_is_not_approved_by_a_change_of_settings(
     def awaiting() -> str:
         run = campaign.open_run(live(), "flow-1")
         campaign.freeze_audience(run.run_id)
-        assert "| Plan | takes about a second; largest group Gmail, 14 people" in campaign.await_approval(run.run_id)
+        assert "| Plan | takes about 3 seconds; largest group Gmail, 14 people" in campaign.await_approval(run.run_id)
         return run.run_id
 
     run_id = awaiting()
