@@ -10,11 +10,12 @@ from dotenv import dotenv_values
 from pydantic import BaseModel, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from data.config import DatabaseConfig, IntakeConfig, PrivacyConfig, ShopConfig
+from data.config import DatabaseConfig, IntakeConfig, PrivacyConfig, SeedConfig, ShopConfig
 from domain.gate_policy import GatePolicy
 from domain.policy import SendingPolicy
 from gateway.config import GatewayConfig
 from providers.config import RoutesConfig
+from providers.dns import DnsConfig
 from providers.sandbox.config import SandboxConfig
 from providers.sendgrid.config import SendGridConfig
 
@@ -56,6 +57,8 @@ class Settings(BaseSettings):
     routes: RoutesConfig = RoutesConfig()
     sendgrid: SendGridConfig = SendGridConfig()
     sandbox: SandboxConfig = SandboxConfig()
+    dns: DnsConfig = DnsConfig()
+    seeds: SeedConfig = SeedConfig()
     prefect: PrefectConfig = PrefectConfig()
 
 

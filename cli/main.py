@@ -21,6 +21,7 @@ from cli import (
     intake_commands,
     mistakes,
     operate,
+    plan_command,
     preview_commands,
     rate_commands,
     report_commands,
@@ -40,6 +41,7 @@ app = typer.Typer(
 operate.register(app)
 data_commands.register(app)
 run_commands.register(app)
+plan_command.register(app)
 report_commands.register(app)
 explain_command.register(app)
 route_commands.register(app)

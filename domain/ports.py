@@ -177,3 +177,14 @@ class SuppressionSource(Protocol):
     """An ESP's own suppression lists, read by time window."""
 
     def suppressions(self, since: datetime, until: datetime) -> Iterable[ListedSuppression]: ...
+
+
+class NameServer(Protocol):
+    """The DNS, as far as mail needs it."""
+
+    def mail_hosts(self, domain: str) -> tuple[str, ...] | None:
+        """Where a domain receives mail, the most preferred first: empty where it receives none. None: cannot tell.
+
+        Never raises, and answers within seconds.
+        """
+        ...

@@ -13,7 +13,7 @@ from data.features.population import FeaturesMoved
 from domain.campaigns import Run, RunStatus
 from domain.reports import Audit, Figures, RunReport, Step, percent
 from domain.validation import Validation
-from tasks import preview_markdown, previews, wiring
+from tasks import pace_words, pacing, preview_markdown, previews, wiring
 
 _BAR = 24
 
@@ -67,9 +67,10 @@ def publish_preview(run_id: str) -> None:
     create_markdown_artifact(
         f"# Who gets it: {report.run.plan.campaign}\n\n"
         f"Segment **{report.run.plan.segment}**, as of {report.run.feature_watermark:%Y-%m-%d %H:%M} UTC.\n\n"
-        f"{waterfall_table(_until_planned(report), whole)}\n\n[Campaign page]({page(run_id)})",
+        f"{waterfall_table(_until_planned(report), whole)}\n\n"
+        f"{pace_words.markdown(pacing.of_run(run_id))}\n\n[Campaign page]({page(run_id)})",
         key=f"waterfall-{run_id}",
-        description="Who gets it, who does not, and why",
+        description="Who gets it, who does not and why, and how it goes out",
     )
     shown = content.filled(rendered, sample[0].values if sample else wiring.sample_values(template))
     rows = "\n".join(f"| {one.address} | {one.values_line} |" for one in sample)

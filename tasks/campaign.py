@@ -11,7 +11,7 @@ from data import accounts, audience, audit_log, content, database, runs
 from domain.accounts import Account
 from domain.campaigns import Run, RunPlan, RunStatus, Sender
 from domain.guardrails import CanaryState
-from tasks import choosing, wiring
+from tasks import choosing, pace_words, pacing, wiring
 from tasks.request import CampaignRequest, Mode
 
 
@@ -130,7 +130,8 @@ def await_approval(run_id: str) -> str:
         f"| Template | {run.plan.template} |\n"
         f"| Subject | {subject} |\n"
         f"| From | {run.plan.sender.name} |\n"
-        f"| Through | {run.plan.provider} |\n\n"
+        f"| Through | {run.plan.provider} |\n"
+        f"| Plan | {pace_words.line(pacing.of_run(run_id))} |\n\n"
         f"Waterfall and preview are on this run's **Artifacts** tab. Run `{run.id}`."
     )
 

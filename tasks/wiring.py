@@ -14,7 +14,7 @@ from data import accounts as account_rows
 from data import content, database, ledger, runs, variables, vetting
 from data.channels import connections as connection_file
 from data.intake import drain, thresholds
-from domain import ports
+from domain import failover, ports
 from domain.accounts import Account
 from domain.campaigns import Run, RunPlan
 from domain.failover import Needs
@@ -24,6 +24,7 @@ from domain.suppression import Stream
 from domain.templates import Content
 from domain.validation import Validation
 from providers import routes_file
+from providers.dns import DnsNameServer
 from providers.sandbox.record import SandboxRecord
 from providers.sendgrid.config import SendGridConfig
 from providers.sendgrid.inquiry import open_inquirer
@@ -110,7 +111,7 @@ def batch_size(run: Run) -> int:
     """So many messages does each ESP that this run may go through take in one request."""
     with database.read(engine()) as connection:
         account = account_rows.get(connection, run.plan.account_id)
-    names = {way.provider for way in routes(account, run.plan.provider, Stream.MARKETING)}
+    names = {way.provider for way in ways(account, run.plan)}
     with ExitStack() as stack:
         mailers = [stack.enter_context(closing(mailer(name))) for name in sorted(names)]
         return min((one.capabilities.batch_size for one in mailers), default=settings.load().sending.batch_size)
@@ -137,6 +138,11 @@ def acceptance_record(provider: str) -> SandboxRecord | None:
         return None
     config = _sendgrid_config(provider)
     return SandboxRecord(config.base_url, config.required_key())
+
+
+def name_server() -> ports.NameServer:
+    """Who tells where domains receive mail. Raises NoNameServer."""
+    return DnsNameServer(settings.load().dns)
 
 
 def event_readers() -> Mapping[str, ports.EventReader]:
@@ -189,15 +195,15 @@ def check_live(plan: RunPlan, account: Account) -> None:
     """Refuse a live run whose mail could not be answered for. Raises CannotStart."""
     if not plan.live:
         return
-    ways = routes(account, plan.provider, Stream.MARKETING)
-    if not ways:
+    found = ways(account, plan)
+    if not found:
         raise CannotStart(
             f"No way out: routes.yaml declares no marketing route of account {account.id} for provider"
             f" {plan.provider!r}. docs/routes.md shows how; `campaigns routes` lists what there is."
         )
     if plan.two_phase:
         _check_call_back(settings.load().sending)
-    for provider in sorted({way.provider for way in ways}):
+    for provider in sorted({way.provider for way in found}):
         _check_provider(provider)
 
 
@@ -216,16 +222,35 @@ def _check_provider(provider: str) -> None:
         raise CannotStart("OMS_SENDGRID_VALIDATE_ONLY is on: SendGrid would accept everything and send nothing.")
 
 
-def routes(account: Account, chosen: str, stream: Stream) -> tuple[Route, ...]:
-    """By which ways this stream may leave: those of the chosen provider, or all that are declared for the account."""
+def routes(account: Account, stream: Stream) -> tuple[Route, ...]:
+    """By which ways this stream of the account leaves: those that routes.yaml declares for it, else the built-in ones."""
+    return declared().routes(account.id, stream) or _built_in(account, stream)
+
+
+def _built_in(account: Account, stream: Stream) -> tuple[Route, ...]:
     domain = account.sender_email.rpartition("@")[2]
-    own = declared().routes(account.id, stream)
-    if chosen == AUTOMATIC:
-        return own
-    built_in = tuple(one for one in routes_file.built_in(account.id, domain) if one.stream is stream)
-    return tuple(one for one in own if one.provider == chosen) or tuple(
-        replace(one, concurrency=settings.load().sendgrid.concurrency) for one in built_in if one.provider == chosen
+    return tuple(
+        replace(one, concurrency=settings.load().sendgrid.concurrency)
+        for one in routes_file.built_in(account.id, domain)
+        if one.stream is stream
     )
+
+
+def ways(account: Account, plan: RunPlan) -> tuple[Route, ...]:
+    """The routes of the provider that a run names, or all that are declared for its account."""
+    own = declared().routes(account.id, Stream.MARKETING)
+    if plan.provider == AUTOMATIC:
+        return own
+    found = tuple(one for one in own if one.provider == plan.provider)
+    return found or tuple(one for one in _built_in(account, Stream.MARKETING) if one.provider == plan.provider)
+
+
+def permitted(connection: sa.Connection, run: Run) -> list[Route]:
+    """Of these, those that may carry the run's mail."""
+    _, rendered = content_of(connection, run)
+    asked = needs(connection, run, rendered)
+    found = ways(account_rows.get(connection, run.plan.account_id), run.plan)
+    return [route for route in found if failover.refused(route, asked) is None]
 
 
 def needs(connection: sa.Connection, run: Run, rendered: Content) -> Needs:
@@ -270,7 +295,7 @@ def book(run_id: str) -> ledger.SqlLedger:
         links=links(),
         policy=settings.load().sending,
         clock=clock,
-        routes=routes(account, run.plan.provider, asked.stream),
+        routes=ways(account, run.plan),
         needs=asked,
     )
 

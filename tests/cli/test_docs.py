@@ -36,7 +36,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
         *("guards show", "guards lift", "guards go-on"),
         *("segments list", "segments show", "segments new", "segments check", "segments preview"),
         *("gate check", "gate accept"),
-        *("run", "resume", "status", "audit", "report", "explain"),
+        *("run", "resume", "plan", "status", "audit", "report", "explain"),
         *("rates load", "rates list", "account show", "account limit", "account vet", "routes"),
         *("suppressions list", "suppressions add", "suppressions remove", "suppressions export"),
     }

@@ -45,6 +45,8 @@ def test_a_live_run_sends_to_everybody_once_and_leaves_readable_artifacts(engine
     names = ("waterfall", "preview", "report", "progress", "validation-audience")
     assert {f"{name}-{run.id}" for name in names} <= shown.keys()
     assert "in the segment | 40" in shown[f"waterfall-{run.id}"]
+    assert "## How it goes out" in shown[f"waterfall-{run.id}"]
+    assert "| Gmail | 14 |" in shown[f"waterfall-{run.id}"]
     assert "The ledger balances" in shown[f"report-{run.id}"]
     for text in shown.values():  # everybody can open the UI
         assert not any(ledger_rows.address(number) in text for number in range(40))
@@ -156,7 +158,7 @@ def test_a_run_that_awaits_an_answer_is_not_approved_by_a_change_of_settings(
     def awaiting() -> str:
         run = campaign.open_run(live(), "flow-1")
         campaign.freeze_audience(run.run_id)
-        campaign.await_approval(run.run_id)
+        assert "| Plan | takes about 3 seconds; largest group Gmail, 14 people" in campaign.await_approval(run.run_id)
         return run.run_id
 
     run_id = awaiting()
