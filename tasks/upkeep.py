@@ -11,7 +11,6 @@ from prefect.cache_policies import NO_CACHE
 import settings
 from data import database, events, runs, suppressions
 from data.features import refresh
-from domain.campaigns import RunStatus
 from tasks import choosing, wiring
 
 _BODIES_AT_ONCE = 200
@@ -99,10 +98,9 @@ def measure_segments(account_id: str) -> None:
 @task(task_run_name="list ESPs in use", cache_policy=NO_CACHE)
 def providers_in_use() -> list[tuple[str, str]]:
     """(account, provider) pairs that live runs used."""
-    used = (RunStatus.DISPATCHING, RunStatus.PAUSED, RunStatus.DISPATCHED, RunStatus.SETTLED)
     with database.read(wiring.engine()) as connection:
-        found = runs.with_status(connection, *used)
-    return sorted({(run.plan.account_id, run.plan.provider) for run in found if run.plan.live})
+        found = runs.that_sent(connection)
+    return sorted({(run.plan.account_id, run.plan.provider) for run in found})
 
 
 @task(task_run_name="read suppressions of {provider}", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=30)
