@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 from cli import (
     account_commands,
     data_commands,
+    environment_commands,
     explain_command,
     gate_commands,
     intake_commands,
@@ -45,6 +46,9 @@ app.add_typer(gate_commands.app, name="gate", help="Whether the data is fit to b
 preview_commands.register(segment_commands.app)
 app.add_typer(segment_commands.app, name="segments", help="Who: list, explain and preview segments.")
 app.add_typer(account_commands.app, name="account", help="The shop or brand: its frequency cap and quiet hours.")
+app.add_typer(
+    environment_commands.app, name="environment", help="Which environment this database belongs to: show, claim."
+)
 app.add_typer(rate_commands.app, name="rates", help="What currencies were worth: load and list dated rates.")
 app.add_typer(suppression_commands.app, name="suppressions", help="Whom not to mail: list, add, remove, export.")
 

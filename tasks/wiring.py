@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 import settings
 from data import accounts as account_rows
-from data import content, database, ledger, runs, variables
+from data import content, database, installation, ledger, runs, variables
 from data.channels import connections as connection_file
 from data.intake import drain, thresholds
 from domain import ports
@@ -137,6 +137,12 @@ def check_live(plan: RunPlan) -> None:
         )
     if esp.validate_only:
         raise CannotStart("OMS_SENDGRID_VALIDATE_ONLY is on: SendGrid would accept everything and send nothing.")
+
+
+def check_environment(connection: sa.Connection, plan: RunPlan) -> None:
+    """Refuse a live run in a database that belongs elsewhere, such as a copy. Raises ForeignDatabase."""
+    if plan.live:
+        installation.check(connection, settings.load().environment, now=clock())
 
 
 def links() -> ledger.Links:
