@@ -11,7 +11,7 @@ from prefect.flow_runs import suspend_flow_run
 from prefect.input import RunInput
 from pydantic import Field
 
-from tasks import artifacts, campaign, dispatch, gates, reporting
+from tasks import artifacts, campaign, dispatch, gates, reporting, watching
 from tasks.campaign import RunState
 from tasks.request import CampaignRequest, Mode
 
@@ -47,7 +47,9 @@ def _name() -> str:
 @flow(name="run-campaign", flow_run_name=_name)
 def run_campaign(request: CampaignRequest) -> str:
     """Send one campaign to one segment, or count only. Nothing is sent before every gate has passed."""
-    run = campaign.open_run(request, campaign.flow_run_key(runtime.flow_run.id))
+    run = campaign.open_run(
+        request, campaign.flow_run_key(runtime.flow_run.id), due_at=runtime.flow_run.scheduled_start_time
+    )
     if run.status == "created":
         gates.check_data(run.run_id)
         run = campaign.freeze_audience(run.run_id)
@@ -58,7 +60,9 @@ def run_campaign(request: CampaignRequest) -> str:
     if run.status in {"frozen", "awaiting_approval"}:
         run = _approve(run)
     if run.status in {"approved", "dispatching"}:
+        watching.leave_if_stopped()
         _dispatch(run.run_id)
+        watching.leave_if_stopped()
     audit = reporting.audit_run(run.run_id)
     artifacts.publish_report(run.run_id, audit)
     return f"run {run.run_id}"
