@@ -14,6 +14,7 @@ from typer.exceptions import TyperException
 
 from cli import (
     account_commands,
+    control_commands,
     data_commands,
     environment_commands,
     explain_command,
@@ -39,6 +40,7 @@ app = typer.Typer(
 operate.register(app)
 data_commands.register(app)
 run_commands.register(app)
+control_commands.register(app)
 report_commands.register(app)
 explain_command.register(app)
 app.add_typer(intake_commands.app, name="intake", help="Orders in: load files, and work on what could not be used.")

@@ -46,17 +46,21 @@ def pause(connection: sa.Connection, run_id: str, *, by: str, why: str, now: dat
     """Claim nothing more until the run is continued. Raises NotPossible, UnknownRun."""
     run = runs.get(connection, run_id, locked=True)
     if run.status is RunStatus.PAUSED:
-        raise NotPossible(f"run {run_id} is paused already ({run.stop_reason}): `campaigns resume {run_id}` continues it")
+        raise NotPossible(
+            f"run {run_id} is paused already ({run.stop_reason}): `campaigns resume {run_id}` continues it"
+        )
     if run.status is not RunStatus.DISPATCHING:
         raise NotPossible(f"run {run_id} is {run.status}: only a run that is sending can be paused")
     return _moved(connection, run, RunStatus.PAUSED, action="pause", reason=f"paused by {by}", by=by, why=why, now=now)
 
 
-def suspend(connection: sa.Connection, run_id: str, *, now: datetime) -> None:
-    """Pause a run because its flow run was suspended in Prefect; a run that is not sending is left as it is."""
+def suspend(connection: sa.Connection, run_id: str, *, now: datetime) -> bool:
+    """Pause a run because its flow run was suspended in Prefect; whether it was sending."""
     run = runs.get(connection, run_id, locked=True)
-    if run.status is RunStatus.DISPATCHING:
-        _moved(connection, run, RunStatus.PAUSED, action="pause", reason=SUSPENDED, by="Prefect UI", why="", now=now)
+    if run.status is not RunStatus.DISPATCHING:
+        return False
+    _moved(connection, run, RunStatus.PAUSED, action="pause", reason=SUSPENDED, by="Prefect UI", why="", now=now)
+    return True
 
 
 def cancel(connection: sa.Connection, run_id: str, *, by: str, why: str, now: datetime) -> Cancelled:
@@ -67,7 +71,9 @@ def cancel(connection: sa.Connection, run_id: str, *, by: str, why: str, now: da
     run = runs.get(connection, run_id, locked=True)
     if RunStatus.CANCELLED not in NEXT[run.status]:
         raise NotPossible(f"run {run_id} is {run.status}: nothing is left to be cancelled")
-    run = _moved(connection, run, RunStatus.CANCELLED, action="cancel", reason=f"cancelled by {by}", by=by, why=why, now=now)
+    run = _moved(
+        connection, run, RunStatus.CANCELLED, action="cancel", reason=f"cancelled by {by}", by=by, why=why, now=now
+    )
     batch = tables.batches
     ended = (
         batch.update()
@@ -94,10 +100,11 @@ def take_up(connection: sa.Connection, run_id: str, *, flow_run_id: str, now: da
     run took it up: Prefect may start a crashed flow run again, and nobody asked for that. Safe to repeat, also at once.
     """
     run = runs.get(connection, run_id, locked=True)
-    again = flow_run_id == run.flow_run_id or flow_run_id in _flow_runs(connection, run, _TAKEN_UP)
-    if not again:
+    asked, taken = (_flow_runs(connection, run, action).count(flow_run_id) for action in (_CONTINUED, _TAKEN_UP))
+    first = not taken and flow_run_id != run.flow_run_id
+    wanted = first or asked > taken or run.stop_reason == SUSPENDED
+    if wanted:
         _note(connection, run, _TAKEN_UP, by="flow run", detail={"flow_run": flow_run_id}, now=now)
-    wanted = not again or run.stop_reason == SUSPENDED
     if run.status is RunStatus.PAUSED and run.canary != BREACHED and wanted:
         run = runs.advance(connection, run, RunStatus.DISPATCHING, stop_reason=None)
     return run
@@ -107,13 +114,13 @@ def _flow_runs(connection: sa.Connection, run: Run, *actions: str) -> list[str]:
     """Those that the audit log names, the newest last."""
     log = tables.audit_log.c
     query = sa.select(log.detail).where(log.subject == f"run:{run.id}", log.action.in_(actions)).order_by(log.id)
-    return [detail["flow_run"] for detail in connection.scalars(query)]
+    return [detail["flow_run"] for detail in connection.scalars(query) if "flow_run" in detail]
 
 
 def note_continuation(
     connection: sa.Connection, run: Run, *, flow_run_id: str, by: str, why: str, now: datetime
 ) -> None:
-    """Record which flow run works on a run from now on, and who said so."""
+    """Record which flow run is to work on a run from now on, and who said so: it may continue a paused one."""
     detail = {"flow_run": flow_run_id, **({"why": why} if why else {})}
     _note(connection, run, _CONTINUED, by=by, detail=detail, now=now)
 

@@ -56,11 +56,9 @@ def open_run(request: CampaignRequest, flow_run_id: str, due_at: datetime | None
     with database.write(wiring.engine()) as connection:
         earlier = runs.by_flow_run(connection, flow_run_id)
         meant = runs.get(connection, request.resume_run) if request.resume_run else earlier
-        if meant is not None and (request.resume_run or meant.stop_reason == control.SUSPENDED):
+        if meant is not None:
             wiring.check_environment(connection, meant.plan)
             run = control.take_up(connection, meant.id, flow_run_id=flow_run_id, now=now)
-        elif meant is not None:
-            run = meant
         else:
             run = _new_run(connection, request, flow_run_id, due_at, now)
     if meant is None and run.status is RunStatus.STOPPED:

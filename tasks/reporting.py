@@ -9,7 +9,7 @@ from prefect.cache_policies import NO_CACHE
 import settings
 from data import database, kpis, ledger_sweep, reports, runs
 from domain.reports import Audit, percent
-from tasks import artifacts, wiring
+from tasks import artifacts, continuing, wiring
 from tasks.audits import audit_of
 
 _OBSERVED_FOR = timedelta(days=30)
@@ -101,7 +101,9 @@ def audit_runs(run_ids: list[str]) -> None:
         told = "; ".join(f"{run_id}: {', '.join(found.complaints)}" for run_id, found in bad.items())
         raise Unbalanced(f"{len(bad)} ledger(s) do not balance. Nothing was changed. {told}")
     with database.read(wiring.engine()) as connection:
-        idle = set(ledger_sweep.stalled(connection, now=wiring.clock())) & set(run_ids)
+        now = wiring.clock()
+        stalled = set(ledger_sweep.stalled(connection, now=now)) & set(run_ids)
+        idle = {one for one in stalled if not continuing.lately(connection, one, now=now)}
     if idle:
         raise Stalled(
             f"Nobody works on {', '.join(sorted(idle))}, and mail is left to send: continue with `campaigns resume RUN`."

@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 import settings
 from data import database, events, runs, suppressions
 from data.features import refresh
-from tasks import choosing, wiring
+from tasks import choosing, continuing, prefect_api, wiring
 
 _BODIES_AT_ONCE = 200
 # ESPs fill their lists late; an overlap read twice changes nothing, a gap loses a complaint.
@@ -63,6 +63,20 @@ def process_events() -> dict[str, int]:
         if report.bodies + report.failed < _BODIES_AT_ONCE:
             get_run_logger().info("Delivery events: %s", totals)
             return totals
+
+
+@task(task_run_name="look after the runs", cache_policy=NO_CACHE)
+def look_after_runs() -> dict[str, int]:
+    """Heed what was done to flow runs in Prefect, and continue runs whose flow run died."""
+    with prefect_api.own_client() as connected:
+        looked = continuing.look_after(connected)
+    counts = {
+        "suspended_runs": looked.suspended,
+        "cancelled_runs": looked.cancelled,
+        "continued_runs": looked.continued,
+    }
+    get_run_logger().info("Runs: %s", counts)
+    return counts
 
 
 @task(task_run_name="refresh customer features", cache_policy=NO_CACHE)

@@ -108,9 +108,7 @@ def test_a_cancelled_run_that_sent_is_observed_until_its_figures_are_final(engin
 def test_a_run_is_cancelled_from_any_state_in_which_something_is_left(engine: sa.Engine, status: RunStatus) -> None:
     with database.write(engine) as connection:
         people = ledger_rows.add_parties(connection, "shop", 2)
-        ledger_rows.add_run(
-            connection, "shop", people, [ledger_rows.BatchRow(0, 1, BatchState.PLANNED)], status=status
-        )
+        ledger_rows.add_run(connection, "shop", people, [ledger_rows.BatchRow(0, 1, BatchState.PLANNED)], status=status)
     with database.write(engine) as connection:
         if RunStatus.CANCELLED in NEXT[status]:
             assert control.cancel(connection, "run1", by="Ann", why="", now=NOW).messages == 2
