@@ -35,7 +35,8 @@ def test_the_commands_are_those_that_were_promised() -> None:
         *("segments explain", "segments diff"),
         *("segments list", "segments show", "segments new", "segments check", "segments preview"),
         *("gate check", "gate accept"),
-        *("run", "resume", "status", "audit", "report", "explain"),
+        *("run", "pause", "resume", "cancel", "status", "audit", "report", "explain"),
+        *("environment show", "environment claim"),
         *("rates load", "rates list", "account show", "account limit"),
         *("suppressions list", "suppressions add", "suppressions remove", "suppressions export"),
     }
