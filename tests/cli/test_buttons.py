@@ -21,7 +21,7 @@ import settings
 from cli import main, services, store
 from data import database, runs, tables
 from domain.campaigns import Run, RunStatus
-from tasks import prefect_api, wiring
+from tasks import continuing, prefect_api, wiring
 from tasks.audits import audit_of
 from tests.conftest import LINK_KEY, PEPPER
 from tests.flows.conftest import _customers
@@ -172,7 +172,8 @@ def test_cancel_of_the_ui(installation: Installation) -> None:
     installation.press(flow_run_id, {"type": "CANCELLING", "name": "Cancelling"})
     taken = _stands(installation, run.id, RunStatus.CANCELLED)
     _until("Cancelled", lambda: installation.state(flow_run_id) == "Cancelled" or None)
-    found = _until("no batch under way", lambda: (one := audit_of(run.id)).states["open"] == 0 and one or None, 60)
+    _until("no batch under way", lambda: audit_of(run.id).states["open"] == 0 or None, 60)
+    found = audit_of(run.id)
     assert found.balanced
     assert found.states["cancelled"] + found.states["accepted"] + found.states["held"] == _PEOPLE
     assert found.states["accepted"] <= taken
@@ -210,7 +211,30 @@ def test_a_killed_flow_run_is_continued_by_hand(installation: Installation) -> N
     assert set(installation.accepted(run.id).values()) == {1}
 
 
+def test_ending_the_worker_is_no_word_about_the_run(installation: Installation) -> None:
+    """The last test: nobody starts the worker again."""
+    flow_run_id, run = _sending(installation)
+    os.kill(installation.pids["worker"], signal.SIGTERM)
+    _until("the worker's end", lambda: _is_over(flow_run_id) or None, 60)
+    assert installation.state(flow_run_id) not in {"Cancelled", "Cancelling"}
+    with prefect_api.client() as connected:
+        continuing.look_after(connected)
+    assert _get(run.id).status in {RunStatus.DISPATCHING, RunStatus.DISPATCHED}
+    assert set(installation.accepted(run.id).values()) == {1}
+
+
+def _is_over(flow_run_id: str) -> bool:
+    return not _processes_of(flow_run_id)
+
+
 def _kill_process_of(flow_run_id: str) -> None:
+    found = _processes_of(flow_run_id)
+    assert found, "no process carries the flow run's id"
+    for pid in found:
+        os.kill(pid, signal.SIGKILL)
+
+
+def _processes_of(flow_run_id: str) -> list[int]:
     """The worker gives a flow run's process its id by PREFECT__FLOW_RUN_ID."""
     mark = f"PREFECT__FLOW_RUN_ID={flow_run_id}".encode()
     found = []
@@ -220,6 +244,4 @@ def _kill_process_of(flow_run_id: str) -> None:
                 found.append(int(one.name))
         except OSError:
             continue
-    assert found, "no process carries the flow run's id"
-    for pid in found:
-        os.kill(pid, signal.SIGKILL)
+    return found

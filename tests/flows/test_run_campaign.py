@@ -307,6 +307,11 @@ def test_what_is_pressed_on_the_flow_run_reaches_the_ledger(engine: sa.Engine, i
         with get_client(sync_client=True) as client:
             client.set_flow_run_state(runtime.flow_run.id, state, force=True)
 
+    def interrupted(run_id: str) -> None:
+        with watching.own_flow_run(run_id):
+            press(Cancelling())
+            raise KeyboardInterrupt  # as the signal to a cancelled flow run's process is
+
     @flow
     def pressed() -> None:
         run = campaign.open_run(live(), str(runtime.flow_run.id))
@@ -324,9 +329,8 @@ def test_what_is_pressed_on_the_flow_run_reaches_the_ledger(engine: sa.Engine, i
         with pytest.raises(Pause):
             watching.leave_if_stopped.fn()
         assert campaign.open_run(live(), str(runtime.flow_run.id)).status == "dispatching"  # Resume starts it again
-        with pytest.raises(KeyboardInterrupt), watching.own_flow_run(run.run_id):
-            press(Cancelling())
-            raise KeyboardInterrupt  # as the signal to a cancelled flow run's process is
+        with pytest.raises(KeyboardInterrupt):
+            interrupted(run.run_id)
         assert only_run(engine).status is RunStatus.CANCELLED
 
     pressed(return_state=True)

@@ -19,6 +19,7 @@ from tests.conftest import LINK_KEY, PEPPER
 from tests.data import ledger_rows
 
 pytestmark = pytest.mark.usefixtures("account_id")
+RUN = "r23456789abcd"
 FIRST, SECOND = UUID(int=7), UUID(int=8)
 START = f"/api/deployments/{DEPLOYMENT_ID}/create_flow_run"
 CRASH = f"/api/flow_runs/{FIRST}/set_state"
@@ -62,6 +63,7 @@ def prefect(
                 status=RunStatus.DISPATCHING,
                 flow_run_id=str(FIRST),
                 dispatched_at=None,
+                run_id=RUN,
             )
         monkeypatch.setattr(wiring, "clock", lambda: LATER)
         yield server
@@ -79,15 +81,15 @@ def _look() -> continuing.Looked:
 
 def _continued(engine: sa.Engine) -> control.Continuation:
     with database.read(engine) as connection:
-        return control.continuation(connection, runs.get(connection, "run1"))
+        return control.continuation(connection, runs.get(connection, RUN))
 
 
 def test_a_stalled_run_is_continued_once_and_its_dead_flow_run_is_called_dead(
     engine: sa.Engine, prefect: FakeServer
 ) -> None:
     assert _look().continued == 1
-    assert prefect.asked[START]["parameters"]["request"]["resume_run"] == "run1"
-    assert prefect.asked[START]["idempotency_key"] == "run1:0"
+    assert prefect.asked[START]["parameters"]["request"]["resume_run"] == RUN
+    assert prefect.asked[START]["idempotency_key"] == f"{RUN}:0"
     assert prefect.asked[CRASH]["state"]["type"] == "CRASHED"
     assert _continued(engine) == control.Continuation(str(SECOND), 1, LATER)
     prefect.asked.clear()
@@ -119,15 +121,15 @@ def test_what_did_not_help_is_tried_again_after_ten_minutes(
     monkeypatch.setattr(wiring, "clock", lambda: LATER + timedelta(minutes=11))
     assert _look().continued == int(again)
     if again:
-        assert prefect.asked[START]["idempotency_key"] == "run1:1"
+        assert prefect.asked[START]["idempotency_key"] == f"{RUN}:1"
 
 
 def test_a_flow_run_that_moves_its_bar_lives(prefect: FakeServer) -> None:
-    moved = {"id": str(UUID(int=9)), "key": "progress-run1", "updated": (LATER - timedelta(seconds=2)).isoformat()}
+    moved = {"id": str(UUID(int=9)), "key": f"progress-{RUN}", "updated": (LATER - timedelta(seconds=2)).isoformat()}
     prefect.answer("POST", "/api/artifacts/filter", [moved])
     assert _look().continued == 0
     assert START not in prefect.asked
-    assert prefect.asked["/api/artifacts/filter"]["artifacts"]["key"]["any_"] == ["progress-run1"]
+    assert prefect.asked["/api/artifacts/filter"]["artifacts"]["key"]["any_"] == [f"progress-{RUN}"]
 
 
 @pytest.mark.parametrize("kind", ["CANCELLED", "CANCELLING"])
@@ -136,7 +138,7 @@ def test_a_flow_run_that_was_cancelled_cancels_its_run(engine: sa.Engine, prefec
     assert _look() == continuing.Looked(0, 1, 0)
     assert _look() == continuing.Looked(0, 0, 0)
     with database.read(engine) as connection:
-        run = runs.get(connection, "run1")
+        run = runs.get(connection, RUN)
     assert (run.status, run.stop_reason) == (
         RunStatus.CANCELLED,
         "cancelled by Prefect UI: its flow run was cancelled there",
@@ -147,7 +149,7 @@ def test_a_flow_run_that_was_suspended_pauses_its_run(engine: sa.Engine, prefect
     _says(prefect, FIRST, "PAUSED")
     assert _look() == continuing.Looked(1, 0, 0)
     with database.read(engine) as connection:
-        assert runs.get(connection, "run1").stop_reason == control.SUSPENDED
+        assert runs.get(connection, RUN).stop_reason == control.SUSPENDED
 
 
 def test_in_a_copy_of_the_database_nothing_is_continued(engine: sa.Engine, prefect: FakeServer) -> None:
@@ -164,5 +166,5 @@ def test_in_a_copy_of_the_database_nothing_is_continued(engine: sa.Engine, prefe
 def test_a_run_that_was_continued_lately_is_no_alarm_yet(engine: sa.Engine, prefect: FakeServer) -> None:
     _look()
     with database.read(engine) as connection:
-        assert continuing.lately(connection, "run1", now=LATER + timedelta(minutes=9))
-        assert not continuing.lately(connection, "run1", now=LATER + timedelta(minutes=10))
+        assert continuing.lately(connection, RUN, now=LATER + timedelta(minutes=9))
+        assert not continuing.lately(connection, RUN, now=LATER + timedelta(minutes=10))
