@@ -186,7 +186,7 @@ def test_the_same_flow_run_started_three_times_at_once_sends_to_everybody_once(
 ) -> None:
     from tasks import campaign, dispatch
 
-    def once(_: int) -> str:
+    def once() -> str:
         run = campaign.open_run.fn(live(), "flow-1")
         run = campaign.freeze_audience.fn(run.run_id)
         run = campaign.record_decision.fn(run.run_id, approved=True, by="Ann", note="")
@@ -196,7 +196,7 @@ def test_the_same_flow_run_started_three_times_at_once_sends_to_everybody_once(
     @flow
     def three_times() -> set[str]:
         with ThreadPoolExecutor(3) as pool:
-            return set(pool.map(lambda n: copy_context().run(once, n), range(3)))
+            return set(pool.map(lambda context: context.run(once), [copy_context() for _ in range(3)]))
 
     (run_id,) = three_times()
     assert installation.accepted(run_id) == {f"{run_id}.{ordinal}": 1 for ordinal in range(40)}
