@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     )
 
     account: str = Field("main", description="the account that commands and flows work on unless told otherwise")
+    environment: str = Field(
+        "production", pattern=r"^[a-z][a-z0-9-]{1,39}$", description="what this installation is: production, staging, …"
+    )
     shop: ShopConfig = ShopConfig()
     database: DatabaseConfig = DatabaseConfig()
     intake: IntakeConfig = IntakeConfig()

@@ -64,7 +64,7 @@ def _guarded(
 
 
 def _database(config: settings.Settings) -> Iterator[Check]:
-    from data import database
+    from data import database, installation
     from data.features import frame
     from tasks import wiring
 
@@ -77,7 +77,10 @@ def _database(config: settings.Settings) -> Iterator[Check]:
             yield Check("account", ok=False, found=str(error))
             return
         as_of = frame.watermark(connection, account_id)
+        trouble = installation.trouble(connection, config.environment)
     yield Check("account", ok=True, found=config.account)
+    told = f"no live run may start: {trouble}; `campaigns environment claim` changes that" if trouble else None
+    yield Check("environment", ok=trouble is None, found=told or config.environment)
     if as_of is None:
         yield Check("customer features", ok=False, found="none yet: `campaigns features refresh` makes them")
         return

@@ -14,7 +14,9 @@ from typer.exceptions import TyperException
 
 from cli import (
     account_commands,
+    control_commands,
     data_commands,
+    environment_commands,
     explain_command,
     gate_commands,
     guard_commands,
@@ -42,6 +44,7 @@ operate.register(app)
 data_commands.register(app)
 run_commands.register(app)
 plan_command.register(app)
+control_commands.register(app)
 report_commands.register(app)
 explain_command.register(app)
 route_commands.register(app)
@@ -51,6 +54,9 @@ app.add_typer(guard_commands.app, name="guards", help="What holds a run back: sh
 preview_commands.register(segment_commands.app)
 app.add_typer(segment_commands.app, name="segments", help="Who: list, explain and preview segments.")
 app.add_typer(account_commands.app, name="account", help="The shop or brand: its caps, its quiet hours, its record.")
+app.add_typer(
+    environment_commands.app, name="environment", help="Which environment this database belongs to: show, claim."
+)
 app.add_typer(rate_commands.app, name="rates", help="What currencies were worth: load and list dated rates.")
 app.add_typer(suppression_commands.app, name="suppressions", help="Whom not to mail: list, add, remove, export.")
 

@@ -46,9 +46,9 @@ def _skipped(connection: sa.Connection, run_id: str) -> dict[str | None, int]:
 
 
 def message_states(connection: sa.Connection, run_id: str) -> dict[str, int]:
-    """Messages by what became of them: accepted, rejected, suppressed, expired, held, open."""
+    """Messages by what became of them: accepted, rejected, suppressed, expired, cancelled, held, open."""
     exceptions = _exceptions(connection, run_id)
-    counts = dict.fromkeys(("accepted", "rejected", "suppressed", "expired", "held", "open"), 0)
+    counts = dict.fromkeys(("accepted", "rejected", "suppressed", "expired", "cancelled", "held", "open"), 0)
     for exception in exceptions.values():
         counts[exception] += 1
     for first, last, state in _batches(connection, run_id):

@@ -20,6 +20,7 @@ class Sweep:
     confirmed: int  # unknown until now, and an event proves them: accepted
     held: int
     expired: int
+    cancelled: int  # of cancelled runs, come back to planned since
     runs_dispatched: int
 
 
@@ -33,11 +34,15 @@ def sweep(connection: sa.Connection, *, policy: SendingPolicy, now: datetime) ->
     unproved = (batch.c.state == BatchState.UNKNOWN) & (batch.c.finished_at <= deadline)
     held = _moved(connection, unproved, BatchState.HELD, now)
     run = tables.campaign_runs
-    late = sa.select(run.c.id).where(run.c.expires_at <= now)
+    late = sa.select(run.c.id).where(run.c.expires_at <= now, run.c.status != RunStatus.CANCELLED)
     expired = _moved(
         connection, (batch.c.state == BatchState.PLANNED) & batch.c.run_id.in_(late), BatchState.EXPIRED, now
     )
-    return Sweep(lost, confirmed, held, expired, _finish_runs(connection, now))
+    given_up = sa.select(run.c.id).where(run.c.status == RunStatus.CANCELLED)
+    cancelled = _moved(
+        connection, (batch.c.state == BatchState.PLANNED) & batch.c.run_id.in_(given_up), BatchState.CANCELLED, now
+    )
+    return Sweep(lost, confirmed, held, expired, cancelled, _finish_runs(connection, now))
 
 
 def lose(connection: sa.Connection, *, now: datetime) -> int:
@@ -62,10 +67,17 @@ def _moved(connection: sa.Connection, where: sa.ColumnElement[bool], state: Batc
 
 
 def _finish_runs(connection: sa.Connection, now: datetime) -> int:
-    """A dispatching run without an open batch is dispatched."""
+    """A dispatching run without an open batch is dispatched; of a cancelled one that sent mail, it is noted when."""
     run, batch = tables.campaign_runs, tables.batches
     still_open = sa.exists().where(batch.c.run_id == run.c.id, batch.c.state.in_(ledger.OPEN))
     finished = run.update().where(run.c.status == RunStatus.DISPATCHING, ~still_open)
+    over = run.update().where(
+        run.c.status == RunStatus.CANCELLED,
+        run.c.dispatch_started_at.is_not(None),
+        run.c.dispatched_at.is_(None),
+        ~still_open,
+    )
+    connection.execute(over.values(dispatched_at=now))
     return connection.execute(finished.values(status=RunStatus.DISPATCHED, dispatched_at=now)).rowcount
 
 

@@ -26,5 +26,7 @@ def process_delivery_events() -> dict[str, int]:
                 counts |= resolving.resolve(provider)
     with failures.kept("sweep the ledger"):
         counts |= reporting.sweep_ledger()
+    with failures.kept("look after the runs"):
+        counts |= upkeep.look_after_runs()
     failures.raise_kept()
     return counts

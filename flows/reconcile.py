@@ -25,6 +25,8 @@ def reconcile() -> dict[str, int]:
                 counts |= resolving.resolve(provider)
     with failures.kept("sweep the ledger"):
         counts |= reporting.sweep_ledger()
+    with failures.kept("look after the runs"):
+        counts |= upkeep.look_after_runs()
     with failures.kept("audit the runs"):
         reporting.audit_runs(reporting.observed_runs())
     failures.raise_kept()

@@ -11,7 +11,7 @@ from prefect.flow_runs import suspend_flow_run
 from prefect.input import RunInput
 from pydantic import Field
 
-from tasks import artifacts, campaign, dispatch, gates, guarding, reporting
+from tasks import artifacts, campaign, dispatch, gates, guarding, reporting, watching
 from tasks.campaign import RunState
 from tasks.request import CampaignRequest, Mode
 
@@ -59,7 +59,9 @@ def _name() -> str:
 @flow(name="run-campaign", flow_run_name=_name)
 def run_campaign(request: CampaignRequest) -> str:
     """Send one campaign to one segment, or count only. Nothing is sent before every gate has passed."""
-    run = campaign.open_run(request, campaign.flow_run_key(runtime.flow_run.id))
+    run = campaign.open_run(
+        request, campaign.flow_run_key(runtime.flow_run.id), due_at=runtime.flow_run.scheduled_start_time
+    )
     if run.status == "created":
         gates.check_data(run.run_id)
         run = campaign.freeze_audience(run.run_id)
@@ -72,7 +74,9 @@ def run_campaign(request: CampaignRequest) -> str:
     if run.status == "paused":
         run = _hold_for_person(run)  # a person answered, and the flow started again
     if run.status in {"approved", "dispatching"}:
+        watching.leave_if_stopped()
         _dispatch(run.run_id)
+        watching.leave_if_stopped()
         _hold_for_person(run)  # its canary may have done badly meanwhile
     audit = reporting.audit_run(run.run_id)
     artifacts.publish_report(run.run_id, audit)

@@ -10,7 +10,7 @@ import settings
 from data import audience_sample, content, database, reports
 from data.features.frame import NoFeatures
 from data.features.population import FeaturesMoved
-from domain.campaigns import Run, RunStatus
+from domain.campaigns import Run
 from domain.reports import Audit, Figures, RunReport, Step, percent
 from domain.validation import Validation
 from tasks import pace_words, pacing, preview_markdown, previews, wiring
@@ -112,7 +112,7 @@ def report_artifact(report: RunReport, audit: Audit) -> None:
     """Write the report as of now; the artifact of a run keeps its history."""
     run_id = report.run.id
     plot = f"![Over time]({page(run_id)}/timeline.svg)\n\n" if report.timeline else ""
-    open_still = report.run.plan.live and report.run.status is not RunStatus.SETTLED
+    open_still = report.run.plan.live and report.run.settled_at is None
     note = "*Events are still coming in: the campaign page is live, this report is renewed every hour.*\n\n"
     create_markdown_artifact(
         f"# {report.run.plan.campaign}: {report.run.status}\n\n{note if open_still else ''}"

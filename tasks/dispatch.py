@@ -17,7 +17,7 @@ from data.traffic import Stall
 from domain import dispatch
 from domain.campaigns import RunStatus
 from domain.ledger import BatchState
-from tasks import sending, wiring
+from tasks import sending, watching, wiring
 
 _PROGRESS_SECONDS = 1.0
 _LOOK_EVERY = 2.0
@@ -69,7 +69,8 @@ def _start(run_id: str) -> None:
     """Open the run for claims; the window counts from the approval, not from the request."""
     now = wiring.clock()
     with database.write(wiring.engine()) as connection:
-        run = runs.get(connection, run_id)
+        run = runs.get(connection, run_id, locked=True)
+        wiring.check_environment(connection, run.plan)
         if run.status is RunStatus.APPROVED:
             window = timedelta(hours=settings.load().sending.window_hours)
             runs.advance(connection, run, RunStatus.DISPATCHING, dispatch_started_at=now, expires_at=now + window)
@@ -77,20 +78,22 @@ def _start(run_id: str) -> None:
 
 def _pause(run_id: str, reason: str) -> None:
     with database.write(wiring.engine()) as connection:
-        run = runs.get(connection, run_id)
+        run = runs.get(connection, run_id, locked=True)
         if run.status is RunStatus.DISPATCHING:
             runs.advance(connection, run, RunStatus.PAUSED, stop_reason=reason)
 
 
 def _show_progress(artifact: UUID, run_id: str, workers: list[Future[dispatch.Tally]]) -> None:
-    """Move the bar while the threads work."""
+    """Move the bar while the threads work, and heed what is done to the flow run in Prefect."""
     pending: set[Future[dispatch.Tally]] = set(workers)
-    while pending:
-        _, pending = wait(pending, timeout=_PROGRESS_SECONDS)
-        with database.read(wiring.engine()) as connection:
-            progress = ledger_sweep.progress(connection, run_id)
-        total = sum(progress.states.values())
-        update_progress_artifact(artifact, 100.0 * (total - progress.open) / total if total else 100.0)
+    with watching.own_flow_run(run_id) as heed:
+        while pending:
+            _, pending = wait(pending, timeout=_PROGRESS_SECONDS)
+            heed()
+            with database.read(wiring.engine()) as connection:
+                progress = ledger_sweep.progress(connection, run_id)
+            total = sum(progress.states.values())
+            update_progress_artifact(artifact, 100.0 * (total - progress.open) / total if total else 100.0)
 
 
 def _state(run_id: str, stalled: Stall | None) -> Dispatched:

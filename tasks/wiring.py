@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 import settings
 from data import accounts as account_rows
-from data import content, database, ledger, runs, variables, vetting
+from data import content, database, installation, ledger, runs, variables, vetting
 from data.channels import connections as connection_file
 from data.intake import drain, thresholds
 from domain import failover, ports
@@ -273,6 +273,12 @@ def _check_call_back(sending: SendingPolicy) -> None:
             f"OMS_SENDING_CALL_BACK_MINUTES must be at least {math.ceil(needed / timedelta(minutes=1))}: a dead worker"
             " is noticed when its lease is over, and the ESP forgets mail up to ten minutes before it goes."
         )
+
+
+def check_environment(connection: sa.Connection, plan: RunPlan) -> None:
+    """Refuse a live run in a database that belongs elsewhere, such as a copy. Raises ForeignDatabase."""
+    if plan.live:
+        installation.check(connection, settings.load().environment, now=clock())
 
 
 def links() -> ledger.Links:
