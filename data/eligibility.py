@@ -18,8 +18,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from data import accounts, tables
-from domain import addresses, suppression
+from data import accounts, role_addresses, tables
+from domain import suppression
 from domain.audience import SkipReason
 from domain.campaigns import RunStatus
 from domain.consent import ConsentStatus
@@ -29,7 +29,6 @@ from domain.suppression import Stream
 
 _EXCLUDED = "excluded"
 _OF_PARTY = ("address_hash", "email", "relay", "erased_at")
-_LEAST = min(map(len, addresses.ROLES))
 _RUNNING = (RunStatus.APPROVED, RunStatus.DISPATCHING, RunStatus.PAUSED)
 Moment = datetime | sa.ColumnElement[datetime]
 _WAITING = (BatchState.PLANNED, BatchState.INFLIGHT, BatchState.UNKNOWN)
@@ -65,6 +64,24 @@ def question(
     return Question(connection.dialect.name, account_id, policy, tuple(recent), tuple(first))
 
 
+# Built once, for each claim asks them.
+_run = tables.campaign_runs.c
+_own_run = tables.campaign_runs.alias("own_run").c
+_own_priority = sa.select(_own_run.priority).where(_own_run.id == sa.bindparam("run_id")).scalar_subquery()
+_RECENT_RUNS = sa.select(_run.id).where(
+    _run.account_id == sa.bindparam("account_id"),
+    _run.id != sa.bindparam("run_id"),
+    _run.dispatch_started_at >= sa.bindparam("began"),
+)
+_RUNS_THAT_GO_FIRST = sa.select(_run.id).where(
+    _run.account_id == sa.bindparam("account_id"),
+    _run.live,
+    _run.status.in_([sa.literal(status) for status in _RUNNING]),
+    _run.priority > sa.func.coalesce(_own_priority, 0),
+    _run.expires_at.is_(None) | (_run.expires_at > sa.bindparam("now")),
+)
+
+
 def select(
     connection: sa.Connection,
     account_id: str,
@@ -94,7 +111,7 @@ def judged(asked: Question, among: sa.FromClause, *, now: Moment, since: Moment,
     facts = (
         sa.select(
             people,
-            _is_role(asked.dialect, people.c.email).label("role"),
+            role_addresses.is_role(asked.dialect, people.c.email).label("role"),
             suppressed_by(account_id, people.c.address_hash, Stream.MARKETING, now).label("suppressed_by"),
             sa.func.coalesce(shared.c.consent, consent_status(people.c.party_id)).label("consent"),
             _counted(people.c.party_id, asked.recent, since, policy).label("recent"),
@@ -144,20 +161,6 @@ def _counted(
     stands_for_others = sa.exists().where(party.c.person_id == party_id)
     is_somebody_else = sa.exists().where(party.c.id == party_id, party.c.person_id.is_not(None))
     return sa.case((stands_for_others | is_somebody_else, mails), else_=0)
-
-
-def _is_role(dialect: str, email: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
-    """Is what stands before the @ or the tag of an address, in lower case, a role: as domain.addresses.is_role says.
-
-    By its first letters first: the rest would cost a quarter of a freeze, and hardly anybody needs it.
-    """
-    postgresql = dialect == "postgresql"
-    spelled = sa.collate(email, "C") if postgresql else email  # else it takes a Turkish dotted I for an i
-    begins = sa.func.lower(sa.func.substr(sa.func.ltrim(spelled), 1, _LEAST))
-    plain = sa.func.replace(sa.func.lower(sa.func.trim(spelled)), "+", "@")
-    local = sa.func.split_part(plain, "@", 1) if postgresql else sa.func.substr(plain, 1, sa.func.instr(plain, "@") - 1)
-    maybe = begins.in_(sorted({role[:_LEAST] for role in addresses.ROLES}))
-    return sa.case((maybe, local.in_(sorted(addresses.ROLES))), else_=False)
 
 
 def _once(select: sa.Select[Any], name: str) -> sa.CTE:
@@ -213,7 +216,7 @@ def suppressed_by(
         .where(
             table.c.account_id == account_id,
             table.c.address_hash == address_hash,
-            table.c.scope.in_(suppression.scopes_blocking(stream)),
+            table.c.scope.in_([sa.literal(scope) for scope in suppression.scopes_blocking(stream)]),
             table.c.lifted_at.is_(None),
             table.c.expires_at.is_(None) | (table.c.expires_at > now),
         )
@@ -255,12 +258,9 @@ def recent_runs(
 
     A run may hold mail for the night, and sends for as long as its window is open.
     """
-    run = tables.campaign_runs
     began = since - timedelta(hours=policy.window_hours)
-    query = sa.select(run.c.id).where(
-        run.c.account_id == account_id, run.c.id != run_id, run.c.dispatch_started_at >= began
-    )
-    return list(connection.scalars(query))
+    about = {"account_id": account_id, "run_id": run_id, "began": began}
+    return list(connection.scalars(_RECENT_RUNS, about))
 
 
 def runs_that_go_first(connection: sa.Connection, account_id: str, run_id: str, now: datetime) -> list[str]:
@@ -269,16 +269,8 @@ def runs_that_go_first(connection: sa.Connection, account_id: str, run_id: str, 
     They would else leave out each other's people whenever nobody thought of priorities; two mails to one person are the
     frequency cap's to prevent.
     """
-    run = tables.campaign_runs
-    own = sa.select(run.c.priority).where(run.c.id == run_id).scalar_subquery()
-    query = sa.select(run.c.id).where(
-        run.c.account_id == account_id,
-        run.c.live,
-        run.c.status.in_(_RUNNING),
-        run.c.priority > sa.func.coalesce(own, 0),
-        run.c.expires_at.is_(None) | (run.c.expires_at > now),
-    )
-    return list(connection.scalars(query))
+    about = {"account_id": account_id, "run_id": run_id, "now": now}
+    return list(connection.scalars(_RUNS_THAT_GO_FIRST, about))
 
 
 def recent_mails(party_id: sa.ColumnElement[Any], run_ids: Sequence[str], since: Moment) -> sa.ScalarSelect[Any]:
