@@ -1,7 +1,7 @@
 """A whole dispatch, from the frozen audience to the last acceptance, beside its floors and the obvious way.
 
 `python -m benchmarks.dispatch [--recipients 10000] [--database sqlite|postgresql] [--null-esp] [--latency-ms 0]
-[--workers 1]`. CPU seconds of this process, or of all workers; the ESP runs beside it in its own, and so does PostgreSQL.
+[--workers 1]`. CPU seconds of all workers; the ESP runs beside it in its own, and so does PostgreSQL.
 Only the ratios of one run mean something. Plain HTTP, which flatters the SDK: over TLS it would also open a TLS
 connection for each recipient. What the ESP took is counted by the ESP: nobody twice, nobody missing, or it fails.
 """
@@ -62,12 +62,11 @@ def prepared(engine: sa.Engine, recipients: int) -> tuple[Row, Run, Run]:
 
 
 def dispatched(engine: sa.Engine, run: Run, url: str, kind: str, count: int) -> tuple[Row, Memory]:
-    """By one worker in this process, or by several that share the run.
+    """By one worker or by several that share the run, each in a process of its own.
 
     Raises RuntimeError where anybody was mailed not at all or twice.
     """
-    parts = [workers.alone(engine, run, url)] if count == 1 else workers.shared(engine, run, url, count)
-    cost, memory = workers.together(parts)
+    cost, memory = workers.together(workers.shared(engine, run, url, count))
     planned = run.planned or 0
     with database.read(engine) as connection:
         states = ledger_sweep.progress(connection, run.id).states
@@ -154,7 +153,10 @@ def show(rows: Sequence[Row], memory: Memory, *, title: str) -> None:
     console = Console()
     console.print(table)
     console.print(f"The SDK's figures are scaled from {SAMPLE} recipients.")
-    console.print(f"Memory while dispatching: {memory.before:.0f} MiB before, {memory.highest:.0f} MiB at most.")
+    console.print(
+        f"Memory of a worker: {memory.before:.0f} MiB before, {memory.highest:.0f} MiB at most,"
+        f" and up to {memory.files:.0f} MiB of mapped files."
+    )
 
 
 def main() -> None:

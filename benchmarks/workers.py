@@ -1,4 +1,4 @@
-"""One run, dispatched by this process or by several that share it: each a worker as on a machine of its own."""
+"""One run, dispatched by one process or by several that share it: each a worker as on a machine of its own."""
 
 import multiprocessing
 import time
@@ -31,7 +31,7 @@ class Worked:
     ended: float
 
 
-def alone(engine: sa.Engine, run: Run, url: str) -> Worked:
+def _alone(engine: sa.Engine, run: Run, url: str) -> Worked:
     """The real path: `domain.dispatch.wave` over the SQL ledger and SendGrid's adapter, as tasks/sending.py runs it."""
 
     def work() -> None:
@@ -70,13 +70,13 @@ def _together(database_url: str, run_id: str, url: str) -> Worked:
         run = runs.get(connection, run_id)
     _Start.barrier.wait()
     try:
-        return alone(engine, run, url)
+        return _alone(engine, run, url)
     finally:
         engine.dispose()
 
 
 def shared(engine: sa.Engine, run: Run, url: str, count: int) -> list[Worked]:
-    """The same by so many processes at once."""
+    """Dispatch the run by so many processes at once."""
     context = multiprocessing.get_context("spawn")
     start: Callable[[Barrier], None] = _Start.remember
     database_url = engine.url.render_as_string(hide_password=False)
