@@ -21,7 +21,7 @@ _LONGEST_UTF8 = 4
 # C0, DEL, C1 and the two Unicode line ends: whatever could begin a new header line somewhere on the way.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 # RFC 8058 headers hold the URL between < and >: visible ASCII only, and neither of these two.
-_NOT_IN_URL = re.compile("[^!-;=?-~]")
+_NOT_IN_URL = " <>"
 
 
 class PayloadError(ports.Unsendable):
@@ -62,13 +62,18 @@ def recipients(batch: ports.Batch) -> None:
         raise RecipientRefused("a message has no address")
     if len(set(map(str.lower, batch.addresses))) != len(batch):
         raise RecipientRefused("an address occurs twice in the batch, which SendGrid forbids within one request")
-    if not all(batch.unsubscribe_urls) or _NOT_IN_URL.search("".join(batch.unsubscribe_urls)):
+    if not all(batch.unsubscribe_urls) or not _fits_a_header("".join(batch.unsubscribe_urls)):
         raise RecipientRefused("an unsubscribe URL is empty or holds blanks, brackets or characters beyond ASCII")
+
+
+def _fits_a_header(urls: str) -> bool:
+    return urls.isascii() and urls.isprintable() and not any(character in urls for character in _NOT_IN_URL)
 
 
 def header_values(name: str, values: Sequence[str]) -> None:
     """Refuse values with line breaks or control characters. SendGrid's JSON has no guard of its own."""
-    if _CONTROL.search("".join(values)):  # one scan for a thousand values
+    text = "".join(values)  # one scan for a thousand values, and the dear one only where the cheap one finds something
+    if not text.isprintable() and _CONTROL.search(text):
         raise RecipientRefused(f"a value of {name} holds a line break or control character, which a header must not")
 
 
