@@ -18,7 +18,8 @@ import sqlalchemy as sa
 
 from data import batches, database, eligibility, tables, variables
 from data.columns import Instant
-from data.traffic import Outlook, Traffic, no_outlook
+from data.desk import Outlook, no_outlook
+from data.traffic import Traffic
 from domain import campaigns, ledger, tokens
 from domain.audience import SkipReason
 from domain.campaigns import Run, Sender
@@ -64,7 +65,15 @@ class SqlLedger:
     traffic: Traffic = field(init=False)
 
     def __post_init__(self) -> None:
-        traffic = Traffic(self.engine, self.run, self.routes, self.needs, self.policy, self.clock, self.outlook)
+        traffic = Traffic(
+            engine=self.engine,
+            routes=self.routes,
+            needs=self.needs,
+            policy=self.policy,
+            clock=self.clock,
+            run=self.run,
+            outlook=self.outlook,
+        )
         object.__setattr__(self, "traffic", traffic)  # the book itself stays as it was opened
 
     def claim(self, run_id: str, *, worker: str) -> Batch | None:

@@ -50,6 +50,27 @@ def provider_states(
     }
 
 
+def add_providers(
+    connection: sa.Connection, states: Mapping[str, ProviderState], stream: Stream, now: datetime
+) -> None:
+    """Make sure that each has a row, for whoever decides locks it: of what has none, two would decide at once."""
+    rows = [
+        {
+            "provider": provider,
+            "stream": stream,
+            "breaker": states[provider].breaker.state,
+            "failures": 0,
+            "unknowns": 0,
+            "openings": 0,
+            "concurrency": states[provider].concurrency,
+            "changed_at": now,
+        }
+        for provider in sorted(states)
+    ]
+    if rows:
+        connection.execute(database.insert(connection, tables.provider_states).on_conflict_do_nothing(), rows)
+
+
 def write_provider(
     connection: sa.Connection, provider: str, stream: Stream, state: ProviderState, now: datetime
 ) -> None:
@@ -83,13 +104,18 @@ def write_bucket(connection: sa.Connection, key: str, bucket: Bucket) -> None:
     connection.execute(made.on_conflict_do_update(index_elements=["key"], set_=values))
 
 
-def requests_under_way(connection: sa.Connection, providers: Iterable[str], now: datetime) -> dict[str, int]:
-    """By provider, of both streams. What a dead worker left counts until its lease is over."""
+def requests_under_way(
+    connection: sa.Connection, providers: Iterable[str], now: datetime
+) -> dict[str, Mapping[Stream, int]]:
+    """By provider and stream. What a dead worker left counts until its lease is over."""
     slot = tables.slots.c
-    query = sa.select(slot.provider, sa.func.count()).where(
+    query = sa.select(slot.provider, slot.stream, sa.func.count()).where(
         slot.provider.in_(sorted(set(providers))), slot.expires_at > now
     )
-    return {row[0]: row[1] for row in connection.execute(query.group_by(slot.provider))}
+    found: dict[str, dict[Stream, int]] = {}
+    for provider, stream, count in connection.execute(query.group_by(slot.provider, slot.stream)):
+        found.setdefault(provider, {})[Stream(stream)] = count
+    return dict(found)
 
 
 def take_slot(connection: sa.Connection, slot_id: str, provider: str, stream: Stream, until: datetime) -> None:

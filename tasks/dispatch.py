@@ -13,7 +13,7 @@ from prefect.cache_policies import NO_CACHE
 
 import settings
 from data import database, ledger_sweep, runs
-from data.traffic import Stall
+from data.lanes import Stall
 from domain import dispatch
 from domain.campaigns import RunStatus
 from domain.ledger import BatchState

@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 import settings
-from data import database, runs, traffic, volumes
-from domain import pace_plan
+from data import database, runs, volumes
+from domain import pace_plan, pacing
 from domain.pace_plan import PacePlan, Question
 from domain.suppression import Stream
 from tasks import wiring
@@ -32,7 +32,7 @@ def of_run(run_id: str) -> PacePlan:
             ahead=timedelta(minutes=policy.release_ahead_minutes),
             wait=timedelta(minutes=policy.canary_minutes if run.canary is not None else 0),
             call_back=timedelta(minutes=policy.call_back_minutes if run.plan.two_phase else 0),
-            reserved=traffic.RESERVED,
+            reserved=pacing.RESERVE,
             warm_ups=warm_ups,
             answers=answers,
             largest_day=volumes.largest_day(days, now=now),

@@ -91,7 +91,7 @@ def _send(mailer: Mailer, account: Account, route: Route, address: str) -> Outco
 
 
 def _batch(account: Account, route: Route, address: str, seed_id: str) -> Batch:
-    local, _, domain = account.sender_email.rpartition("@")
+    local = account.sender_email.rpartition("@")[0]
     message_id = seeds.message_id(seed_id)
     return Batch(
         run_id="seed",
@@ -100,11 +100,11 @@ def _batch(account: Account, route: Route, address: str, seed_id: str) -> Batch:
         lease_expires_at=wiring.clock() + _LEASE,
         campaign="seed",
         content=_CONTENT,
-        sender=Sender(f"{local}@{route.domain or domain}", account.sender_name),
+        sender=Sender(f"{local}@{route.domain}", account.sender_name),
         message_ids=(message_id,),
         addresses=(address,),
         variables={},
-        unsubscribe_urls=(wiring.links().unsubscribe(message_id),),
+        unsubscribe_urls=wiring.links().unsubscribe([message_id]),
         grant=Grant(
             id=seed_id,
             batch_id=0,

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from data import audit, database, ledger, ledger_sweep, pools, tables, traffic
-from data.traffic import Outlook
+from data import audit, database, ledger, ledger_sweep, pools, tables
+from data.desk import Outlook
+from data.lanes import Stall
 from domain import routing
 from domain.ledger import BatchState, Outcome, OutcomeKind
 from domain.ports import Batch
@@ -210,7 +211,7 @@ def test_without_any_way_it_says_so(engine: sa.Engine) -> None:
     run, clock = frozen.dispatching(engine, 20), Clock()
     book = replace(frozen.book(engine, run, clock), routes=[replace(A, authenticated=False)])
     assert _claim(book) is None
-    assert book.traffic.stalled == traffic.Stall(
+    assert book.traffic.stalled == Stall(
         "no route may carry this mail: a: its sending domain is not authenticated", None
     )
 

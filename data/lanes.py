@@ -1,0 +1,181 @@
+"""Lanes: the ways out of one stream, for any number of workers.
+
+A decision (data.desk) is part of one short transaction, which also takes a slot. A worker that dies afterwards has lost
+tokens and a slot for the length of a lease; nothing was sent. What the wire said comes back by `told`.
+
+Both streams decide by the same code. What makes transactional mail quick is what marketing leaves alone: the last fifth
+of every ESP's tokens and of its requests (pacing.RESERVE), and pools, breakers and concurrency of its own.
+"""
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from data import database, pools, traffic_rows
+from data.desk import Desk, Outlook, Tried, hand_over_key, sound
+from data.traffic_rows import ProviderState
+from domain import breaker, concurrency, failover, pacing, routing, warmup
+from domain.failover import Needs
+from domain.ledger import Outcome, OutcomeKind
+from domain.policy import SendingPolicy
+from domain.routes import MIXED, Grant, Route
+from domain.suppression import Stream
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """Nothing can go now: why, in plain words, and when to ask again (seconds; None: never, until somebody acts)."""
+
+    reason: str
+    seconds: float | None
+
+
+@dataclass(slots=True, kw_only=True)
+class Lane:
+    """The ways out of one account's mail of one stream. Any number of workers may share it, in one process or in many.
+
+    Marketing has `data.traffic.Traffic`, which also knows whose turn it is. Transactional mail asks here, message by
+    message or batch by batch, and waits for nothing that marketing has taken.
+    """
+
+    engine: sa.Engine
+    routes: Sequence[Route]
+    needs: Needs
+    policy: SendingPolicy
+    clock: Callable[[], datetime]
+    refused: dict[str, str | None] = field(init=False)  # by route: why it may never carry this mail
+    _open: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self.refused = {route.name: failover.refused(route, self.needs) for route in self.routes}
+
+    @property
+    def stream(self) -> Stream:
+        return self.needs.stream
+
+    @property
+    def providers(self) -> set[str]:
+        """Whom this mail may go through."""
+        return {route.provider for route in self.routes if self.refused[route.name] is None}
+
+    def ask(self, item_id: int, *, messages: int, mailbox_group: str = MIXED) -> Grant | Stall:
+        """Leave to send so many messages now, or why not. `item_id`: the caller's own name for what is to go.
+
+        More than the ESP's reserve (a fifth of a minute's worth, or of the burst) may have to wait. The grant may be
+        for fewer messages than were asked for (a probe, a pool that warms up). Whoever gets one says what came of it
+        by `told`, or `given_back` where nothing was tried.
+        """
+        with database.write(self.engine) as connection:
+            now = self.clock()
+            self._prepare(connection, now)
+            return self._grant(connection, item_id, messages, mailbox_group, Outlook(), now)
+
+    def _prepare(self, connection: sa.Connection, now: datetime) -> None:
+        """Once a process: what leaves through a pool names it, and workers stand in line by the provider's row."""
+        if not self._open:
+            pools.ensure(connection, self.routes, now=now)
+            states = {route.provider: sound(route) for route in self.routes}
+            traffic_rows.add_providers(connection, states, self.stream, now)
+            self._open = True
+
+    def _grant(
+        self,
+        connection: sa.Connection,
+        item_id: int,
+        size: int,
+        group: str,
+        outlook: Outlook,
+        now: datetime,
+        tried: Tried | None = None,
+    ) -> Grant | Stall:
+        """`tried`: by whom this very mail was tried before, and certainly not sent."""
+        permitted = [route for route in self.routes if self.refused[route.name] is None]
+        desk = Desk(self.needs, permitted, self.policy, connection, group, outlook, now)
+        candidates = [
+            desk.candidate(route, size, refused=self.refused[route.name], tried=tried) for route in self.routes
+        ]
+        choice = routing.choose(candidates, messages=size)
+        if choice.route is None:
+            return Stall(choice.reason, choice.wait_seconds)
+        route = next(one for one in self.routes if one.name == choice.route)
+        messages = min(size, choice.at_most or size)
+        release = desk.take(route, messages, probe=choice.probe)
+        slot = str(uuid.uuid4())
+        lease = timedelta(seconds=self.policy.lease_seconds)
+        traffic_rows.take_slot(connection, slot, route.provider, self.stream, now + lease)
+        return Grant(
+            id=slot,
+            batch_id=item_id,
+            route=route,
+            mailbox_group=group,
+            messages=messages,
+            decision=routing.decision(candidates, messages=size, choice=choice),
+            release_seconds=max(0.0, (release - now).total_seconds()),
+            probe=choice.probe,
+        )
+
+    def told(self, grant: Grant, outcome: Outcome, *, messages: int, seconds: float) -> None:
+        """Take in what the wire said: breaker, concurrency, Retry-After; give back what was not used."""
+        sent = 0 if outcome.kind is OutcomeKind.NOT_SENT else messages
+        with database.write(self.engine) as connection:
+            now = self.clock()
+            traffic_rows.free_slot(connection, grant.id, now)
+            self._judge(connection, grant.route, outcome, seconds, now)
+            self._settle(connection, grant, sent, now)
+
+    def given_back(self, grant: Grant) -> None:
+        """Nothing was tried: somebody else has the batch, or all its people were suppressed."""
+        with database.write(self.engine) as connection:
+            now = self.clock()
+            traffic_rows.free_slot(connection, grant.id, now)
+            self._settle(connection, grant, 0, now)
+
+    def _judge(self, connection: sa.Connection, route: Route, outcome: Outcome, seconds: float, now: datetime) -> None:
+        states = traffic_rows.provider_states(connection, [route.provider], self.stream)
+        before = states.get(route.provider) or sound(route)
+        answered = outcome.kind is OutcomeKind.ACCEPTED
+        after = replace(
+            before,
+            breaker=breaker.after(before.breaker, outcome, now),
+            concurrency=concurrency.after(
+                before.concurrency, ceiling=route.concurrency, outcome=outcome, seconds=seconds, usual=before.latency
+            ),
+            latency=concurrency.usual(before.latency, seconds) if answered else before.latency,
+        )
+        if _worth_writing(before, after):
+            traffic_rows.write_provider(connection, route.provider, self.stream, after, now)
+        if outcome.retry_after is not None and outcome.kind is OutcomeKind.NOT_SENT:
+            key = hand_over_key(route)
+            bucket = traffic_rows.buckets(connection, [key]).get(key) or pacing.full(
+                route.hand_over, now, least=self.policy.batch_size
+            )
+            traffic_rows.write_bucket(connection, key, pacing.block(bucket, now + outcome.retry_after))
+
+    def _settle(self, connection: sa.Connection, grant: Grant, sent: int, now: datetime) -> None:
+        """What did not go was not handed over: it leaves the hour's volume, and its tokens come back."""
+        route, unused = grant.route, grant.messages - sent
+        if unused and route.hand_over.per_minute is not None:
+            key = hand_over_key(route)
+            if (bucket := traffic_rows.buckets(connection, [key]).get(key)) is not None:
+                least = self.policy.batch_size
+                traffic_rows.write_bucket(
+                    connection, key, pacing.give_back(bucket, route.hand_over, unused, now, least=least)
+                )
+        if unused:
+            traffic_rows.count_volume(connection, route.account_id, route.pool, grant.mailbox_group, -unused, now)
+        if sent and route.warm_up:
+            kept = traffic_rows.warm_up(connection, route.account_id, route.pool, grant.mailbox_group)
+            state = warmup.sent(kept or warmup.begin(now), now)
+            traffic_rows.write_warm_up(connection, route.account_id, route.pool, grant.mailbox_group, state)
+
+
+def _worth_writing(before: ProviderState, after: ProviderState) -> bool:
+    """A usual answer changes next to nothing: it need not cost a write a batch."""
+    if before.breaker != after.breaker or int(before.concurrency) != int(after.concurrency):
+        return True
+    if before.concurrency != after.concurrency:
+        return True
+    return before.latency is None or abs((after.latency or 0.0) - before.latency) > before.latency / 10
