@@ -118,6 +118,9 @@ def _dispatch(run_id: str) -> None:
         state = dispatch.dispatch_wave(run_id)
         if state.seconds_until_next is None:
             return
+        if state.waits_for_canary:
+            guarding.await_canary(run_id)
+            continue
         rounds = rounds + 1 if state.open == left else 0
         left = state.open
         dispatch.wait_until_due(run_id, state.seconds_until_next)

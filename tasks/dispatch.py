@@ -16,12 +16,14 @@ from data import database, ledger_sweep, runs
 from data.lanes import Stall
 from domain import dispatch
 from domain.campaigns import RunStatus
+from domain.guardrails import CanaryState
 from domain.ledger import BatchState
 from tasks import sending, watching, wiring
 
 _PROGRESS_SECONDS = 1.0
 _LOOK_EVERY = 2.0
 _SHORTEST_WAIT = 0.2
+_CANARY_SECONDS = 5.0
 
 
 class ProviderRefuses(RuntimeError):
@@ -38,6 +40,7 @@ class Dispatched:
 
     open: int  # messages whose batch is planned, inflight or unknown
     seconds_until_next: float | None  # None: nothing is left to claim, or nobody may claim it
+    waits_for_canary: bool = False  # the first few are out, and how they fare is not known yet
 
 
 # No retries: the ledger owns attempts, and a second run of this task claims only what is still planned.
@@ -101,8 +104,8 @@ def _state(run_id: str, stalled: Stall | None) -> Dispatched:
     with database.write(wiring.engine()) as connection:
         ledger_sweep.sweep(connection, policy=settings.load().sending, now=now)
         progress = ledger_sweep.progress(connection, run_id)
-        dispatching = runs.get(connection, run_id).status is RunStatus.DISPATCHING
-    if not dispatching or not progress.states.get(BatchState.PLANNED):
+        run = runs.get(connection, run_id)
+    if run.status is not RunStatus.DISPATCHING or not progress.states.get(BatchState.PLANNED):
         return Dispatched(progress.open, None)
     if stalled is not None and stalled.seconds is None:
         _pause(run_id, stalled.reason)
@@ -113,6 +116,8 @@ def _state(run_id: str, stalled: Stall | None) -> Dispatched:
     if stalled is not None:
         get_run_logger().info("%s", stalled.reason)
         return Dispatched(progress.open, stalled.seconds)
+    if run.canary == CanaryState.WATCHING:
+        return Dispatched(progress.open, _CANARY_SECONDS, waits_for_canary=True)
     due = progress.next_claim_at or now
     return Dispatched(progress.open, max(0.0, (due - now).total_seconds()))
 
@@ -122,8 +127,10 @@ def wait_until_due(run_id: str, seconds: float) -> None:
     """Batches wait for their time, their pace or their turn; whoever pauses or cancels the run ends the wait."""
     get_run_logger().info("%s: next attempt in %.0f seconds", run_id, seconds)
     until = time.monotonic() + max(_SHORTEST_WAIT, seconds)
-    while (left := until - time.monotonic()) > 0:
-        time.sleep(min(left, _LOOK_EVERY))
-        with database.read(wiring.engine()) as connection:
-            if runs.get(connection, run_id).status is not RunStatus.DISPATCHING:
-                return
+    with watching.own_flow_run(run_id) as heed:
+        while (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, _LOOK_EVERY))
+            heed()
+            with database.read(wiring.engine()) as connection:
+                if runs.get(connection, run_id).status is not RunStatus.DISPATCHING:
+                    return

@@ -1,5 +1,6 @@
 """Guardrails while a run goes out: the canary is judged, mailbox groups are braked, a person is told and asked."""
 
+import time
 from collections.abc import Sequence
 
 from prefect import get_run_logger, task
@@ -7,15 +8,18 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 import settings
-from data import brakes, database, guardrails, runs
+from data import brakes, database, guardrails, runs, traffic_rows
 from data.brakes import Brake
 from data.guardrails import Braked, Observed
 from domain.campaigns import Run, RunStatus
 from domain.guardrails import CanaryState, CanaryVerdict, GuardAction, Results, total
 from domain.reports import percent
-from tasks import wiring
+from tasks import upkeep, watching, wiring
 from tasks.campaign import RunState, state_of
 
+# Events come within seconds; what is judged costs a row a message of the canary.
+_CANARY_EVERY_SECONDS = 3.0
+_LAST_LOOK_SECONDS = 120.0
 _WATCHED = (RunStatus.DISPATCHING, RunStatus.PAUSED)
 
 
@@ -32,12 +36,40 @@ def watch_run(run_id: str) -> dict[str, str]:
 
     Safe to repeat, and safe beside another that does the same.
     """
+    return _watched(run_id)
+
+
+@task(task_run_name="await the canary of {run_id}", cache_policy=NO_CACHE)
+def await_canary(run_id: str) -> str | None:
+    """Wait until the first few are judged, by the events that come meanwhile; how it ended.
+
+    No longer than it may take, and a while for the last look; nor once somebody pauses or cancels the run.
+    """
+    patience = 60.0 * settings.load().sending.canary_minutes + _LAST_LOOK_SECONDS
+    until = time.monotonic() + patience
+    with watching.own_flow_run(run_id) as heed:
+        while time.monotonic() < until:
+            upkeep.process_events.fn()
+            _watched(run_id)
+            with database.read(wiring.engine()) as connection:
+                run = runs.get(connection, run_id)
+            if run.canary != CanaryState.WATCHING or run.status is not RunStatus.DISPATCHING:
+                return run.canary
+            time.sleep(_CANARY_EVERY_SECONDS)
+            heed()
+    return str(CanaryState.WATCHING)
+
+
+def _watched(run_id: str) -> dict[str, str]:
     with database.read(wiring.engine()) as connection:
         run = runs.get(connection, run_id)
         observed = guardrails.observe(connection, run, wiring.clock())
     with database.write(wiring.engine()) as connection:
         verdict = guardrails.watch_canary(connection, run, observed, settings.load().sending)
         changed = guardrails.guard(connection, run, observed)
+        for one in changed:
+            if one.guard.action is GuardAction.PAUSE:
+                traffic_rows.step_back(connection, run_id, one.mailbox_group, observed.at)
         held = brakes.of_run(connection, run_id, observed.at)
     _log(run_id, observed, verdict, changed)
     breached = verdict is not None and verdict.state is CanaryState.BREACHED

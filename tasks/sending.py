@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from contextlib import ExitStack, closing
 from dataclasses import replace
 
+from data import outlook
 from data.ledger import SqlLedger
 from domain import dispatch
 from tasks import wiring
@@ -32,7 +33,8 @@ def hand_over(book: SqlLedger, watch: Callable[[list[Future[dispatch.Tally]]], N
     worker = f"{socket.gethostname()}:{os.getpid()}"
     with ExitStack() as stack:
         mailers = {name: stack.enter_context(closing(wiring.mailer(name))) for name in sorted(book.traffic.providers)}
-        book = _with_schedulers(book, stack)
+        seen = outlook.reader(book.engine, book.run, book.routes, wiring.clock())
+        book = replace(_with_schedulers(book, stack), outlook=seen)
         workers = stack.enter_context(dispatch.wave(book.run.id, book=book, mailers=mailers, worker=worker))
         watch(workers)
     return [future.result() for future in workers]
