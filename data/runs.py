@@ -113,7 +113,8 @@ def that_sent(connection: sa.Connection) -> list[Run]:
 def unsettled(connection: sa.Connection) -> list[Run]:
     """Runs of which everything is out, and whose figures are not final yet; cancelled ones are among them."""
     table = tables.campaign_runs
-    query = _select().where(table.c.dispatched_at.is_not(None), table.c.settled_at.is_(None))
+    over = table.c.status.in_((RunStatus.DISPATCHED, RunStatus.CANCELLED))
+    query = _select().where(over, table.c.dispatched_at.is_not(None), table.c.settled_at.is_(None))
     return [from_row(row) for row in connection.execute(query.order_by(table.c.created_at.desc()))]
 
 

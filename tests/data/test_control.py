@@ -166,7 +166,7 @@ def test_a_flow_run_that_comes_back_does_not_undo_a_pause(engine: sa.Engine) -> 
     assert take_up("flow-3") is RunStatus.DISPATCHING  # Resume was pressed: only that starts it again
     with database.read(engine) as connection:
         found = control.continuation(connection, run)
-    assert (found.flow_run_id, found.number, found.at) == ("flow-3", 2, NOW)
+    assert (found.flow_run_id, found.number, found.at) == ("flow-3", 3, NOW)
 
 
 def test_many_that_take_a_run_up_at_once_all_find_it_dispatching(engine: sa.Engine) -> None:
