@@ -3,15 +3,19 @@
 Every variable is `OMS_<GROUP>_<NAME>`, in upper case; .env.example lists all of them.
 """
 
+import os
 from functools import lru_cache
 
-from pydantic import BaseModel, Field
+from dotenv import dotenv_values
+from pydantic import BaseModel, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from data.config import DatabaseConfig, IntakeConfig, PrivacyConfig, ShopConfig
+from data.config import DatabaseConfig, IntakeConfig, PrivacyConfig, SeedConfig, ShopConfig
 from domain.gate_policy import GatePolicy
 from domain.policy import SendingPolicy
 from gateway.config import GatewayConfig
+from providers.config import RoutesConfig
+from providers.dns import DnsConfig
 from providers.sandbox.config import SandboxConfig
 from providers.sendgrid.config import SendGridConfig
 
@@ -43,6 +47,9 @@ class Settings(BaseSettings):
     )
 
     account: str = Field("main", description="the account that commands and flows work on unless told otherwise")
+    environment: str = Field(
+        "production", pattern=r"^[a-z][a-z0-9-]{1,39}$", description="what this installation is: production, staging, …"
+    )
     shop: ShopConfig = ShopConfig()
     database: DatabaseConfig = DatabaseConfig()
     intake: IntakeConfig = IntakeConfig()
@@ -50,8 +57,11 @@ class Settings(BaseSettings):
     sending: SendingPolicy = SendingPolicy()
     gate: GatePolicy = GatePolicy()
     gateway: GatewayConfig = GatewayConfig()
+    routes: RoutesConfig = RoutesConfig()
     sendgrid: SendGridConfig = SendGridConfig()
     sandbox: SandboxConfig = SandboxConfig()
+    dns: DnsConfig = DnsConfig()
+    seeds: SeedConfig = SeedConfig()
     prefect: PrefectConfig = PrefectConfig()
 
 
@@ -59,6 +69,12 @@ class Settings(BaseSettings):
 def load() -> Settings:
     """Read the environment and .env once a process. Raises pydantic's ValidationError naming what is missing."""
     return Settings()
+
+
+def secret(variable: str) -> SecretStr | None:
+    """What a file calls by the name of its environment variable, such as an ESP's key; None where it is not set."""
+    found = os.environ.get(variable) or dotenv_values(".env").get(variable)
+    return SecretStr(found.strip()) if found and found.strip() else None
 
 
 def names() -> list[str]:

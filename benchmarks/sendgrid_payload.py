@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import orjson
 from rich.console import Console
@@ -25,6 +26,7 @@ from providers.sendgrid.config import SendGridConfig
 
 SIZE = 1000
 ROUNDS = 7
+OURS = "ours: checks, columns joined as JSON"
 
 
 def a_batch() -> ports.Batch:
@@ -78,6 +80,33 @@ def by_helpers(batch: ports.Batch, people: list[dict[str, dict[str, str]]]) -> b
     return json.dumps(message.get()).encode()
 
 
+def dicts(body: dict[str, Any]) -> Callable[[], bytes]:
+    """The plain way, made anew at each call: a dict for each person, then orjson, and nothing is looked at."""
+    people = body["personalizations"]
+    names = tuple(people[0]["substitutions"])
+    columns = (
+        [one["to"][0]["email"] for one in people],
+        [one["custom_args"]["message_id"] for one in people],
+        [one["headers"]["List-Unsubscribe"] for one in people],
+        *([one["substitutions"][name] for one in people] for name in names),
+    )
+    attempt_id = people[0]["custom_args"]["attempt_id"]
+
+    def build() -> bytes:
+        personalizations = [
+            {
+                "to": [{"email": address}],
+                "custom_args": {"message_id": message_id, "attempt_id": attempt_id},
+                "headers": {"List-Unsubscribe": link, "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"},
+                "substitutions": dict(zip(names, values, strict=True)),
+            }
+            for address, message_id, link, *values in zip(*columns, strict=True)
+        ]
+        return orjson.dumps(body | {"personalizations": personalizations})
+
+    return build
+
+
 def cpu_seconds(work: Callable[[], object]) -> float:
     """The best of several rounds: what the work costs, not what the machine was doing beside it."""
     best = float("inf")
@@ -93,11 +122,12 @@ def main() -> None:
     body = orjson.loads(payload.build(batch, config))
     ways: dict[str, Callable[[], object]] = {
         "floor: orjson on a ready dict": lambda: orjson.dumps(body),
-        "ours: columns, checks, dicts, orjson": lambda: payload.build(batch, config),
+        "a dict for each, orjson": dicts(body),
+        OURS: lambda: payload.build(batch, config),
         "official helper objects, json.dumps": lambda: by_helpers(batch, body["personalizations"]),
     }
     costs = {name: cpu_seconds(work) for name, work in ways.items()}
-    ours = costs["ours: columns, checks, dicts, orjson"]
+    ours = costs[OURS]
     table = Table("way", "CPU ms per 1000", "against ours", title=f"One request, {SIZE} personalizations, nothing sent")
     for name, cost in costs.items():
         table.add_row(name, f"{cost * 1000:.2f}", f"{cost / ours:.1f} x")

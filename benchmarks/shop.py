@@ -12,10 +12,10 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from data import accounts, audience, bulk, content, database, ledger, migrate, runs, tables
-from data.desk import Way
 from domain import addresses
 from domain.accounts import Account
 from domain.campaigns import Run, RunPlan, RunStatus, Sender
+from domain.failover import Needs
 from domain.features import STORED, FeatureType
 from domain.ledger import BatchState
 from domain.policy import SendingPolicy
@@ -193,7 +193,8 @@ def book(engine: sa.Engine, run: Run) -> ledger.SqlLedger:
         links=ledger.Links("https://shop.example.com", "k" * 32),
         policy=POLICY,
         clock=_clock,
-        ways=[Way(ROUTE)],
+        routes=[ROUTE],
+        needs=Needs(ACCOUNT, Stream.MARKETING),
     )
 
 

@@ -1,7 +1,7 @@
-"""Commands about the account: what it is, and the rules of sending that are its own."""
+"""Commands about the account: what it is, the rules of sending that are its own, and what its record says of it."""
 
 from dataclasses import asdict, replace
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +10,14 @@ from cli import store
 from cli.output import AsJson, Mistake, answer, table
 from domain import policy
 from domain.accounts import Account
+from domain.vetting import Standing
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import sqlalchemy as sa
+
+    from data.vetting import Vetting
 
 app = typer.Typer(no_args_is_help=True)
 _INSTALLATION, _NONE = "default", "none"
@@ -64,6 +72,85 @@ def limit(
             now=wiring.clock(),
         )
     answer(_payload(after), as_json=as_json, text=_text(after))
+
+
+@app.command("vet")
+def vet(
+    account: Annotated[str | None, typer.Argument(help="Which account; this installation's own unless given.")] = None,
+    decided: Annotated[
+        Standing | None, typer.Option("--as", help="What a person says instead of the figures, until --lift.")
+    ] = None,
+    by: Annotated[str | None, typer.Option(help="With --as or --lift: who decided; you unless given.")] = None,
+    why: Annotated[str | None, typer.Option(help="With --as: why, for whoever reads it later.")] = None,
+    lift: Annotated[bool, typer.Option("--lift", help="Let the figures count again.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Judge by its record whether an account may send through pools that it shares with others: only a good one may."""
+    from data import database
+    from tasks import wiring
+
+    if (decided is not None) is not (why is not None) or (decided is not None and lift):
+        raise Mistake("--as and --why go together, and without --lift")
+    if by is not None and decided is None and not lift:
+        raise Mistake("--by says who decided: give --as and --why, or --lift, too")
+    now = wiring.clock()
+    with database.write(store.engine()) as connection:
+        account_id = store.account_id(connection, account)
+        if decided is not None or lift:
+            _decide(connection, account_id, decided, by or store.person(), why or "", now)
+        found = _vetted(connection, account_id, now)
+    answer({"account": account_id, **asdict(found)}, as_json=as_json, text=_vetting(account_id, found))
+
+
+def _decide(
+    connection: "sa.Connection", account_id: str, decided: Standing | None, by: str, why: str, now: "datetime"
+) -> None:
+    """A person's word, or that it counts no more; both are in the audit log."""
+    from data import audit_log, vetting
+
+    if decided is not None:
+        vetting.decide(connection, account_id, decided, by=by, why=why, now=now)
+    elif not vetting.lift(connection, account_id):
+        raise Mistake(f"nobody decided about account {account_id}: its figures count")
+    audit_log.write(
+        connection,
+        account_id=account_id,
+        actor=store.person(),
+        action="vet",
+        subject=f"account:{account_id}",
+        detail={"decided": decided, "by": by, "why": why},
+        now=now,
+    )
+
+
+def _vetted(connection: "sa.Connection", account_id: str, now: "datetime") -> "Vetting":
+    from data import vetting
+    from providers import routes_file
+
+    declared = routes_file.load(settings.load().routes.file)
+    return vetting.vet(
+        connection,
+        account_id,
+        domain_authenticated=all(route.authenticated for route in declared.of_account(account_id)),
+        rehearsals=declared.rehearsals,
+        now=now,
+    )
+
+
+def _vetting(account_id: str, found: "Vetting") -> str:
+    known = found.record
+    own = f"said {found.decided_by}: {found.why}" if found.decided_by else "by its figures"
+    rows = [
+        ("account", account_id),
+        ("standing", f"{found.standing} ({own})"),
+        ("by its figures", found.judged),
+        ("against a better one", "; ".join(found.reasons) or "nothing"),
+        ("days of history", f"{known.days_of_history:,}"),
+        ("accepted in 30 days", f"{known.accepted:,}"),
+        ("hard bounces of these", f"{known.hard_bounces:,}"),
+        ("complaints of these", f"{known.complaints:,}"),
+    ]
+    return table("", ["", ""], rows)
 
 
 def _cap(text: str) -> dict[str, Any]:

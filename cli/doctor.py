@@ -41,6 +41,7 @@ def examine() -> list[Check]:
         "database": _database,
         "channels": _channels,
         "orders": _orders,
+        "routes": _routes,
         "sandbox ESP": _sandbox,
         "SendGrid": _sendgrid,
         "gateway": _gateway,
@@ -63,7 +64,7 @@ def _guarded(
 
 
 def _database(config: settings.Settings) -> Iterator[Check]:
-    from data import database
+    from data import database, installation
     from data.features import frame
     from tasks import wiring
 
@@ -76,7 +77,10 @@ def _database(config: settings.Settings) -> Iterator[Check]:
             yield Check("account", ok=False, found=str(error))
             return
         as_of = frame.watermark(connection, account_id)
+        trouble = installation.trouble(connection, config.environment)
     yield Check("account", ok=True, found=config.account)
+    told = f"no live run may start: {trouble}; `campaigns environment claim` changes that" if trouble else None
+    yield Check("environment", ok=trouble is None, found=told or config.environment)
     if as_of is None:
         yield Check("customer features", ok=False, found="none yet: `campaigns features refresh` makes them")
         return
@@ -143,6 +147,20 @@ def _cut_off(file: "Unfinished") -> str:
         f"the file {file.name} was cut off while it was read ({moment(file.started_at)} UTC): load it again, or the mended "
         f"one under the same name: `campaigns intake {file.name} --channel {file.channel}`"
     )
+
+
+def _routes(config: settings.Settings) -> Iterator[Check]:
+    """The file that says by which ESPs mail leaves, and whether each of its keys is there."""
+    from providers import routes_file
+
+    declared = routes_file.load(config.routes.file)
+    keys = {one.api_key_env for one in declared.providers.values() if one.api_key_env is not None}
+    if lacking := sorted(key for key in keys if settings.secret(key) is None):
+        yield Check("routes", ok=False, found=f"not set, in the environment or .env: {', '.join(lacking)}")
+        return
+    ways = sum(map(len, declared.accounts.values()))
+    told = f"{ways} by {len(declared.providers)} provider(s)" if ways else "those of the settings: none are"
+    yield Check("routes", ok=True, found=f"{told} in {config.routes.file}; `campaigns routes` shows them")
 
 
 def _sandbox(config: settings.Settings) -> Iterator[Check]:

@@ -31,6 +31,7 @@ _BATCH = {
     BatchState.UNKNOWN: "may have gone out: the ESP's answer was lost, and a proof is awaited",
     BatchState.HELD: "may have gone out: the ESP's answer was lost, and it is never sent again",
     BatchState.EXPIRED: "was not sent: the run's window closed first",
+    BatchState.CANCELLED: "was not sent: the run was cancelled",
 }
 _EXCEPTION = {
     MessageState.SUPPRESSED: "was not sent: the address was suppressed after the audience was frozen",

@@ -14,15 +14,20 @@ from typer.exceptions import TyperException
 
 from cli import (
     account_commands,
+    control_commands,
     data_commands,
+    environment_commands,
     explain_command,
     gate_commands,
+    guard_commands,
     intake_commands,
     mistakes,
     operate,
+    plan_command,
     preview_commands,
     rate_commands,
     report_commands,
+    route_commands,
     run_commands,
     segment_commands,
     suppression_commands,
@@ -38,13 +43,20 @@ app = typer.Typer(
 operate.register(app)
 data_commands.register(app)
 run_commands.register(app)
+plan_command.register(app)
+control_commands.register(app)
 report_commands.register(app)
 explain_command.register(app)
+route_commands.register(app)
 app.add_typer(intake_commands.app, name="intake", help="Orders in: load files, and work on what could not be used.")
 app.add_typer(gate_commands.app, name="gate", help="Whether the data is fit to be mailed to: check, accept a change.")
+app.add_typer(guard_commands.app, name="guards", help="What holds a run back: show, lift a brake, let it go on.")
 preview_commands.register(segment_commands.app)
 app.add_typer(segment_commands.app, name="segments", help="Who: list, explain and preview segments.")
-app.add_typer(account_commands.app, name="account", help="The shop or brand: its frequency cap and quiet hours.")
+app.add_typer(account_commands.app, name="account", help="The shop or brand: its caps, its quiet hours, its record.")
+app.add_typer(
+    environment_commands.app, name="environment", help="Which environment this database belongs to: show, claim."
+)
 app.add_typer(rate_commands.app, name="rates", help="What currencies were worth: load and list dated rates.")
 app.add_typer(suppression_commands.app, name="suppressions", help="Whom not to mail: list, add, remove, export.")
 

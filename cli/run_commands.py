@@ -1,9 +1,8 @@
-"""Commands that start a campaign run, or continue one: run, resume. Both go through Prefect, as its UI does."""
+"""The command that starts a campaign run, through Prefect, as its UI does."""
 
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
-from uuid import UUID
 
 import typer
 from pydantic import ValidationError
@@ -11,7 +10,6 @@ from pydantic import ValidationError
 from cli import store
 from cli.output import AsJson, Mistake, answer
 from cli.segment_options import Only, With, Without, arguments_of, rules_of
-from domain.campaigns import NEXT, Run, RunStatus
 from tasks import prefect_api
 
 if TYPE_CHECKING:
@@ -24,7 +22,6 @@ _FAILED = 1
 def register(app: typer.Typer) -> None:
     """Add these commands."""
     app.command("run")(run)
-    app.command("resume")(resume)
 
 
 def run(
@@ -46,6 +43,10 @@ def run(
     priority: Annotated[
         int | None, typer.Option(min=0, max=9, help="Of two running campaigns the larger one keeps a person.")
     ] = None,
+    two_phase: Annotated[
+        bool,
+        typer.Option("--two-phase", help="The ESP keeps each batch for a while: what is unclear is called back."),
+    ] = False,
     subject: Annotated[str | None, typer.Option(help="Replaces the template's subject.")] = None,
     sender_name: Annotated[str | None, typer.Option(help="Replaces the shop's own as sender.")] = None,
     sender_mailbox: Annotated[str | None, typer.Option(help="Before the @ of the shop's domain, such as news.")] = None,
@@ -70,6 +71,7 @@ def run(
         "without": without,
         "members_of": members_of,
         "priority": priority,
+        "two_phase": two_phase or None,
         "subject": subject,
         "sender_name": sender_name,
         "sender_mailbox": sender_mailbox,
@@ -135,29 +137,3 @@ def _start(connected: prefect_api.Client, request: dict[str, Any], *, wait: bool
     lines = [f"{flow_run.name}: {flow_run.state}", *filter(None, [flow_run.message]), flow_run.page]
     answer(payload, as_json=as_json, text="\n".join(lines))
     return _FAILED if flow_run.final and not flow_run.completed else 0
-
-
-def resume(run_id: RunId, as_json: AsJson = False) -> int:
-    """Continue a run that was paused or broke off.
-
-    Nothing that may have gone out is sent again.
-    """
-    from data import database, runs
-
-    with database.read(store.engine()) as connection:
-        known = runs.get(connection, run_id)
-    if not NEXT[known.status] or known.status is RunStatus.DISPATCHED:
-        raise Mistake(f"run {run_id} is {known.status}: nothing is left to be continued")
-    with prefect_api.client() as connected:
-        _refuse_while_waiting(connected, known)
-        request = _request(live=known.plan.live, campaign=known.plan.campaign, resume_run=run_id)
-        return _start(connected, request, wait=False, as_json=as_json)
-
-
-def _refuse_while_waiting(connected: prefect_api.Client, known: Run) -> None:
-    """A second flow run would ask the same question a second time."""
-    if known.status is not RunStatus.AWAITING_APPROVAL or known.flow_run_id is None:
-        return
-    flow_run = prefect_api.find(connected, UUID(known.flow_run_id))
-    if flow_run is not None and flow_run.paused:
-        raise Mistake(f"run {known.id} waits for a person's yes or no: say it by the Resume button at {flow_run.page}")

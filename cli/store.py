@@ -33,8 +33,11 @@ def connectable() -> "sa.Engine":
 
 
 def prepare(found: "sa.Engine") -> None:
-    """Bring the schema to the newest, and add the installation's own account where it is not there yet."""
-    from data import accounts, database, migrate
+    """Bring the schema to the newest, add the installation's own account, claim the database for its environment.
+
+    The latter two where it was not done yet.
+    """
+    from data import accounts, database, installation, migrate
     from domain.accounts import Account
     from tasks import wiring
 
@@ -43,6 +46,7 @@ def prepare(found: "sa.Engine") -> None:
     account = Account(id=config.account, **config.shop.model_dump())
     with database.write(found) as connection:
         accounts.ensure(connection, account, now=wiring.clock())
+        installation.ensure(connection, config.environment, now=wiring.clock())
 
 
 def engine() -> "sa.Engine":

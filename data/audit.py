@@ -1,27 +1,35 @@
 """The audit: does a run's ledger add up, and does the ESP's own record agree with it?"""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
 
 import sqlalchemy as sa
 
 from data import runs, tables
 from domain import campaigns, ledger
 from domain.campaigns import Run
-from domain.ledger import BatchState, MessageState, OutcomeKind
+from domain.delivery import EventKind
+from domain.ledger import BatchState, MessageState, OutcomeKind, ProofKind
 from domain.reports import Audit
 
 # Batches whose messages the ESP may hold although the ledger does not count them as accepted.
 _POSSIBLY_SENT = (BatchState.INFLIGHT, BatchState.UNKNOWN, BatchState.HELD)
 
 
-def audit(connection: sa.Connection, run_id: str, *, record: Mapping[str, int] | None) -> Audit:
-    """Check DESIGN section 4's balance. `record`: how often the ESP accepted each message id, if it can tell."""
+def audit(
+    connection: sa.Connection, run_id: str, *, record: Mapping[str, int] | None, overdue: datetime | None = None
+) -> Audit:
+    """Check DESIGN section 4's balance. `record`: how often the ESP accepted each message id, if it can tell.
+
+    `overdue`: a batch that is unknown since then or longer should have been held by now.
+    """
     run = runs.get(connection, run_id)
     skipped = _skipped(connection, run_id)
     planned = skipped.pop(None, 0)
     named = {str(reason): count for reason, count in skipped.items()}
     states = message_states(connection, run_id)
     complaints = [*_balance(run, planned, named, states), *_evidence(connection, run_id)]
+    complaints += _unknowns(connection, run_id, overdue)
     duplicates = missing = None
     if record is not None:
         duplicates, missing, found = _against(connection, run_id, record)
@@ -38,9 +46,9 @@ def _skipped(connection: sa.Connection, run_id: str) -> dict[str | None, int]:
 
 
 def message_states(connection: sa.Connection, run_id: str) -> dict[str, int]:
-    """Messages by what became of them: accepted, rejected, suppressed, expired, held, open."""
+    """Messages by what became of them: accepted, rejected, suppressed, expired, cancelled, held, open."""
     exceptions = _exceptions(connection, run_id)
-    counts = dict.fromkeys(("accepted", "rejected", "suppressed", "expired", "held", "open"), 0)
+    counts = dict.fromkeys(("accepted", "rejected", "suppressed", "expired", "cancelled", "held", "open"), 0)
     for exception in exceptions.values():
         counts[exception] += 1
     for first, last, state in _batches(connection, run_id):
@@ -76,9 +84,9 @@ def _balance(run: Run, planned: int, skipped: dict[str, int], states: dict[str, 
 
 def _evidence(connection: sa.Connection, run_id: str) -> Iterator[str]:
     """Accepted only with a 2xx or a proof on record; a claim was committed before its call (reliability I2, I3)."""
-    batch, attempt, proof = tables.batches, tables.batch_attempts, tables.batch_proofs
+    batch, attempt = tables.batches, tables.batch_attempts
     answered = sa.exists().where(attempt.c.id == batch.c.attempt_id, attempt.c.outcome == OutcomeKind.ACCEPTED)
-    proved = sa.exists().where(proof.c.batch_id == batch.c.id)
+    proved = _proved(batch.c.attempt_id, ledger.CONFIRMING)
     groundless = sa.select(sa.func.count()).where(
         batch.c.run_id == run_id, batch.c.state == BatchState.ACCEPTED, ~answered, ~proved
     )
@@ -94,6 +102,37 @@ def _evidence(connection: sa.Connection, run_id: str) -> Iterator[str]:
     if count := len(connection.execute(twice).all()):
         yield f"{count} batches were accepted in two attempts"
     yield from _events_against(connection, run_id)
+
+
+def _proved(attempt_id: sa.ColumnElement[str], kinds: Collection[ProofKind]) -> sa.ColumnElement[bool]:
+    """Is there a proof of one of these kinds of this very attempt? One of an earlier attempt says nothing."""
+    proof = tables.batch_proofs
+    return sa.exists().where(proof.c.attempt_id == attempt_id, proof.c.kind.in_(kinds))
+
+
+def _unknowns(connection: sa.Connection, run_id: str, overdue: datetime | None) -> Iterator[str]:
+    """An unknown batch goes again only with a proof, and is not unknown for ever (reliability I4, I9).
+
+    What the wire said of an attempt stays on record, so an attempt that was unknown still says so.
+    """
+    batch, attempt = tables.batches, tables.batch_attempts
+    waits = batch.c.state.in_([BatchState.UNKNOWN, BatchState.HELD, BatchState.ACCEPTED])
+    left = sa.select(sa.func.count(attempt.c.batch_id.distinct())).where(
+        batch.c.run_id == run_id,
+        attempt.c.batch_id == batch.c.id,
+        attempt.c.outcome == OutcomeKind.UNKNOWN,
+        ~((batch.c.attempt_id == attempt.c.id) & waits),
+        ~_proved(attempt.c.id, ledger.RELEASING),
+    )
+    if count := connection.scalar(left):
+        yield f"{count} batches were unknown and went on without a proof that they had not been sent"
+    if overdue is None:
+        return
+    forgotten = sa.select(sa.func.count()).where(
+        batch.c.run_id == run_id, batch.c.state == BatchState.UNKNOWN, batch.c.finished_at <= overdue
+    )
+    if count := connection.scalar(forgotten):
+        yield f"{count} batches are unknown for too long: is the flow process-delivery-events running?"
 
 
 def _events_against(connection: sa.Connection, run_id: str) -> Iterator[str]:
@@ -116,6 +155,12 @@ def _events_against(connection: sa.Connection, run_id: str) -> Iterator[str]:
     )
     if count := connection.scalar(refused):
         yield f"{count} attempts that count as not sent went out, as events show"
+    # An ESP that throws a cancelled mail away may say that it dropped it: that is no mail that went out.
+    released = sa.select(sa.func.count(event.c.attempt_id.distinct())).where(
+        of_run, event.c.kind != EventKind.DROPPED, _proved(event.c.attempt_id, ledger.RELEASING)
+    )
+    if count := connection.scalar(released):
+        yield f"{count} attempts that were proved not to be sent went out, as events show"
 
 
 def _against(connection: sa.Connection, run_id: str, record: Mapping[str, int]) -> tuple[int, int, list[str]]:

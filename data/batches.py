@@ -94,6 +94,20 @@ def _of_part(row: Any) -> dict[str, Any]:
     return {name: getattr(row, name) for name in same} | {"state": BatchState.PLANNED}
 
 
+def providers(connection: sa.Connection, run_id: str) -> list[str]:
+    """Whom the run's batches were handed to, or tried."""
+    batch, attempt = tables.batches.c, tables.batch_attempts.c
+    query = sa.select(attempt.provider).join_from(tables.batch_attempts, tables.batches, batch.id == attempt.batch_id)
+    return sorted(connection.scalars(query.where(batch.run_id == run_id).distinct()))
+
+
+def last_attempt(connection: sa.Connection, batch_id: int) -> Any | None:
+    """By whom a batch was tried last, and what it was answered."""
+    attempt = tables.batch_attempts.c
+    query = sa.select(attempt.provider, attempt.status_code).where(attempt.batch_id == batch_id)
+    return connection.execute(query.order_by(attempt.number.desc()).limit(1)).one_or_none()
+
+
 def canary_state(connection: sa.Connection, run_id: str) -> str | None:
     """How the run's first few fare; None where it has no canary."""
     run = tables.campaign_runs.c

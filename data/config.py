@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr, field_validator
+
+from domain import addresses
 
 
 class DatabaseConfig(BaseModel):
@@ -42,3 +44,18 @@ class ShopConfig(BaseModel):
     postal_address: str = Field("1 Market Street, 12345 Town", description="stands in every mail, as the law asks")
     sender_email: str = "news@shop.example.com"
     sender_name: str = "My Shop"
+
+
+class SeedConfig(BaseModel):
+    """The shop's own mailboxes, to which a small mail goes by each route every five minutes."""
+
+    mailboxes: list[str] = Field(
+        default_factory=list, description="none: no seed message is sent, and a silent ESP is not noticed"
+    )
+
+    @field_validator("mailboxes")
+    @classmethod
+    def _addresses(cls, mailboxes: list[str]) -> list[str]:
+        if not all(map(addresses.is_valid, mailboxes)):
+            raise ValueError("a seed mailbox is an e-mail address")
+        return mailboxes

@@ -12,8 +12,10 @@ import sqlalchemy as sa
 
 from data import traffic_rows
 from data.traffic_rows import ProviderState
-from domain import breaker, pacing, routing, warmup
+from domain import breaker, failover, pacing, routing, warmup
 from domain.breaker import Breaker
+from domain.failover import Needs
+from domain.ledger import OutcomeKind
 from domain.policy import SendingPolicy
 from domain.routes import Pace, Route
 from domain.suppression import Stream
@@ -25,11 +27,11 @@ _BRAKED_BATCHES_A_MINUTE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """A route, and why it may never carry this run's mail, if so (domain.failover, domain.vetting)."""
+class Tried:
+    """By which ESP a mail was tried last, and with which HTTP status it did not take it; None: nobody answered."""
 
-    route: Route
-    refused: str | None = None
+    provider: str
+    status: int | None
 
 
 @dataclass(slots=True)
@@ -50,8 +52,8 @@ def no_outlook(_connection: sa.Connection, _now: datetime) -> Outlook:
 class Desk:
     """What one decision is made from: read once, changed only by `take`."""
 
-    stream: Stream
-    ways: Sequence[Way]
+    needs: Needs
+    routes: Sequence[Route]
     policy: SendingPolicy
     connection: sa.Connection
     group: str
@@ -63,9 +65,9 @@ class Desk:
     carried: Mapping[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
-        routes = [way.route for way in self.ways if way.refused is None]
+        routes = self.routes
         providers = {route.provider for route in routes}
-        self.states = traffic_rows.provider_states(self.connection, providers, self.stream)
+        self.states = traffic_rows.provider_states(self.connection, providers, self.needs.stream)
         self.under_way = traffic_rows.requests_under_way(self.connection, providers, self.now)
         keys = [key for route in routes for key in (hand_over_key(route), _release_key(route, self.group))]
         self.buckets = traffic_rows.buckets(self.connection, keys)
@@ -74,13 +76,14 @@ class Desk:
         carried = traffic_rows.volumes_of_a_day
         self.carried = carried(self.connection, routes[0].account_id, self.now) if several else {}
 
-    def candidate(self, way: Way, size: int) -> routing.Candidate:
+    def candidate(self, route: Route, size: int, *, refused: str | None, tried: Tried | None) -> routing.Candidate:
         """All that counts for or against this way now."""
-        route = way.route
-        if way.refused is not None:
-            return _candidate(route, refused=way.refused)
+        if refused is not None:
+            return _candidate(route, refused=refused)
         state = self.states.get(route.provider) or sound(route)
         room = self._room(route)
+        if tried is not None and (why := self._stays(route, tried)) is not None:
+            return _candidate(route, refused=why)
         messages = min(size, room) if room else size
         delivered, blocked = self.outlook.results.get((route.pool, self.group), (0, 0))
         return _candidate(
@@ -95,13 +98,22 @@ class Desk:
             blocked=blocked,
         )
 
+    def _stays(self, route: Route, tried: Tried) -> str | None:
+        """Why a mail that another ESP certainly did not take may not move here; room is routing's to see to."""
+        if tried.provider == route.provider:
+            return None
+        move = failover.may_move(
+            OutcomeKind.NOT_SENT, status=tried.status, tried_by=tried.provider, to=route, mail=self.needs
+        )
+        return None if move.allowed else move.reason
+
     def take(self, route: Route, messages: int, *, probe: bool) -> datetime:
         """Write what this batch uses; return when the mailbox providers may get it."""
         connection = self.connection
         if probe:
             state = self.states[route.provider]
             tried = replace(state, breaker=breaker.probing(state.breaker, self.now))
-            traffic_rows.write_provider(connection, route.provider, self.stream, tried, self.now)
+            traffic_rows.write_provider(connection, route.provider, self.needs.stream, tried, self.now)
         if route.hand_over.per_minute is not None:
             taken = self._taken(route, messages)
             traffic_rows.write_bucket(connection, hand_over_key(route), taken.bucket)
@@ -115,7 +127,7 @@ class Desk:
 
     def _taken(self, route: Route, messages: int) -> pacing.Taken:
         least = self.policy.batch_size
-        reserve = pacing.RESERVE if self.stream is Stream.MARKETING else 0.0
+        reserve = pacing.RESERVE if self.needs.stream is Stream.MARKETING else 0.0
         bucket = self.buckets.get(hand_over_key(route)) or pacing.full(route.hand_over, self.now, least=least)
         return pacing.take(bucket, route.hand_over, messages, self.now, least=least, reserve=reserve)
 
@@ -130,9 +142,9 @@ class Desk:
         ask without a pause, would never leave it free.
         """
         under_way = self.under_way.get(route.provider, {})
-        every, mine = sum(under_way.values()), under_way.get(self.stream, 0)
+        every, mine = sum(under_way.values()), under_way.get(self.needs.stream, 0)
         limit = min(state.concurrency, route.concurrency)
-        if self.stream is Stream.MARKETING:
+        if self.needs.stream is Stream.MARKETING:
             full = every >= max(1, int(limit * (1 - pacing.RESERVE)))
         else:
             full = mine > 0 and (mine >= int(limit) or every >= route.concurrency)

@@ -12,13 +12,14 @@ dummy address for thousands, and thousands of times thousands would never end.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from data import accounts, tables
-from domain import addresses, suppression
+from data import accounts, role_addresses, tables
+from domain import suppression
 from domain.audience import SkipReason
 from domain.campaigns import RunStatus
 from domain.consent import ConsentStatus
@@ -27,10 +28,58 @@ from domain.policy import SendingPolicy
 from domain.suppression import Stream
 
 _EXCLUDED = "excluded"
-_LEAST = min(map(len, addresses.ROLES))
+_OF_PARTY = ("address_hash", "email", "relay", "erased_at")
 _RUNNING = (RunStatus.APPROVED, RunStatus.DISPATCHING, RunStatus.PAUSED)
+Moment = datetime | sa.ColumnElement[datetime]
 _WAITING = (BatchState.PLANNED, BatchState.INFLIGHT, BatchState.UNKNOWN)
 _MAILED = (BatchState.INFLIGHT, BatchState.ACCEPTED, BatchState.UNKNOWN, BatchState.HELD)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of everybody alike: the same question is the same statement, whenever and of whom it is asked."""
+
+    dialect: str
+    account_id: str
+    policy: SendingPolicy  # the account's own limits are in it
+    recent: tuple[str, ...]  # runs whose mails the cap counts
+    first: tuple[str, ...]  # runs that go first
+
+    def since(self, now: datetime) -> datetime:
+        """From when on the cap counts."""
+        return now - timedelta(days=self.policy.cap_days)
+
+
+def question(
+    connection: sa.Connection, account_id: str, *, run_id: str, policy: SendingPolicy, now: datetime
+) -> Question:
+    """What to ask for this run, by the account's limits and its other runs as they are now.
+
+    `policy` is the installation's; the account's own limits go first.
+    """
+    policy = accounts.policy_of(connection, account_id, policy)
+    since = now - timedelta(days=policy.cap_days)
+    recent = recent_runs(connection, account_id, run_id, since, policy)
+    first = runs_that_go_first(connection, account_id, run_id, now)
+    return Question(connection.dialect.name, account_id, policy, tuple(recent), tuple(first))
+
+
+# Built once, for each claim asks them.
+_run = tables.campaign_runs.c
+_own_run = tables.campaign_runs.alias("own_run").c
+_own_priority = sa.select(_own_run.priority).where(_own_run.id == sa.bindparam("run_id")).scalar_subquery()
+_RECENT_RUNS = sa.select(_run.id).where(
+    _run.account_id == sa.bindparam("account_id"),
+    _run.id != sa.bindparam("run_id"),
+    _run.dispatch_started_at >= sa.bindparam("began"),
+)
+_RUNS_THAT_GO_FIRST = sa.select(_run.id).where(
+    _run.account_id == sa.bindparam("account_id"),
+    _run.live,
+    _run.status.in_([sa.literal(status) for status in _RUNNING]),
+    _run.priority > sa.func.coalesce(_own_priority, 0),
+    _run.expires_at.is_(None) | (_run.expires_at > sa.bindparam("now")),
+)
 
 
 def select(
@@ -43,34 +92,37 @@ def select(
     now: datetime,
     many: bool = False,
 ) -> sa.Select[Any]:
+    """Ask `question` and judge by it. The connection is asked for that only; the caller executes the select."""
+    asked = question(connection, account_id, run_id=run_id, policy=policy, now=now)
+    return judged(asked, among, now=now, since=asked.since(now), many=many)
+
+
+def judged(asked: Question, among: sa.FromClause, *, now: Moment, since: Moment, many: bool = False) -> sa.Select[Any]:
     """The rows of `among`, which has a column party_id, each with address_hash and reason.
 
     The reason is NULL for those who may be mailed. A column `excluded` of `among` says who belongs to a segment that
-    the run leaves out. `policy` is the installation's; the account's own limits go first. The connection is asked for
-    these and for the account's other runs only; the caller executes the select. `many`: these are so large a part of the
-    account that one pass over its mailboxes is cheaper than a look-up for each.
+    the run leaves out. Where `among` has read the parties' rows itself it brings address_hash, email, relay and
+    erased_at. `many`: these are so large a part of the account that one pass over its mailboxes is cheaper than a
+    look-up for each.
     """
-    policy = accounts.policy_of(connection, account_id, policy)
-    since = now - timedelta(days=policy.cap_days)
-    recent = recent_runs(connection, account_id, run_id, since, policy)
-    first = runs_that_go_first(connection, account_id, run_id, now)
+    account_id, policy = asked.account_id, asked.policy
     people = _people(among).cte("people") if many else _once(_people(among), "people")
     shared = all_shared_mailboxes(account_id) if many else shared_mailboxes(people, account_id)
     facts = (
         sa.select(
             people,
-            _is_role(connection, people.c.email).label("role"),
+            role_addresses.is_role(asked.dialect, people.c.email).label("role"),
             suppressed_by(account_id, people.c.address_hash, Stream.MARKETING, now).label("suppressed_by"),
             sa.func.coalesce(shared.c.consent, consent_status(people.c.party_id)).label("consent"),
-            _counted(people.c.party_id, recent, since, policy).label("recent"),
-            (waiting_mails(people.c.party_id, first) if first else sa.literal(0)).label("waiting"),
+            _counted(people.c.party_id, asked.recent, since, policy).label("recent"),
+            (waiting_mails(people.c.party_id, asked.first) if asked.first else sa.literal(0)).label("waiting"),
         )
         .select_from(people.outerjoin(shared, shared.c.address_hash == people.c.address_hash))
         .offset(0)  # keeps both databases from copying a look-up to each place that names it; and nothing is stored
         .subquery("facts")
     )
-    own = [facts.c[column.name] for column in among.c]
-    return sa.select(*own, facts.c.address_hash, _reason(facts, policy).label("reason"))
+    own = {column.name: facts.c[column.name] for column in among.c} | {"address_hash": facts.c.address_hash}
+    return sa.select(*own.values(), _reason(facts, policy).label("reason"))
 
 
 def _reason(facts: sa.Subquery, policy: SendingPolicy) -> sa.ColumnElement[Any]:
@@ -93,7 +145,7 @@ def _reason(facts: sa.Subquery, policy: SendingPolicy) -> sa.ColumnElement[Any]:
 
 
 def _counted(
-    party_id: sa.ColumnElement[Any], recent: Sequence[str], since: datetime, policy: SendingPolicy
+    party_id: sa.ColumnElement[Any], recent: Sequence[str], since: Moment, policy: SendingPolicy
 ) -> sa.ColumnElement[Any]:
     """The mails that the cap counts.
 
@@ -111,31 +163,17 @@ def _counted(
     return sa.case((stands_for_others | is_somebody_else, mails), else_=0)
 
 
-def _is_role(connection: sa.Connection, email: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
-    """Is what stands before the @ or the tag of an address, in lower case, a role: as domain.addresses.is_role says.
-
-    By its first letters first: the rest would cost a quarter of a freeze, and hardly anybody needs it.
-    """
-    postgresql = connection.dialect.name == "postgresql"
-    spelled = sa.collate(email, "C") if postgresql else email  # else it takes a Turkish dotted I for an i
-    begins = sa.func.lower(sa.func.substr(sa.func.ltrim(spelled), 1, _LEAST))
-    plain = sa.func.replace(sa.func.lower(sa.func.trim(spelled)), "+", "@")
-    local = sa.func.split_part(plain, "@", 1) if postgresql else sa.func.substr(plain, 1, sa.func.instr(plain, "@") - 1)
-    maybe = begins.in_(sorted({role[:_LEAST] for role in addresses.ROLES}))
-    return sa.case((maybe, local.in_(sorted(addresses.ROLES))), else_=False)
-
-
 def _once(select: sa.Select[Any], name: str) -> sa.CTE:
     """Both databases would otherwise copy a look-up to every place that names it, and run it 2 to 4 times a freeze."""
     return select.cte(name).prefix_with("MATERIALIZED")
 
 
 def _people(among: sa.FromClause) -> sa.Select[Any]:
+    if all(name in among.c for name in _OF_PARTY):
+        return sa.select(among)
     party = tables.parties
     joined = among.join(party, party.c.id == among.c.party_id)
-    return sa.select(*among.c, party.c.address_hash, party.c.email, party.c.relay, party.c.erased_at).select_from(
-        joined
-    )
+    return sa.select(*among.c, *(party.c[name] for name in _OF_PARTY)).select_from(joined)
 
 
 def shared_mailboxes(people: sa.CTE, account_id: str) -> sa.CTE:
@@ -168,7 +206,7 @@ def _said(mailboxes: sa.Select[Any], account_id: str) -> sa.CTE:
 
 
 def suppressed_by(
-    account_id: str, address_hash: sa.ColumnElement[Any], stream: Stream, now: datetime
+    account_id: str, address_hash: sa.ColumnElement[Any], stream: Stream, now: Moment
 ) -> sa.ScalarSelect[Any]:
     """The strongest reason in force that stops this stream for the address, or NULL."""
     table = tables.suppressions
@@ -178,7 +216,7 @@ def suppressed_by(
         .where(
             table.c.account_id == account_id,
             table.c.address_hash == address_hash,
-            table.c.scope.in_(suppression.scopes_blocking(stream)),
+            table.c.scope.in_([sa.literal(scope) for scope in suppression.scopes_blocking(stream)]),
             table.c.lifted_at.is_(None),
             table.c.expires_at.is_(None) | (table.c.expires_at > now),
         )
@@ -220,12 +258,9 @@ def recent_runs(
 
     A run may hold mail for the night, and sends for as long as its window is open.
     """
-    run = tables.campaign_runs
     began = since - timedelta(hours=policy.window_hours)
-    query = sa.select(run.c.id).where(
-        run.c.account_id == account_id, run.c.id != run_id, run.c.dispatch_started_at >= began
-    )
-    return list(connection.scalars(query))
+    about = {"account_id": account_id, "run_id": run_id, "began": began}
+    return list(connection.scalars(_RECENT_RUNS, about))
 
 
 def runs_that_go_first(connection: sa.Connection, account_id: str, run_id: str, now: datetime) -> list[str]:
@@ -234,19 +269,11 @@ def runs_that_go_first(connection: sa.Connection, account_id: str, run_id: str, 
     They would else leave out each other's people whenever nobody thought of priorities; two mails to one person are the
     frequency cap's to prevent.
     """
-    run = tables.campaign_runs
-    own = sa.select(run.c.priority).where(run.c.id == run_id).scalar_subquery()
-    query = sa.select(run.c.id).where(
-        run.c.account_id == account_id,
-        run.c.live,
-        run.c.status.in_(_RUNNING),
-        run.c.priority > sa.func.coalesce(own, 0),
-        run.c.expires_at.is_(None) | (run.c.expires_at > now),
-    )
-    return list(connection.scalars(query))
+    about = {"account_id": account_id, "run_id": run_id, "now": now}
+    return list(connection.scalars(_RUNS_THAT_GO_FIRST, about))
 
 
-def recent_mails(party_id: sa.ColumnElement[Any], run_ids: Sequence[str], since: datetime) -> sa.ScalarSelect[Any]:
+def recent_mails(party_id: sa.ColumnElement[Any], run_ids: Sequence[str], since: Moment) -> sa.ScalarSelect[Any]:
     """How many marketing mails of these runs went to the person since then, or may have.
 
     Whichever of his customer numbers they went to: who registers is another party than the guest who was mailed before.
@@ -254,7 +281,7 @@ def recent_mails(party_id: sa.ColumnElement[Any], run_ids: Sequence[str], since:
     return mailed_at(party_id, run_ids, since).with_only_columns(sa.func.count()).scalar_subquery()
 
 
-def mailed_at(party_id: sa.ColumnElement[Any], run_ids: Sequence[str], since: datetime) -> sa.Select[Any]:
+def mailed_at(party_id: sa.ColumnElement[Any], run_ids: Sequence[str], since: Moment) -> sa.Select[Any]:
     """When each of them went out; NULL of one that is on its way."""
     finished = _of_batch(tables.batches.c.finished_at)
     late = finished.is_(None) | (finished >= since)

@@ -11,7 +11,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from data import correlation, deliveries, events_effects, proofs, staging, tables
+from data import correlation, deliveries, events_effects, proofs, seeds, staging, tables
 from data.correlation import Placed
 from domain import delivery
 from domain.delivery import DeliveryEvent, DeliveryState
@@ -48,10 +48,11 @@ def apply(
     deliveries.join(connection, _folded(new))
     attempts = {one.event.attempt_id for one in new if one.event.attempt_id}
     proofs.record(connection, attempts, inbox_id=inbox_id, now=now)
+    seeds.confirm(connection, (one.event for one in new), now=now)
     return Applied(
         events=len(new),
         duplicates=len(numbered) - len(new),
-        uncorrelated=sum(one.run_id is None for one in new),
+        uncorrelated=sum(one.run_id is None and not seeds.is_seed(one.event) for one in new),
         suppressions=suppressions,
     )
 

@@ -25,7 +25,8 @@ def figures(connection: sa.Connection, run_id: str) -> tuple[Figures, dict[str, 
     party = tables.parties
     provider = sa.func.coalesce(party.c.mailbox_provider, _OTHER).label("mailbox_provider")
     query = (
-        _of_accepted(run_id, provider, *_counts())
+        accepted(provider, *_counts())
+        .where(tables.batches.c.run_id == run_id)
         .join(party, party.c.id == tables.audience.c.party_id)
         .group_by(provider)
         .order_by(sa.func.count().desc(), provider)
@@ -34,8 +35,8 @@ def figures(connection: sa.Connection, run_id: str) -> tuple[Figures, dict[str, 
     return reduce(_sum, by_provider.values(), Figures()), by_provider
 
 
-def _of_accepted(run_id: str, *columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
-    """`columns` over the messages that the ESP accepted, each with its row of `message_delivery`, if it has one."""
+def accepted(*columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
+    """`columns` over the messages that ESPs accepted, each with its row of `message_delivery`, if it has one."""
     member, batch, left_out, message = (
         tables.audience,
         tables.batches,
@@ -49,11 +50,7 @@ def _of_accepted(run_id: str, *columns: sa.ColumnElement[Any]) -> sa.Select[Any]
         & (member.c.ordinal <= batch.c.last_ordinal),
     ).outerjoin(message, (message.c.run_id == member.c.run_id) & (message.c.ordinal == member.c.ordinal))
     excepted = sa.exists().where(left_out.c.run_id == member.c.run_id, left_out.c.ordinal == member.c.ordinal)
-    return (
-        sa.select(*columns)
-        .select_from(rows)
-        .where(batch.c.run_id == run_id, batch.c.state == BatchState.ACCEPTED, ~excepted)
-    )
+    return sa.select(*columns).select_from(rows).where(batch.c.state == BatchState.ACCEPTED, ~excepted)
 
 
 def _counts() -> list[sa.ColumnElement[Any]]:
@@ -137,5 +134,5 @@ def is_settled(connection: sa.Connection, run_id: str, *, now: datetime, settle_
     if now >= dispatched_at + timedelta(hours=settle_after_hours):
         return True
     seen = sa.func.coalesce(tables.message_delivery.c.seen, 0)
-    on_its_way = _of_accepted(run_id, sa.literal(1)).where(seen.bitwise_and(int(_FINAL)) == 0)
+    on_its_way = accepted(sa.literal(1)).where(tables.batches.c.run_id == run_id, seen.bitwise_and(int(_FINAL)) == 0)
     return connection.execute(on_its_way.limit(1)).first() is None

@@ -14,10 +14,11 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from data import database, traffic_rows
-from data.desk import Desk, Outlook, Way, hand_over_key, sound
+from data import database, pools, traffic_rows
+from data.desk import Desk, Outlook, Tried, hand_over_key, sound
 from data.traffic_rows import ProviderState
-from domain import breaker, concurrency, pacing, routing, warmup
+from domain import breaker, concurrency, failover, pacing, routing, warmup
+from domain.failover import Needs
 from domain.ledger import Outcome, OutcomeKind
 from domain.policy import SendingPolicy
 from domain.routes import MIXED, Grant, Route
@@ -41,11 +42,24 @@ class Lane:
     """
 
     engine: sa.Engine
-    stream: Stream
-    ways: Sequence[Way]
+    routes: Sequence[Route]
+    needs: Needs
     policy: SendingPolicy
     clock: Callable[[], datetime]
+    refused: dict[str, str | None] = field(init=False)  # by route: why it may never carry this mail
     _open: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self.refused = {route.name: failover.refused(route, self.needs) for route in self.routes}
+
+    @property
+    def stream(self) -> Stream:
+        return self.needs.stream
+
+    @property
+    def providers(self) -> set[str]:
+        """Whom this mail may go through."""
+        return {route.provider for route in self.routes if self.refused[route.name] is None}
 
     def ask(self, item_id: int, *, messages: int, mailbox_group: str = MIXED) -> Grant | Stall:
         """Leave to send so many messages now, or why not. `item_id`: the caller's own name for what is to go.
@@ -62,22 +76,31 @@ class Lane:
     def _prepare(self, connection: sa.Connection, now: datetime) -> None:
         """Once a process: what leaves through a pool names it, and workers stand in line by the provider's row."""
         if not self._open:
-            routes = [way.route for way in self.ways]
-            pools = ((route.account_id, route.pool, route.stream) for route in routes)
-            traffic_rows.add_pools(connection, pools, now)
-            states = {route.provider: sound(route) for route in routes}
+            pools.ensure(connection, self.routes, now=now)
+            states = {route.provider: sound(route) for route in self.routes}
             traffic_rows.add_providers(connection, states, self.stream, now)
             self._open = True
 
     def _grant(
-        self, connection: sa.Connection, item_id: int, size: int, group: str, outlook: Outlook, now: datetime
+        self,
+        connection: sa.Connection,
+        item_id: int,
+        size: int,
+        group: str,
+        outlook: Outlook,
+        now: datetime,
+        tried: Tried | None = None,
     ) -> Grant | Stall:
-        desk = Desk(self.stream, self.ways, self.policy, connection, group, outlook, now)
-        candidates = [desk.candidate(way, size) for way in self.ways]
+        """`tried`: by whom this very mail was tried before, and certainly not sent."""
+        permitted = [route for route in self.routes if self.refused[route.name] is None]
+        desk = Desk(self.needs, permitted, self.policy, connection, group, outlook, now)
+        candidates = [
+            desk.candidate(route, size, refused=self.refused[route.name], tried=tried) for route in self.routes
+        ]
         choice = routing.choose(candidates, messages=size)
         if choice.route is None:
             return Stall(choice.reason, choice.wait_seconds)
-        route = next(way.route for way in self.ways if way.route.name == choice.route)
+        route = next(one for one in self.routes if one.name == choice.route)
         messages = min(size, choice.at_most or size)
         release = desk.take(route, messages, probe=choice.probe)
         slot = str(uuid.uuid4())

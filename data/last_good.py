@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from data import runs, tables
 from domain.campaigns import Run, RunStatus
 
-# A person looked at a rejected one and did not want it so.
-_NOT_GOOD = (RunStatus.STOPPED, RunStatus.REJECTED)
+# A person looked at a rejected or cancelled one and did not want it so.
+_NOT_GOOD = (RunStatus.STOPPED, RunStatus.REJECTED, RunStatus.CANCELLED)
 _LOOKED_AT = 100  # runs of a segment, the newest first
 
 

@@ -20,11 +20,33 @@ class Sweep:
     confirmed: int  # unknown until now, and an event proves them: accepted
     held: int
     expired: int
+    cancelled: int  # of cancelled runs, come back to planned since
     runs_dispatched: int
 
 
 def sweep(connection: sa.Connection, *, policy: SendingPolicy, now: datetime) -> Sweep:
     """Close what nobody works on: dead workers' batches, unknowns without proof, batches past their window."""
+    batch = tables.batches
+    lost = lose(connection, now=now)
+    # Before anything is held: the event may have come before the worker died, and no second one need ever come.
+    confirmed = proofs.confirm(connection, now=now)
+    deadline = now - timedelta(minutes=policy.hold_after_minutes)
+    unproved = (batch.c.state == BatchState.UNKNOWN) & (batch.c.finished_at <= deadline)
+    held = _moved(connection, unproved, BatchState.HELD, now)
+    run = tables.campaign_runs
+    late = sa.select(run.c.id).where(run.c.expires_at <= now, run.c.status != RunStatus.CANCELLED)
+    expired = _moved(
+        connection, (batch.c.state == BatchState.PLANNED) & batch.c.run_id.in_(late), BatchState.EXPIRED, now
+    )
+    given_up = sa.select(run.c.id).where(run.c.status == RunStatus.CANCELLED)
+    cancelled = _moved(
+        connection, (batch.c.state == BatchState.PLANNED) & batch.c.run_id.in_(given_up), BatchState.CANCELLED, now
+    )
+    return Sweep(lost, confirmed, held, expired, cancelled, _finish_runs(connection, now))
+
+
+def lose(connection: sa.Connection, *, now: datetime) -> int:
+    """What dead workers left is unknown from now on; how many batches that were."""
     batch, attempt = tables.batches, tables.batch_attempts
     dead = (batch.c.state == BatchState.INFLIGHT) & (batch.c.lease_expires_at <= now)
     # Batch first, then attempt: the order in which a worker writes its result, else the two could deadlock.
@@ -35,17 +57,7 @@ def sweep(connection: sa.Connection, *, policy: SendingPolicy, now: datetime) ->
         .where(attempt.c.id.in_(lost), attempt.c.outcome.is_(None))
         .values(outcome=OutcomeKind.UNKNOWN, detail="the worker's lease ran out", finished_at=now)
     )
-    # Before anything is held: the event may have come before the worker died, and no second one need ever come.
-    confirmed = proofs.confirm(connection, now=now)
-    deadline = now - timedelta(minutes=policy.hold_after_minutes)
-    unproved = (batch.c.state == BatchState.UNKNOWN) & (batch.c.finished_at <= deadline)
-    held = _moved(connection, unproved, BatchState.HELD, now)
-    run = tables.campaign_runs
-    late = sa.select(run.c.id).where(run.c.expires_at <= now)
-    expired = _moved(
-        connection, (batch.c.state == BatchState.PLANNED) & batch.c.run_id.in_(late), BatchState.EXPIRED, now
-    )
-    return Sweep(len(lost), confirmed, held, expired, _finish_runs(connection, now))
+    return len(lost)
 
 
 def _moved(connection: sa.Connection, where: sa.ColumnElement[bool], state: BatchState, now: datetime) -> int:
@@ -55,10 +67,17 @@ def _moved(connection: sa.Connection, where: sa.ColumnElement[bool], state: Batc
 
 
 def _finish_runs(connection: sa.Connection, now: datetime) -> int:
-    """A dispatching run without an open batch is dispatched."""
+    """A dispatching run without an open batch is dispatched; of a cancelled one that sent mail, it is noted when."""
     run, batch = tables.campaign_runs, tables.batches
     still_open = sa.exists().where(batch.c.run_id == run.c.id, batch.c.state.in_(ledger.OPEN))
     finished = run.update().where(run.c.status == RunStatus.DISPATCHING, ~still_open)
+    over = run.update().where(
+        run.c.status == RunStatus.CANCELLED,
+        run.c.dispatch_started_at.is_not(None),
+        run.c.dispatched_at.is_(None),
+        ~still_open,
+    )
+    connection.execute(over.values(dispatched_at=now))
     return connection.execute(finished.values(status=RunStatus.DISPATCHED, dispatched_at=now)).rowcount
 
 

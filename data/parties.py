@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from data import addresses_of, bulk, database, persons, tables
+from data import addresses_of, bulk, database, mail_domains, persons, tables
 from data.features import marks
 from domain import addresses
 from domain.consent import SEEN, Consent, ConsentStatus
+from domain.mailbox_groups import OTHER
 from domain.orders import Customer, Order
 
 GUESTS = "~guest"  # no connection's numbering begins so
@@ -75,11 +76,15 @@ def take_in(
     customer's.
     """
     known = _rows(connection, account_id, told)
-    added = [(account_id, *key, now, *_joined(None, told[key], pepper).values()) for key in sorted(told.keys() - known)]
+    groups = _groups(connection, told)
+    added = [
+        (account_id, *key, now, *_joined(None, told[key], pepper, groups).values())
+        for key in sorted(told.keys() - known)
+    ]
     changed = [
         {"party_id": row.id} | state
         for key, row in known.items()
-        if row.erased_at is None and (state := _joined(row, told[key], pepper)) != _held(row)
+        if row.erased_at is None and (state := _joined(row, told[key], pepper, groups)) != _held(row)
     ]
     bulk.insert_rows(connection, tables.parties, _COLUMNS, added)
     if changed:
@@ -116,6 +121,12 @@ def _erase(connection: sa.Connection, account_id: str, ids: Collection[int], now
         persons.regroup(connection, account_id, mailboxes, ())
 
 
+def _groups(connection: sa.Connection, told: Mapping[Key, Sequence[Told]]) -> dict[str, str]:
+    """The mailbox groups of all their domains of which one is known; the flow group-mailboxes finds out the rest."""
+    emails = (mailbox(one.customer) for some in told.values() for one in some)
+    return mail_domains.groups_of(connection, {addresses.domain_of(email) for email in emails if email})
+
+
 def _rows(connection: sa.Connection, account_id: str, keys: Iterable[Key]) -> dict[Key, sa.Row[Any]]:
     parties = tables.parties.c
     by_numbering: dict[str, list[str]] = {}
@@ -147,10 +158,10 @@ def _moved(known: Mapping[Key, sa.Row[Any]], changed: Sequence[Mapping[str, Any]
     }
 
 
-def _joined(row: sa.Row[Any] | None, told: Sequence[Told], pepper: str) -> dict[str, Any]:
+def _joined(row: sa.Row[Any] | None, told: Sequence[Told], pepper: str, groups: Mapping[str, str]) -> dict[str, Any]:
     """The values of _STATE, of what is held and what was told: the same whichever came first."""
     held = _held(row) if row is not None else None
-    address = _address(told, pepper)
+    address = _address(told, pepper, groups)
     if held is not None:
         address = max(held, address, key=_weight_of_address)
     newest = max((_details(one) for one in told), key=_weight_of_details)
@@ -159,13 +170,13 @@ def _joined(row: sa.Row[Any] | None, told: Sequence[Told], pepper: str) -> dict[
     return {name: address[name] for name in _ADDRESS} | {name: newest[name] for name in _DETAILS}
 
 
-def _address(told: Sequence[Told], pepper: str) -> dict[str, Any]:
+def _address(told: Sequence[Told], pepper: str, groups: Mapping[str, str]) -> dict[str, Any]:
     """The newest address that can exist; where there is none, what was given, without a hash to find it by."""
     states = []
     for one in told:
         email = mailbox(one.customer)
         hashed = addresses_of.hashed(email, pepper)
-        provider = addresses.mailbox_provider(email) if hashed is not None and email else None
+        provider = groups.get(addresses.domain_of(email), OTHER) if hashed is not None and email else None
         values = (email, hashed, provider, one.placed_at, one.updated_at)
         states.append(dict(zip(_ADDRESS, values, strict=True)))
     return max(states, key=_weight_of_address)

@@ -15,7 +15,7 @@ from domain.previews import Part, Split
 
 Mask = npt.NDArray[np.bool_]
 _Counts = dict[str | None, tuple[int, int]]
-COUNTRY, CHANNEL, MAILBOX, ENGAGEMENT = "Country", "Channel", "Mailbox provider", "Last opened or clicked"
+COUNTRY, CHANNEL, ENGAGEMENT = "Country", "Channel", "Last opened or clicked"
 NEEDS = ("country", "channels", "days_since_engaged", "mails_90d")
 
 
@@ -33,7 +33,7 @@ def splits(engine: sa.Engine, account_id: str, customers: Customers, chosen: Cho
     return (
         Split(COUNTRY, _parts(_counted(frame["country"], chosen.inside), chosen)),
         Split(CHANNEL, _parts(_channels(frame["channels"], chosen.inside), chosen), several=True),
-        Split(MAILBOX, _parts(_mailboxes(engine, account_id, frame["party_id"], chosen.inside), chosen)),
+        Split(previews.MAILBOX, _parts(_mailboxes(engine, account_id, frame["party_id"], chosen.inside), chosen)),
         Split(ENGAGEMENT, _engagement(frame, chosen)),
     )
 

@@ -10,9 +10,8 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from data import database, tables
-from domain.ledger import BatchState
-
-_EVENT = "event"
+from domain import ledger
+from domain.ledger import BatchState, ProofKind
 
 
 def record(connection: sa.Connection, attempt_ids: Iterable[str], *, inbox_id: int, now: datetime) -> None:
@@ -22,7 +21,7 @@ def record(connection: sa.Connection, attempt_ids: Iterable[str], *, inbox_id: i
         sa.select(
             batch.c.id,
             attempt.c.id,
-            sa.literal(_EVENT),
+            sa.literal(ProofKind.EVENT.value),
             sa.literal(f"inbox {inbox_id}"),
             sa.literal(now, proof.c.created_at.type),
         )
@@ -43,7 +42,7 @@ def record(connection: sa.Connection, attempt_ids: Iterable[str], *, inbox_id: i
 def confirm(connection: sa.Connection, *, now: datetime) -> int:
     """Accept the unknown batches whose current attempt is proved; how many they were."""
     batch, proof = tables.batches, tables.batch_proofs
-    proved = sa.select(proof.c.attempt_id).where(proof.c.kind == _EVENT)
+    proved = sa.select(proof.c.attempt_id).where(proof.c.kind.in_(ledger.CONFIRMING))
     accepted = (
         batch.update()
         .where(batch.c.state == BatchState.UNKNOWN, batch.c.attempt_id.in_(proved))

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from data import audit, kpis, runs, tables
 from domain.audience import SENTENCE, SkipReason
-from domain.campaigns import Run, RunStatus
+from domain.campaigns import Run
 from domain.ledger import BatchState
 from domain.reports import Figures, Moment, RunReport, RunSummary, Step
 
@@ -19,6 +19,7 @@ _NOT_ACCEPTED = {
     "suppressed": "suppressed after the audience was frozen",
     "rejected": "refused by the ESP",
     "expired": "too late: the run's window closed first",
+    "cancelled": "not sent: the run was cancelled",
     "held": "possibly sent: held, and never sent again",
     "open": "still to be sent",
 }
@@ -55,7 +56,7 @@ def recent_runs(connection: sa.Connection, account_id: str | None, limit: int) -
 
 def _figures(connection: sa.Connection, run: Run) -> Figures:
     # A settled run barely changes, and a list must not read a million messages for each of its lines.
-    stored = kpis.newest_snapshot(connection, run.id) if run.status is RunStatus.SETTLED else None
+    stored = kpis.newest_snapshot(connection, run.id) if run.settled_at is not None else None
     return stored or kpis.figures(connection, run.id)[0]
 
 

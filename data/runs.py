@@ -103,10 +103,35 @@ def with_status(connection: sa.Connection, *statuses: RunStatus, account_id: str
     return [from_row(row) for row in connection.execute(query)]
 
 
+def that_sent(connection: sa.Connection) -> list[Run]:
+    """Live runs whose dispatch began, newest first: also the cancelled ones, for what went out is out."""
+    table = tables.campaign_runs
+    query = _select().where(table.c.live, table.c.dispatch_started_at.is_not(None))
+    return [from_row(row) for row in connection.execute(query.order_by(table.c.created_at.desc()))]
+
+
+def unsettled(connection: sa.Connection) -> list[Run]:
+    """Runs of which everything is out, and whose figures are not final yet; cancelled ones are among them."""
+    table = tables.campaign_runs
+    over = table.c.status.in_((RunStatus.DISPATCHED, RunStatus.CANCELLED))
+    query = _select().where(over, table.c.dispatched_at.is_not(None), table.c.settled_at.is_(None))
+    return [from_row(row) for row in connection.execute(query.order_by(table.c.created_at.desc()))]
+
+
+def settle(connection: sa.Connection, run: Run, now: datetime) -> None:
+    """Its figures are final. A cancelled run stays cancelled."""
+    if run.status is not RunStatus.CANCELLED:
+        advance(connection, run, RunStatus.SETTLED, settled_at=now)
+        return
+    table = tables.campaign_runs
+    connection.execute(table.update().where(table.c.id == run.id).values(settled_at=now))
+
+
 def previous_planned(connection: sa.Connection, run: Run) -> int | None:
     """How many people the campaign's last live run planned, to compare this one with.
 
-    A run with a limit, or through another provider, was a trial: it tells nothing of the campaign's size.
+    A run with a limit, or through another provider, was a trial: it tells nothing of the campaign's size. Nor does a
+    cancelled one: its size may be why.
     """
     table = tables.campaign_runs
     this = sa.select(table.c.campaign_id).where(table.c.id == run.id).scalar_subquery()
@@ -117,6 +142,7 @@ def previous_planned(connection: sa.Connection, run: Run) -> int | None:
             table.c.id != run.id,
             table.c.live,
             table.c.dispatched_at.is_not(None),
+            table.c.status != RunStatus.CANCELLED,
             table.c.segment == run.plan.segment,
             table.c.provider == run.plan.provider,
             table.c.audience_limit.is_(None),

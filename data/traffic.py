@@ -7,11 +7,12 @@ One short transaction before each claim: it looks at the first batch of every ma
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
 from data import batches, database, quiet_hours
-from data.desk import Outlook, no_outlook
+from data.desk import Outlook, Tried, no_outlook
 from data.lanes import Lane, Stall
 from domain.campaigns import Run
 from domain.guardrails import CanaryState
@@ -51,7 +52,7 @@ class Traffic(Lane):
                 if row is None:
                     break
                 size, group = row.last_ordinal - row.first_ordinal + 1, row.mailbox_group or MIXED
-                found = self._grant(connection, row.id, size, group, outlook, now)
+                found = self._grant(connection, row.id, size, group, outlook, now, _tried(connection, row))
                 if isinstance(found, Grant):
                     batches.put_off(connection, row.id, now + _TURN)
                     return found
@@ -66,6 +67,12 @@ class Traffic(Lane):
     def _canary_only(self, connection: sa.Connection) -> bool:
         """While the canary is watched nothing else goes."""
         return self.run.canary is not None and batches.canary_state(connection, self.run.id) == CanaryState.WATCHING
+
+
+def _tried(connection: sa.Connection, row: Any) -> Tried | None:
+    """A planned batch was certainly not sent, whoever was asked to take it."""
+    last = batches.last_attempt(connection, row.id) if row.attempts else None
+    return None if last is None else Tried(last.provider, last.status_code)
 
 
 def _soonest(stall: Stall) -> float:

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from data import database, tables
+from domain import warmup
 from domain.breaker import Breaker, BreakerState
 from domain.pacing import Bucket
 from domain.suppression import Stream
@@ -193,11 +194,15 @@ def write_warm_up(connection: sa.Connection, account_id: str, pool: str, group: 
     connection.execute(made.on_conflict_do_update(index_elements=keys, set_=values))
 
 
-def add_pools(connection: sa.Connection, pools: Iterable[tuple[str, str, Stream]], now: datetime) -> None:
-    """Make sure that each (account, name, stream) is there; one of the other stream stays, and refuses the attempt."""
-    rows = [
-        {"account_id": account, "name": name, "stream": stream, "created_at": now}
-        for account, name, stream in sorted(set(pools))
-    ]
-    if rows:
-        connection.execute(database.insert(connection, tables.pools).on_conflict_do_nothing(), rows)
+def step_back(connection: sa.Connection, run_id: str, group: str, now: datetime) -> None:
+    """A group of this run was stopped: the pools that it went through go a day back in their warm-up."""
+    batch, attempt, route = tables.batches.c, tables.batch_attempts.c, tables.attempt_routes.c
+    went = tables.attempt_routes.join(tables.batch_attempts, attempt.id == route.attempt_id).join(
+        tables.batches, batch.id == attempt.batch_id
+    )
+    query = sa.select(route.account_id, route.pool).select_from(went)
+    for account_id, pool in connection.execute(
+        query.where(batch.run_id == run_id, route.mailbox_group == group).distinct()
+    ).all():
+        if (kept := warm_up(connection, account_id, pool, group)) is not None:
+            write_warm_up(connection, account_id, pool, group, warmup.trouble(kept, now))

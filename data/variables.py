@@ -1,6 +1,6 @@
 """The variables that a template may use for each recipient: where each comes from and how it is written."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -24,8 +24,15 @@ class Variable:
     meaning: str
 
 
+# Written out: strftime takes 3 µs a date, and speaks the language of the process's locale.
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+
+
 def _date(value: datetime) -> str:
-    return f"{value.day} {value:%B %Y}"
+    return f"{value.day} {_MONTHS[value.month - 1]} {value.year}"
 
 
 def _amount(value: Decimal) -> str:
@@ -62,9 +69,11 @@ def columns(names: tuple[str, ...]) -> dict[str, sa.ColumnElement[Any]]:
     return {name: VARIABLES[name].column for name in names if name != UNSUBSCRIBE_URL}
 
 
-def written(name: str, values: list[Any], fallback: str | None) -> list[str]:
+def written(name: str, values: Sequence[Any], fallback: str | None) -> list[str]:
     """Write a whole column; `fallback` stands where there is no value, and without one a gap is an error."""
     write = VARIABLES[name].write
-    if fallback is None and any(value is None for value in values):
+    if None not in values:
+        return list(map(write, values))
+    if fallback is None:
         raise ValueError(f"the variable {name!r} has no value for a recipient and its template gives no fallback")
-    return [fallback if value is None else write(value) for value in values]  # type: ignore[misc]  # checked above
+    return [fallback if value is None else write(value) for value in values]

@@ -10,23 +10,8 @@ import unicodedata
 
 import idna
 
-# Mailbox groups that publish their own sender rules; all else is judged together as "other".
-_MAILBOX_PROVIDERS = {
-    "gmail.com": "gmail",
-    "googlemail.com": "gmail",
-    "outlook.com": "outlook",
-    "hotmail.com": "outlook",
-    "live.com": "outlook",
-    "msn.com": "outlook",
-    "yahoo.com": "yahoo",
-    "ymail.com": "yahoo",
-    "aol.com": "yahoo",
-    "icloud.com": "icloud",
-    "me.com": "icloud",
-    "mac.com": "icloud",
-}
-# Reserved twins (RFC 6761), by which the sandbox ESP plays the large mailbox providers.
-_MAILBOX_PROVIDERS |= {f"{name}.test": name for name in ("gmail", "outlook", "yahoo", "icloud")}
+from domain import mailbox_groups
+
 _GMAIL = {"gmail.com", "googlemail.com"}
 # Amazon hands out an address a purchase and forwards. Its policy forbids marketing to it, whoever passes it on to us.
 _RELAY = re.compile(r"@(?:[a-z0-9.-]+\.)?marketplace\.amazon(?:\.[a-z]{2,3}){1,2}$")
@@ -110,10 +95,14 @@ def address_hash(address: str, pepper: str) -> str:
     return hmac.new(pepper.encode(), canonical(address).encode(), hashlib.sha256).hexdigest()
 
 
+def domain_of(address: str) -> str:
+    """What follows the @, in lower case."""
+    return address.strip().rpartition("@")[2].lower()
+
+
 def mailbox_provider(address: str) -> str:
-    """Name the group whose rules govern this mailbox: gmail, outlook, yahoo, icloud or other."""
-    domain = address.rpartition("@")[2].lower()
-    return _MAILBOX_PROVIDERS.get(domain, "other")
+    """Name the group whose rules govern this mailbox, as far as the domain alone tells it; `other` where it does not."""
+    return mailbox_groups.of_domain(domain_of(address)) or mailbox_groups.OTHER
 
 
 def masked(address: str) -> str:

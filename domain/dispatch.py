@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Event
 
 from domain import ledger, ports
 
@@ -32,21 +33,26 @@ def wave(
     run_id: str, *, book: ports.Ledger, mailers: Mapping[str, ports.Mailer], worker: str
 ) -> Iterator[list[Future[Tally]]]:
     """Drain with as many threads as the ESPs take requests at once; leaving the block waits for all of them."""
+    stop = Event()
     threads = min(_MOST_THREADS, sum(mailer.capabilities.concurrency for mailer in mailers.values()))
     with ThreadPoolExecutor(threads, thread_name_prefix="dispatch") as pool:
-        yield [
-            pool.submit(drain, run_id, book=book, mailers=mailers, worker=f"{worker}:{number}")
-            for number in range(threads)
-        ]
+        try:
+            yield [
+                pool.submit(drain, run_id, book=book, mailers=mailers, worker=f"{worker}:{number}", stop=stop)
+                for number in range(threads)
+            ]
+        except BaseException:  # whoever watches was told to end: what is under way is finished, nothing more is begun
+            stop.set()
+            raise
 
 
-def drain(run_id: str, *, book: ports.Ledger, mailers: Mapping[str, ports.Mailer], worker: str) -> Tally:
-    """Send batch after batch until none may go now, or the campaign itself is at fault."""
+def drain(run_id: str, *, book: ports.Ledger, mailers: Mapping[str, ports.Mailer], worker: str, stop: Event) -> Tally:
+    """Send batch after batch until none may go now, the campaign itself is at fault, or `stop` is set."""
     batches: dict[str, int] = {}
     refused: dict[str, str] = {}
     messages = 0
     stopped_by = None
-    while stopped_by is None and (batch := book.claim(run_id, worker=worker)) is not None:
+    while stopped_by is None and not stop.is_set() and (batch := book.claim(run_id, worker=worker)) is not None:
         provider = batch.grant.route.provider
         began = time.perf_counter()
         outcome = _send(mailers[provider], batch) if book.may_send(batch) else _OVERSLEPT

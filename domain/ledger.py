@@ -83,6 +83,19 @@ class Outcome:
     local: bool = False  # ended by ourselves before any connection: it says nothing of the ESP
 
 
+class ProofKind(StrEnum):
+    """How it was found out what became of an attempt that nobody knew the outcome of."""
+
+    EVENT = "event"  # a delivery event names the attempt
+    LOOK_UP = "look_up"  # the ESP was asked, and knows it
+    CANCELLED = "cancelled"  # the ESP was told in time to forget it, and says that it did
+    LOOK_UP_ABSENT = "look_up_absent"  # the ESP was asked: it knows others that came later, and not this one
+
+
+CONFIRMING = frozenset({ProofKind.EVENT, ProofKind.LOOK_UP})
+RELEASING = frozenset({ProofKind.CANCELLED, ProofKind.LOOK_UP_ABSENT})
+
+
 class LeaseLost(RuntimeError):
     """The worker was paused past its lease: somebody else decides about the batch now."""
 
@@ -115,6 +128,19 @@ def retry_at(now: datetime, attempts: int, retry_after: timedelta | None) -> dat
     """When a batch that was certainly not sent may be claimed again; the ESP's own word goes first."""
     doubled = _FIRST_DELAY * 2 ** min(attempts - 1, 5)
     return now + (retry_after if retry_after is not None else min(doubled, _LONGEST_DELAY))
+
+
+# An ESP is asked about an unknown batch whenever its age has doubled, and every quarter of an hour. The flow that asks
+# comes each minute, give or take some seconds. While mail can still be called back, every minute counts.
+_SHORTEST_SILENCE = timedelta(seconds=45)
+_LONGEST_SILENCE = timedelta(minutes=15)
+
+
+def ask_again_at(now: datetime, *, unknown_since: datetime, send_at: datetime | None) -> datetime:
+    """When an ESP that could not tell is asked again about a batch that it was to let go at `send_at`, or at once."""
+    if send_at is not None and now < send_at:
+        return now + _SHORTEST_SILENCE
+    return now + min(max(now - unknown_since, _SHORTEST_SILENCE), _LONGEST_SILENCE)
 
 
 def halves(first: int, last: int) -> tuple[tuple[int, int], tuple[int, int]]:

@@ -6,10 +6,12 @@ from domain import quiet_hours
 from domain.accounts import Account
 from domain.quiet_hours import QuietHours
 
+_SHORTEST_CALL_BACK, _LONGEST_CALL_BACK = 12, 60
+
 
 @dataclass(frozen=True)
 class SendingPolicy:
-    """Limits and times of a campaign run. Raises quiet_hours.InvalidQuietHours."""
+    """Limits and times of a campaign run. Raises ValueError, and its kind quiet_hours.InvalidQuietHours."""
 
     approval_above: int = 500  # audiences larger than this wait for a person's yes
     batch_size: int = 1000  # messages in one request; never above what the ESP allows
@@ -32,6 +34,12 @@ class SendingPolicy:
 
     def __post_init__(self) -> None:
         quiet_hours.parse(self.quiet_from, self.quiet_until)
+        # SendGrid promises to forget mail up to ten minutes before it goes; an offer an hour late is another offer.
+        if not _SHORTEST_CALL_BACK <= self.call_back_minutes <= _LONGEST_CALL_BACK:
+            raise ValueError(
+                f"call_back_minutes is {self.call_back_minutes}: it must be {_SHORTEST_CALL_BACK} to"
+                f" {_LONGEST_CALL_BACK}, because an ESP forgets mail only up to ten minutes before it goes"
+            )
 
     @property
     def quiet_hours(self) -> QuietHours | None:

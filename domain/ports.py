@@ -111,9 +111,16 @@ class UnknownAttempt:
     known_attempt_id: str | None
 
 
+# An answer of this kind says that the ESP may not be asked anything more for a minute.
+PUT_OFF = "put_off"
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The finding, how it was found (`cancelled`, `look_up`, …) and the ESP's raw words without any address."""
+    """The finding, how it was found (a domain.ledger.ProofKind) and the ESP's raw words without any address.
+
+    Where the ESP cannot tell, `kind` names the way that was tried, or is PUT_OFF.
+    """
 
     finding: Finding
     kind: str
@@ -123,7 +130,13 @@ class Answer:
 class Inquirer(Protocol):
     """An ESP that can be asked, or told to forget, what became of an attempt. Asking again is always safe."""
 
-    def inquire(self, attempt: UnknownAttempt, *, now: datetime) -> Answer: ...
+    def inquire(self, attempt: UnknownAttempt, *, now: datetime) -> Answer:
+        """Never raises for what the wire did: then the ESP cannot tell."""
+        ...
+
+    def close(self) -> None:
+        """Give the connections back."""
+        ...
 
 
 class Scheduler(Protocol):
@@ -131,6 +144,10 @@ class Scheduler(Protocol):
 
     def new_schedule(self) -> str:
         """A name for one scheduled batch, made before the batch is claimed. Raises SchedulingFailed."""
+        ...
+
+    def close(self) -> None:
+        """Give the connections back."""
         ...
 
 
@@ -162,9 +179,12 @@ class SuppressionSource(Protocol):
     def suppressions(self, since: datetime, until: datetime) -> Iterable[ListedSuppression]: ...
 
 
-class AcceptanceRecord(Protocol):
-    """An ESP that can be asked what it accepted; not every ESP can."""
+class NameServer(Protocol):
+    """The DNS, as far as mail needs it."""
 
-    def accepted(self, run_id: str) -> Mapping[str, int]:
-        """How many times each message id was accepted."""
+    def mail_hosts(self, domain: str) -> tuple[str, ...] | None:
+        """Where a domain receives mail, the most preferred first: empty where it receives none. None: cannot tell.
+
+        Never raises, and answers within seconds.
+        """
         ...

@@ -182,6 +182,7 @@ class Preview:
 
 
 UNKNOWN = "not known"
+MAILBOX = "Mailbox provider"  # the split by it
 _OTHERS = "all others"
 _MOST_PARTS = 10
 # Bounds in days, and what those up to there are called.

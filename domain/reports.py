@@ -92,7 +92,7 @@ class Audit:
     members: int
     planned: int
     skipped: dict[str, int]
-    states: dict[str, int]  # accepted, rejected, suppressed, expired, held, open
+    states: dict[str, int]  # accepted, rejected, suppressed, expired, cancelled, held, open
     duplicates: int | None
     missing: int | None
     complaints: tuple[str, ...]  # sentences; empty when all is well

@@ -55,6 +55,7 @@ class Route:
     warm_up: bool = False  # the pool is new: what it may carry grows day by day
     authenticated: bool = True  # the ESP signs for `domain`
     schedules: bool = False  # the ESP keeps mail until a time that we name
+    ip_pool: str | None = None  # the ESP's own name of the pool
     concurrency: int = 8
     hand_over: Pace = field(default_factory=Pace)
     release: dict[str, Pace] = field(default_factory=dict)

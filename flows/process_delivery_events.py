@@ -2,20 +2,31 @@
 
 from prefect import flow
 
-from tasks import reporting, upkeep
+from tasks import guarding, reporting, resolving, upkeep
 
 
 @flow(name="process-delivery-events")
 def process_delivery_events() -> dict[str, int]:
-    """Apply the stored webhook bodies, then close and settle what they decide.
+    """Apply the stored webhook bodies, hold back what fares badly, ask about what they do not tell, then close and settle.
 
-    Deadlines pass whether or not events can be read, so the sweep runs in any case.
+    Deadlines pass whether or not events can be read and ESPs answer, and silence is judged, too: so all of it runs in any
+    case. The sweep holds batches for good, so whoever could still tell is asked before.
     """
     failures = upkeep.Failures()
     counts: dict[str, int] = {}
     with failures.kept("process delivery events"):
         counts |= upkeep.process_events()
+    with failures.kept("watch the runs that hand over"):
+        for run_id in guarding.runs_to_watch():
+            with failures.kept(f"watch {run_id}"):
+                guarding.watch_run(run_id)
+    with failures.kept("list unknown batches"):
+        for provider in resolving.providers_to_ask():
+            with failures.kept(f"ask {provider} about unknown batches"):
+                counts |= resolving.resolve(provider)
     with failures.kept("sweep the ledger"):
         counts |= reporting.sweep_ledger()
+    with failures.kept("look after the runs"):
+        counts |= upkeep.look_after_runs()
     failures.raise_kept()
     return counts

@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from tasks import reporting, upkeep
+from tasks import reporting, resolving, upkeep
 
 
 @flow(name="reconcile")
@@ -19,8 +19,14 @@ def reconcile() -> dict[str, int]:
                 counts["suppressions_from_lists"] += upkeep.merge_suppressions(account, provider)
     with failures.kept("process delivery events"):
         counts |= upkeep.process_events()
+    with failures.kept("list unknown batches"):
+        for provider in resolving.providers_to_ask():
+            with failures.kept(f"ask {provider} about unknown batches"):
+                counts |= resolving.resolve(provider)
     with failures.kept("sweep the ledger"):
         counts |= reporting.sweep_ledger()
+    with failures.kept("look after the runs"):
+        counts |= upkeep.look_after_runs()
     with failures.kept("audit the runs"):
         reporting.audit_runs(reporting.observed_runs())
     failures.raise_kept()

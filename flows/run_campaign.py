@@ -11,7 +11,7 @@ from prefect.flow_runs import suspend_flow_run
 from prefect.input import RunInput
 from pydantic import Field
 
-from tasks import artifacts, campaign, dispatch, gates, reporting
+from tasks import artifacts, campaign, dispatch, gates, guarding, reporting, watching
 from tasks.campaign import RunState
 from tasks.request import CampaignRequest, Mode
 
@@ -37,6 +37,18 @@ class Approval(RunInput):
     note: str = Field("", max_length=500, title="Note", description="Why, if you like.")
 
 
+class GoOn(RunInput):
+    """What becomes of a run whose first few did badly: a person's word, with a name."""
+
+    decision: Literal["end the run", "go on"] = Field(
+        "end the run",
+        title="Go on with it?",
+        description="Go on sends the rest; end the run: nobody else gets it, ever.",
+    )
+    name: str = Field(..., min_length=2, max_length=60, title="Your name", description="Kept in the audit log.")
+    note: str = Field(..., min_length=3, max_length=500, title="Why", description="Kept in the audit log.")
+
+
 def _name() -> str:
     request = runtime.flow_run.parameters.get("request", {})
     data = request if isinstance(request, dict) else request.model_dump()
@@ -47,7 +59,9 @@ def _name() -> str:
 @flow(name="run-campaign", flow_run_name=_name)
 def run_campaign(request: CampaignRequest) -> str:
     """Send one campaign to one segment, or count only. Nothing is sent before every gate has passed."""
-    run = campaign.open_run(request, campaign.flow_run_key(runtime.flow_run.id))
+    run = campaign.open_run(
+        request, campaign.flow_run_key(runtime.flow_run.id), due_at=runtime.flow_run.scheduled_start_time
+    )
     if run.status == "created":
         gates.check_data(run.run_id)
         run = campaign.freeze_audience(run.run_id)
@@ -57,8 +71,13 @@ def run_campaign(request: CampaignRequest) -> str:
         run = campaign.finish_dry_run(run.run_id) if not run.live else run
     if run.status in {"frozen", "awaiting_approval"}:
         run = _approve(run)
+    if run.status == "paused":
+        run = _hold_for_person(run)  # a person answered, and the flow started again
     if run.status in {"approved", "dispatching"}:
+        watching.leave_if_stopped()
         _dispatch(run.run_id)
+        watching.leave_if_stopped()
+        _hold_for_person(run)  # its canary may have done badly meanwhile
     audit = reporting.audit_run(run.run_id)
     artifacts.publish_report(run.run_id, audit)
     return f"run {run.run_id}"
@@ -79,6 +98,19 @@ def _approve(run: RunState) -> RunState:
     return run
 
 
+def _hold_for_person(run: RunState) -> RunState:
+    """Where the canary stopped the run, ask a person. Suspending ends this process; the answer starts the flow again."""
+    question = guarding.question(run.run_id)
+    if question is None:
+        return run
+    answer = suspend_flow_run(
+        wait_for_input=GoOn.with_initial_data(description=question),
+        timeout=_APPROVAL_SECONDS,
+        key=f"canary-{run.run_id}",
+    )
+    return guarding.decide(run.run_id, go_on=answer.decision == "go on", by=answer.name, note=answer.note)
+
+
 def _dispatch(run_id: str) -> None:
     """Hand over until there is nothing left to claim. Raises PutOff when the ESP puts us off again and again."""
     rounds, left = 0, None
@@ -86,6 +118,9 @@ def _dispatch(run_id: str) -> None:
         state = dispatch.dispatch_wave(run_id)
         if state.seconds_until_next is None:
             return
+        if state.waits_for_canary:
+            guarding.await_canary(run_id)
+            continue
         rounds = rounds + 1 if state.open == left else 0
         left = state.open
         dispatch.wait_until_due(run_id, state.seconds_until_next)

@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from domain import mailbox_groups, previews
 from domain.audience import SENTENCE, SkipReason
 from domain.previews import Earlier, Money, Overlap, Part, Preview, Split
 from gateway import views
@@ -12,13 +13,6 @@ from gateway.figures import count, moment, share
 
 _SAME_HASH = 12
 _LIFTED, _LOWERED = 1.2, 0.8  # a part this much over or under the shop's own is worth a word
-_PROVIDERS = {
-    "gmail": "Gmail",
-    "outlook": "Outlook.com",
-    "yahoo": "Yahoo and AOL",
-    "icloud": "iCloud",
-    "other": "others",
-}
 
 
 def page(preview: Preview) -> dict[str, Any]:
@@ -63,11 +57,10 @@ def page(preview: Preview) -> dict[str, Any]:
 
 def named(split: Split) -> Split:
     """The split with the names that people know mailbox providers by."""
-    return Split(
-        split.name,
-        tuple(Part(_PROVIDERS.get(one.label, one.label), one.members, one.customers) for one in split.parts),
-        split.several,
-    )
+    if split.name != previews.MAILBOX:
+        return split
+    parts = tuple(Part(mailbox_groups.shown(one.label), one.members, one.customers) for one in split.parts)
+    return Split(split.name, parts, split.several)
 
 
 def split(found: Split, preview: Preview) -> dict[str, Any]:

@@ -31,6 +31,7 @@ _SHORT = {
     "suppressed": "suppressed since",
     "rejected": "mail refused",
     "expired": "too late",
+    "cancelled": "cancelled",
     "held": "possibly sent",
     "open": "not sent yet",
 }
@@ -39,6 +40,7 @@ _STATE_SENTENCE = {
     "suppressed": "unsubscribed, complained, was suppressed or changed the address after the audience was fixed",
     "rejected": "the sending service refused to take the mail",
     "expired": "the mail could not go out before its time was over",
+    "cancelled": "somebody cancelled the campaign before the mail went out",
     "held": "may have got it: nobody can tell, so it is not sent again",
     "open": "the mail has not gone out yet",
 }

@@ -6,6 +6,7 @@ Nothing here is HTML, and nothing holds an address.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from domain import mailbox_groups
 from domain.campaigns import Run, RunStatus
 from domain.reports import Audit, Figures, RunReport, RunSummary, Step, percent
 from gateway import reasons
@@ -29,13 +30,6 @@ _STATUS = {
     RunStatus.DISPATCHED: ("Sent", "good", "All mail is handed over. Deliveries, opens and clicks still come in."),
     RunStatus.SETTLED: ("Finished", "good", "All mail is handed over, and these figures are final."),
     RunStatus.CANCELLED: ("Cancelled", "idle", "Cancelled. What went out before is counted here."),
-}
-_PROVIDER_NAME = {
-    "gmail": "Gmail",
-    "outlook": "Outlook.com",
-    "yahoo": "Yahoo and AOL",
-    "icloud": "iCloud",
-    "other": "All others",
 }
 
 
@@ -151,7 +145,7 @@ def _funnel(total: Figures) -> list[dict[str, Any]]:
 
 def mailbox_providers(report: RunReport) -> dict[str, Figures]:
     """Figures by mailbox provider under the names that people know them by."""
-    return {_PROVIDER_NAME.get(name, name): each for name, each in report.by_mailbox_provider.items()}
+    return {mailbox_groups.shown(name): each for name, each in report.by_mailbox_provider.items()}
 
 
 def _provider(name: str, each: Figures) -> list[str]:

@@ -10,10 +10,10 @@ import settings
 from data import audience_sample, content, database, reports
 from data.features.frame import NoFeatures
 from data.features.population import FeaturesMoved
-from domain.campaigns import Run, RunStatus
+from domain.campaigns import Run
 from domain.reports import Audit, Figures, RunReport, Step, percent
 from domain.validation import Validation
-from tasks import preview_markdown, previews, wiring
+from tasks import pace_words, pacing, preview_markdown, previews, wiring
 
 _BAR = 24
 
@@ -67,9 +67,10 @@ def publish_preview(run_id: str) -> None:
     create_markdown_artifact(
         f"# Who gets it: {report.run.plan.campaign}\n\n"
         f"Segment **{report.run.plan.segment}**, as of {report.run.feature_watermark:%Y-%m-%d %H:%M} UTC.\n\n"
-        f"{waterfall_table(_until_planned(report), whole)}\n\n[Campaign page]({page(run_id)})",
+        f"{waterfall_table(_until_planned(report), whole)}\n\n"
+        f"{pace_words.markdown(pacing.of_run(run_id))}\n\n[Campaign page]({page(run_id)})",
         key=f"waterfall-{run_id}",
-        description="Who gets it, who does not, and why",
+        description="Who gets it, who does not and why, and how it goes out",
     )
     shown = content.filled(rendered, sample[0].values if sample else wiring.sample_values(template))
     rows = "\n".join(f"| {one.address} | {one.values_line} |" for one in sample)
@@ -111,7 +112,7 @@ def report_artifact(report: RunReport, audit: Audit) -> None:
     """Write the report as of now; the artifact of a run keeps its history."""
     run_id = report.run.id
     plot = f"![Over time]({page(run_id)}/timeline.svg)\n\n" if report.timeline else ""
-    open_still = report.run.plan.live and report.run.status is not RunStatus.SETTLED
+    open_still = report.run.plan.live and report.run.settled_at is None
     note = "*Events are still coming in: the campaign page is live, this report is renewed every hour.*\n\n"
     create_markdown_artifact(
         f"# {report.run.plan.campaign}: {report.run.status}\n\n{note if open_still else ''}"

@@ -1,17 +1,18 @@
 """The steps of a campaign run. Each can be repeated: the ledger's state decides what is still to be done."""
 
-from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from uuid import UUID
 
+import sqlalchemy as sa
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 import settings
-from data import accounts, audience, audit_log, content, database, runs
+from data import accounts, audience, audit_log, content, control, database, runs
 from domain.accounts import Account
 from domain.campaigns import Run, RunPlan, RunStatus, Sender
-from tasks import choosing, wiring
+from tasks import choosing, pace_words, pacing, wiring
 from tasks.request import CampaignRequest, Mode
 
 
@@ -40,20 +41,48 @@ def state_of(run: Run) -> RunState:
     )
 
 
+class TooLate(RuntimeError):
+    """The run was due long ago: what was true of its hour need not be true now. Nothing was sent."""
+
+
 @task(task_run_name="open run", cache_policy=NO_CACHE)
-def open_run(request: CampaignRequest, flow_run_id: str) -> RunState:
-    """Make the run of this flow run, or find the one that it, or `resume_run`, is about."""
+def open_run(request: CampaignRequest, flow_run_id: str, due_at: datetime | None = None) -> RunState:
+    """Make the run of this flow run, or find the one that it, or `resume_run`, is about. Raises TooLate.
+
+    `due_at`: when a new run was to begin.
+    """
+    now = wiring.clock()
     with database.write(wiring.engine()) as connection:
-        if request.resume_run:
-            run = runs.get(connection, request.resume_run)
-            if run.status is RunStatus.PAUSED:
-                run = runs.advance(connection, run, RunStatus.DISPATCHING, stop_reason=None)
+        earlier = runs.by_flow_run(connection, flow_run_id)
+        meant = runs.get(connection, request.resume_run) if request.resume_run else earlier
+        if meant is not None:
+            wiring.check_environment(connection, meant.plan)
+            run = control.take_up(connection, meant.id, flow_run_id=flow_run_id, now=now)
         else:
-            plan = _plan(request, accounts.get(connection, request.account or settings.load().account))
-            wiring.check_live(plan)
-            run = runs.create(connection, plan, flow_run_id=flow_run_id, now=wiring.clock())
+            run = _new_run(connection, request, flow_run_id, due_at, now)
+    if meant is None and run.status is RunStatus.STOPPED:
+        raise TooLate(f"Nothing was sent: {run.stop_reason}.")
     get_run_logger().info("Run %s of campaign %s is %s", run.id, run.plan.campaign, run.status)
     return state_of(run)
+
+
+def _new_run(
+    connection: sa.Connection, request: CampaignRequest, flow_run_id: str, due_at: datetime | None, now: datetime
+) -> Run:
+    """A run that begins too late is kept as stopped, so that it is seen where runs are listed."""
+    account = accounts.get(connection, request.account or settings.load().account)
+    plan = _plan(request, account)
+    wiring.check_live(plan, account)
+    wiring.check_environment(connection, plan)
+    run = runs.create(connection, plan, flow_run_id=flow_run_id, now=now)
+    most = timedelta(minutes=settings.load().sending.start_within_minutes)
+    if not plan.live or due_at is None or now - due_at <= most or run.status is not RunStatus.CREATED:
+        return run
+    reason = (
+        f"it was due at {due_at:%Y-%m-%d %H:%M} UTC, and it was {now:%Y-%m-%d %H:%M} before it could begin: its window"
+        " has passed. Start it anew if it is still meant"
+    )
+    return runs.advance(connection, run, RunStatus.STOPPED, stop_reason=reason)
 
 
 def _plan(request: CampaignRequest, account: Account) -> RunPlan:
@@ -76,6 +105,7 @@ def _plan(request: CampaignRequest, account: Account) -> RunPlan:
         seed=request.seed,
         refinement=request.refinement(),
         priority=request.priority,
+        two_phase=request.two_phase,
     )
 
 
@@ -87,8 +117,7 @@ def freeze_audience(run_id: str) -> RunState:
         run = runs.get(connection, run_id)
         _, rendered = wiring.content_of(connection, run)
     choice = choosing.choose(engine, run.plan)
-    with closing(wiring.mailer(run.plan.provider)) as mailer:
-        most = mailer.capabilities.batch_size
+    most = wiring.batch_size(run)
     policy = settings.load().sending
     with database.write(engine) as connection:
         run = runs.get(connection, run_id, locked=True)
@@ -116,9 +145,11 @@ def freeze_audience(run_id: str) -> RunState:
 def await_approval(run_id: str) -> str:
     """Note that the run waits for a person, and return in words what the person decides about."""
     with database.write(wiring.engine()) as connection:
-        run = runs.get(connection, run_id)
+        run = runs.get(connection, run_id, locked=True)
         if run.status is RunStatus.FROZEN:
             run = runs.advance(connection, run, RunStatus.AWAITING_APPROVAL)
+        if run.status is RunStatus.CANCELLED:
+            raise control.NotPossible(f"run {run_id} was cancelled: there is nothing to say yes or no to")
         _, rendered = wiring.content_of(connection, run)
     subject = content.filled(rendered, wiring.sample_values(content.load(run.plan.template)))["subject"]
     return (
@@ -129,7 +160,8 @@ def await_approval(run_id: str) -> str:
         f"| Template | {run.plan.template} |\n"
         f"| Subject | {subject} |\n"
         f"| From | {run.plan.sender.name} |\n"
-        f"| Through | {run.plan.provider} |\n\n"
+        f"| Through | {run.plan.provider} |\n"
+        f"| Plan | {pace_words.line(pacing.of_run(run_id))} |\n\n"
         f"Waterfall and preview are on this run's **Artifacts** tab. Run `{run.id}`."
     )
 
@@ -160,7 +192,7 @@ def record_decision(run_id: str, *, approved: bool, by: str, note: str) -> RunSt
 def finish_dry_run(run_id: str) -> RunState:
     """A dry run ends here: everything is counted and shown, nothing was sent."""
     with database.write(wiring.engine()) as connection:
-        run = runs.get(connection, run_id)
+        run = runs.get(connection, run_id, locked=True)
         if run.status is RunStatus.FROZEN:
             run = runs.advance(connection, run, RunStatus.PREVIEWED)
     return state_of(run)

@@ -16,12 +16,14 @@ from data import database, ledger_sweep, runs
 from data.lanes import Stall
 from domain import dispatch
 from domain.campaigns import RunStatus
+from domain.guardrails import CanaryState
 from domain.ledger import BatchState
-from tasks import sending, wiring
+from tasks import sending, watching, wiring
 
 _PROGRESS_SECONDS = 1.0
 _LOOK_EVERY = 2.0
 _SHORTEST_WAIT = 0.2
+_CANARY_SECONDS = 5.0
 
 
 class ProviderRefuses(RuntimeError):
@@ -38,6 +40,7 @@ class Dispatched:
 
     open: int  # messages whose batch is planned, inflight or unknown
     seconds_until_next: float | None  # None: nothing is left to claim, or nobody may claim it
+    waits_for_canary: bool = False  # the first few are out, and how they fare is not known yet
 
 
 # No retries: the ledger owns attempts, and a second run of this task claims only what is still planned.
@@ -54,7 +57,7 @@ def dispatch_wave(run_id: str) -> Dispatched:
     for provider, words in refused.items():
         logger.warning("%s refuses our requests: %s", provider, words)
     stopped_by = next((tally.stopped_by for tally in tallies if tally.stopped_by), None)
-    if stopped_by is None and refused.keys() >= {way.route.provider for way in book.traffic.ways if not way.refused}:
+    if stopped_by is None and refused and refused.keys() >= book.traffic.providers:
         stopped_by = "; ".join(f"{provider}: {words}" for provider, words in sorted(refused.items()))
     if stopped_by is not None:
         _pause(run_id, stopped_by)
@@ -69,7 +72,8 @@ def _start(run_id: str) -> None:
     """Open the run for claims; the window counts from the approval, not from the request."""
     now = wiring.clock()
     with database.write(wiring.engine()) as connection:
-        run = runs.get(connection, run_id)
+        run = runs.get(connection, run_id, locked=True)
+        wiring.check_environment(connection, run.plan)
         if run.status is RunStatus.APPROVED:
             window = timedelta(hours=settings.load().sending.window_hours)
             runs.advance(connection, run, RunStatus.DISPATCHING, dispatch_started_at=now, expires_at=now + window)
@@ -77,20 +81,22 @@ def _start(run_id: str) -> None:
 
 def _pause(run_id: str, reason: str) -> None:
     with database.write(wiring.engine()) as connection:
-        run = runs.get(connection, run_id)
+        run = runs.get(connection, run_id, locked=True)
         if run.status is RunStatus.DISPATCHING:
             runs.advance(connection, run, RunStatus.PAUSED, stop_reason=reason)
 
 
 def _show_progress(artifact: UUID, run_id: str, workers: list[Future[dispatch.Tally]]) -> None:
-    """Move the bar while the threads work."""
+    """Move the bar while the threads work, and heed what is done to the flow run in Prefect."""
     pending: set[Future[dispatch.Tally]] = set(workers)
-    while pending:
-        _, pending = wait(pending, timeout=_PROGRESS_SECONDS)
-        with database.read(wiring.engine()) as connection:
-            progress = ledger_sweep.progress(connection, run_id)
-        total = sum(progress.states.values())
-        update_progress_artifact(artifact, 100.0 * (total - progress.open) / total if total else 100.0)
+    with watching.own_flow_run(run_id) as heed:
+        while pending:
+            _, pending = wait(pending, timeout=_PROGRESS_SECONDS)
+            heed()
+            with database.read(wiring.engine()) as connection:
+                progress = ledger_sweep.progress(connection, run_id)
+            total = sum(progress.states.values())
+            update_progress_artifact(artifact, 100.0 * (total - progress.open) / total if total else 100.0)
 
 
 def _state(run_id: str, stalled: Stall | None) -> Dispatched:
@@ -98,8 +104,8 @@ def _state(run_id: str, stalled: Stall | None) -> Dispatched:
     with database.write(wiring.engine()) as connection:
         ledger_sweep.sweep(connection, policy=settings.load().sending, now=now)
         progress = ledger_sweep.progress(connection, run_id)
-        dispatching = runs.get(connection, run_id).status is RunStatus.DISPATCHING
-    if not dispatching or not progress.states.get(BatchState.PLANNED):
+        run = runs.get(connection, run_id)
+    if run.status is not RunStatus.DISPATCHING or not progress.states.get(BatchState.PLANNED):
         return Dispatched(progress.open, None)
     if stalled is not None and stalled.seconds is None:
         _pause(run_id, stalled.reason)
@@ -110,6 +116,8 @@ def _state(run_id: str, stalled: Stall | None) -> Dispatched:
     if stalled is not None:
         get_run_logger().info("%s", stalled.reason)
         return Dispatched(progress.open, stalled.seconds)
+    if run.canary == CanaryState.WATCHING:
+        return Dispatched(progress.open, _CANARY_SECONDS, waits_for_canary=True)
     due = progress.next_claim_at or now
     return Dispatched(progress.open, max(0.0, (due - now).total_seconds()))
 
@@ -119,8 +127,10 @@ def wait_until_due(run_id: str, seconds: float) -> None:
     """Batches wait for their time, their pace or their turn; whoever pauses or cancels the run ends the wait."""
     get_run_logger().info("%s: next attempt in %.0f seconds", run_id, seconds)
     until = time.monotonic() + max(_SHORTEST_WAIT, seconds)
-    while (left := until - time.monotonic()) > 0:
-        time.sleep(min(left, _LOOK_EVERY))
-        with database.read(wiring.engine()) as connection:
-            if runs.get(connection, run_id).status is not RunStatus.DISPATCHING:
-                return
+    with watching.own_flow_run(run_id) as heed:
+        while (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, _LOOK_EVERY))
+            heed()
+            with database.read(wiring.engine()) as connection:
+                if runs.get(connection, run_id).status is not RunStatus.DISPATCHING:
+                    return

@@ -6,7 +6,7 @@ from prefect.cache_policies import NO_CACHE
 
 import settings
 from data import database, last_good, runs, segment_sizes, variables
-from domain.campaigns import Run, RunStatus
+from domain.campaigns import NEXT, Run, RunStatus
 from domain.validation import Validation
 from tasks import artifacts, verdicts, wiring
 
@@ -80,9 +80,9 @@ def _conclude(run_id: str, *validations: Validation, stops: bool) -> None:
     failures = [check for validation in validations for check in validation.failures()]
     offer = ""
     with database.write(wiring.engine()) as connection:
-        run = runs.get(connection, run_id)
+        run = runs.get(connection, run_id, locked=True)
         runs.note_validation(connection, run, {v.gate: v.as_json() for v in validations})
-        if failures and stops:
+        if failures and stops and RunStatus.STOPPED in NEXT[run.status]:  # else it was cancelled meanwhile
             offer = _offer(connection, run)
             reason = "; ".join(f"{check.sentence} ({check.observed})" for check in failures)
             runs.advance(

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
@@ -29,6 +30,7 @@ DEPLOYMENTS = {
     "ingest-orders": "ingest-orders/ingest-orders",
     "pull-orders": "pull-orders/pull-orders",
     "watch-intake": "watch-intake/watch-intake",
+    "control-campaign": "control-campaign/control-campaign",
 }
 
 
@@ -54,8 +56,10 @@ class FlowRun:
     message: str  # how it ended; empty until then
     final: bool
     completed: bool
-    cancelled: bool
+    cancelled: bool  # or about to be
     paused: bool  # it waits for a person
+    scheduled: bool  # it waits for a worker
+    running: bool  # by Prefect's word: of a process that was killed it says so for ever
 
     @property
     def page(self) -> str:
@@ -81,15 +85,28 @@ def client() -> Iterator[Client]:
         yield connected
 
 
-def start(connected: Client, name: str, parameters: dict[str, Any]) -> FlowRun:
-    """Create a run of a deployment, as the UI's Run button does. Raises UnknownDeployment."""
+@contextmanager
+def own_client() -> Iterator[Client]:
+    """A client of the server that runs this flow."""
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as connected:
+        yield connected
+
+
+def start(connected: Client, name: str, parameters: dict[str, Any], *, key: str | None = None) -> FlowRun:
+    """Create a run of a deployment, as the UI's Run button does; with a `key` one run, however often it is asked for.
+
+    Raises UnknownDeployment.
+    """
     from prefect.exceptions import ObjectNotFound
 
     try:
         deployment = connected.read_deployment_by_name(DEPLOYMENTS[name])
     except ObjectNotFound as error:
         raise UnknownDeployment(f"the deployment {name!r} does not exist yet: `campaigns up` makes it") from error
-    return _told(connected.create_flow_run_from_deployment(deployment.id, parameters=parameters))
+    made = connected.create_flow_run_from_deployment(deployment.id, parameters=parameters, idempotency_key=key)
+    return _told(made)
 
 
 def wait(connected: Client, flow_run_id: UUID, *, seconds: float = 600) -> FlowRun:
@@ -111,6 +128,30 @@ def find(connected: Client, flow_run_id: UUID) -> FlowRun | None:
         return _told(connected.read_flow_run(flow_run_id))
     except ObjectNotFound:
         return None
+
+
+def resume(connected: Client, flow_run_id: UUID) -> FlowRun:
+    """Let a suspended flow run go on, exactly as the UI's Resume button does; the flow run as it is then."""
+    connected.resume_flow_run(flow_run_id)
+    return _told(connected.read_flow_run(flow_run_id))
+
+
+def crash(connected: Client, flow_run_id: UUID, why: str) -> None:
+    """Say that the process of a flow run is dead, for Prefect never learns that of one that was killed."""
+    from prefect.states import Crashed
+
+    connected.set_flow_run_state(flow_run_id, Crashed(message=why), force=True)
+
+
+def artifact_changed_at(connected: Client, key: str) -> datetime | None:
+    """When an artifact of this key was written last; None where there is none."""
+    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+    from prefect.client.schemas.sorting import ArtifactSort
+
+    found = connected.read_artifacts(
+        artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[key])), sort=ArtifactSort.UPDATED_DESC, limit=1
+    )
+    return found[0].updated if found else None
 
 
 def approve(connected: Client, flow_run_id: UUID, *, name: str, note: str) -> None:
@@ -155,8 +196,10 @@ def _told(run: "objects.FlowRun") -> FlowRun:
         message=(state.message or "") if state is not None and final else "",
         final=final,
         completed=state is not None and state.is_completed(),
-        cancelled=state is not None and state.is_cancelled(),
+        cancelled=state is not None and (state.is_cancelled() or state.is_cancelling()),
         paused=state is not None and state.is_paused(),
+        scheduled=state is not None and state.is_scheduled(),
+        running=state is not None and state.is_running(),
     )
 
 

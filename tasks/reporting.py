@@ -8,12 +8,10 @@ from prefect.cache_policies import NO_CACHE
 
 import settings
 from data import database, kpis, ledger_sweep, reports, runs
-from domain.campaigns import RunStatus
 from domain.reports import Audit, percent
-from tasks import artifacts, wiring
+from tasks import artifacts, continuing, wiring
 from tasks.audits import audit_of
 
-_OBSERVED = (RunStatus.DISPATCHING, RunStatus.PAUSED, RunStatus.DISPATCHED, RunStatus.SETTLED)
 _OBSERVED_FOR = timedelta(days=30)
 _RENEWED_FOR = timedelta(hours=2)  # longer than the hour between two reports: the last one has the final figures
 
@@ -41,15 +39,16 @@ def sweep_ledger() -> dict[str, int]:
     settled = 0
     with database.write(wiring.engine()) as connection:
         swept = ledger_sweep.sweep(connection, policy=policy, now=now)
-        for run in runs.with_status(connection, RunStatus.DISPATCHED):
+        for run in runs.unsettled(connection):
             if kpis.is_settled(connection, run.id, now=now, settle_after_hours=policy.settle_after_hours):
-                runs.advance(connection, run, RunStatus.SETTLED, settled_at=now)
+                runs.settle(connection, run, now)
                 settled += 1
     counts = {
         "lost": swept.lost,
         "confirmed": swept.confirmed,
         "held": swept.held,
         "expired": swept.expired,
+        "cancelled": swept.cancelled,
         "settled_runs": settled,
     }
     get_run_logger().info("Sweep: %s", counts)
@@ -58,11 +57,11 @@ def sweep_ledger() -> dict[str, int]:
 
 @task(task_run_name="list the runs to observe", cache_policy=NO_CACHE)
 def observed_runs() -> list[str]:
-    """Live runs of the last 30 days, newest first."""
+    """Live runs of the last 30 days that sent mail, newest first."""
     since = wiring.clock() - _OBSERVED_FOR
     with database.read(wiring.engine()) as connection:
-        found = runs.with_status(connection, *_OBSERVED)
-    return [run.id for run in found if run.plan.live and run.created_at >= since]
+        found = runs.that_sent(connection)
+    return [run.id for run in found if run.created_at >= since]
 
 
 @task(task_run_name="snapshot KPIs", cache_policy=NO_CACHE)
@@ -102,7 +101,9 @@ def audit_runs(run_ids: list[str]) -> None:
         told = "; ".join(f"{run_id}: {', '.join(found.complaints)}" for run_id, found in bad.items())
         raise Unbalanced(f"{len(bad)} ledger(s) do not balance. Nothing was changed. {told}")
     with database.read(wiring.engine()) as connection:
-        idle = set(ledger_sweep.stalled(connection, now=wiring.clock())) & set(run_ids)
+        now = wiring.clock()
+        stalled = set(ledger_sweep.stalled(connection, now=now)) & set(run_ids)
+        idle = {one for one in stalled if not continuing.lately(connection, one, now=now)}
     if idle:
         raise Stalled(
             f"Nobody works on {', '.join(sorted(idle))}, and mail is left to send: continue with `campaigns resume RUN`."

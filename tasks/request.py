@@ -17,6 +17,7 @@ from tasks import wiring
 # Choices are fixed when the deployment is made: deploy again after adding a segment or a template.
 _SEGMENTS = registry.load()
 _TEMPLATES = content.names()
+_PROVIDERS = wiring.providers()
 
 
 _NAMED = 4  # segments that the form names beside a parameter; docs/segments.md has all of them
@@ -144,10 +145,11 @@ class CampaignRequest(BaseModel):
         json_schema_extra={"enum": ["", *_TEMPLATES]},
     )
     provider: str = Field(
-        wiring.PROVIDERS[0],
+        _PROVIDERS[0],
         title="Provider (ESP)",
-        description="Who delivers it. The sandbox takes everything and delivers to nobody.",
-        json_schema_extra={"enum": list(wiring.PROVIDERS)},
+        description="Who delivers it. The sandbox takes everything and delivers to nobody; automatic, where there is "
+        "more than one way, takes the best for each batch.",
+        json_schema_extra={"enum": list(_PROVIDERS)},
     )
     # Empty text and 0 mean "not given": an optional field would be a switch between types in the form.
     subject: str = Field(
@@ -169,6 +171,13 @@ class CampaignRequest(BaseModel):
         le=9,
         title="Priority",
         description="Who is in two running campaigns gets the mail of the one with the larger number, 0 to 9.",
+    )
+    two_phase: bool = Field(
+        False,
+        title="Can be called back",
+        description="The provider keeps every part of the mail for a quarter of an hour before it goes. If it is unclear "
+        "whether a part was taken, it is called back and sent anew: nobody gets it twice and nobody misses it. "
+        "All mail arrives that much later.",
     )
     sender_name: str = Field(
         "", max_length=60, title="Sender's name", description="Shown as the sender. Empty: the shop's own."
@@ -213,7 +222,7 @@ class CampaignRequest(BaseModel):
     @field_validator("segment", "template", "provider")
     @classmethod
     def _one_of_the_choices(cls, value: str, info: ValidationInfo) -> str:
-        options = {"segment": [*_SEGMENTS], "template": _TEMPLATES, "provider": wiring.PROVIDERS}[info.field_name or ""]
+        options = {"segment": [*_SEGMENTS], "template": _TEMPLATES, "provider": _PROVIDERS}[info.field_name or ""]
         if value and value not in options:
             raise ValueError(f"there is no {info.field_name} {value!r}; there are: {', '.join(options)}")
         return value

@@ -5,7 +5,9 @@ import socket
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import ExitStack, closing
+from dataclasses import replace
 
+from data import outlook
 from data.ledger import SqlLedger
 from domain import dispatch
 from tasks import wiring
@@ -30,10 +32,23 @@ def hand_over(book: SqlLedger, watch: Callable[[list[Future[dispatch.Tally]]], N
     """Send every batch that can be claimed now of a run that is dispatching. `watch` is called while threads work."""
     worker = f"{socket.gethostname()}:{os.getpid()}"
     with ExitStack() as stack:
-        mailers = {
-            name: stack.enter_context(closing(wiring.mailer(name)))
-            for name in sorted({way.route.provider for way in book.traffic.ways if way.refused is None})
-        }
+        mailers = {name: stack.enter_context(closing(wiring.mailer(name))) for name in sorted(book.traffic.providers)}
+        seen = outlook.reader(book.engine, book.run, book.routes, wiring.clock())
+        book = replace(_with_schedulers(book, stack), outlook=seen)
         workers = stack.enter_context(dispatch.wave(book.run.id, book=book, mailers=mailers, worker=worker))
         watch(workers)
     return [future.result() for future in workers]
+
+
+def _with_schedulers(book: SqlLedger, stack: ExitStack) -> SqlLedger:
+    """Of a two-phase run, with who names each provider's scheduled batches. Raises CannotStart where one cannot."""
+    if not book.run.plan.two_phase:
+        return book
+    schedulers = {}
+    for provider in sorted(book.traffic.providers):
+        if (scheduler := wiring.scheduler(provider)) is None:
+            raise wiring.CannotStart(
+                f"{provider} cannot call mail back: start the run without that, or by another ESP."
+            )
+        schedulers[provider] = stack.enter_context(closing(scheduler))
+    return replace(book, schedulers=schedulers)

@@ -11,8 +11,7 @@ from prefect.cache_policies import NO_CACHE
 import settings
 from data import database, events, runs, suppressions
 from data.features import refresh
-from domain.campaigns import RunStatus
-from tasks import choosing, wiring
+from tasks import choosing, continuing, prefect_api, wiring
 
 _BODIES_AT_ONCE = 200
 # ESPs fill their lists late; an overlap read twice changes nothing, a gap loses a complaint.
@@ -66,6 +65,20 @@ def process_events() -> dict[str, int]:
             return totals
 
 
+@task(task_run_name="look after the runs", cache_policy=NO_CACHE)
+def look_after_runs() -> dict[str, int]:
+    """Heed what was done to flow runs in Prefect, and continue runs whose flow run died."""
+    with prefect_api.own_client() as connected:
+        looked = continuing.look_after(connected)
+    counts = {
+        "suspended_runs": looked.suspended,
+        "cancelled_runs": looked.cancelled,
+        "continued_runs": looked.continued,
+    }
+    get_run_logger().info("Runs: %s", counts)
+    return counts
+
+
 @task(task_run_name="refresh customer features", cache_policy=NO_CACHE)
 def refresh_features(account_id: str, *, full: bool) -> None:
     """Make one row of facts per customer, as of now."""
@@ -99,10 +112,9 @@ def measure_segments(account_id: str) -> None:
 @task(task_run_name="list ESPs in use", cache_policy=NO_CACHE)
 def providers_in_use() -> list[tuple[str, str]]:
     """(account, provider) pairs that live runs used."""
-    used = (RunStatus.DISPATCHING, RunStatus.PAUSED, RunStatus.DISPATCHED, RunStatus.SETTLED)
     with database.read(wiring.engine()) as connection:
-        found = runs.with_status(connection, *used)
-    return sorted({(run.plan.account_id, run.plan.provider) for run in found if run.plan.live})
+        found = runs.that_sent(connection)
+    return sorted({(run.plan.account_id, run.plan.provider) for run in found})
 
 
 @task(task_run_name="read suppressions of {provider}", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=30)

@@ -1,30 +1,41 @@
 """Composition: from settings to the things that do the work. The one place that knows which provider is which."""
 
+import math
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 import settings
 from data import accounts as account_rows
-from data import content, database, desk, ledger, runs, variables
+from data import content, database, installation, ledger, runs, variables, vetting
 from data.channels import connections as connection_file
 from data.intake import drain, thresholds
-from domain import ports
+from domain import failover, ports
+from domain.accounts import Account
 from domain.campaigns import Run, RunPlan
+from domain.failover import Needs
+from domain.policy import SendingPolicy
 from domain.routes import AUTOMATIC, Route
 from domain.suppression import Stream
 from domain.templates import Content
 from domain.validation import Validation
+from providers import routes_file
+from providers.dns import DnsNameServer
 from providers.sandbox.record import SandboxRecord
 from providers.sendgrid.config import SendGridConfig
+from providers.sendgrid.inquiry import open_inquirer
 from providers.sendgrid.mailer import open_mailer
 from providers.sendgrid.management import Management
+from providers.sendgrid.schedule import CALL_BACK_UNTIL, open_scheduler
 from providers.sendgrid.suppressions import SendGridSuppressions
 from providers.sendgrid.webhook import SendGridEvents
 
-PROVIDERS = ("sandbox", "sendgrid")
+_BUILT_IN = ("sandbox", "sendgrid")
+_FLOW_COMES = timedelta(minutes=2)  # process-delivery-events runs every minute; the second is for the call itself
 
 
 class CannotStart(RuntimeError):
@@ -45,17 +56,50 @@ def engine() -> sa.Engine:
     return database.engine_for(settings.load().database.url)
 
 
+def declared() -> routes_file.RoutesFile:
+    """What routes.yaml says; nothing where there is none. Raises UnusableRoutes."""
+    return routes_file.load(settings.load().routes.file)
+
+
+def providers() -> tuple[str, ...]:
+    """What a run may name: the settings' own two, those that routes.yaml declares, and whichever is best."""
+    own = tuple(declared().providers)
+    return (*_BUILT_IN, *own, *([AUTOMATIC] if own else []))
+
+
 def _sendgrid_config(provider: str) -> SendGridConfig:
-    """The sandbox speaks SendGrid's API under its own address and key."""
+    """How to reach a provider. The sandbox speaks SendGrid's API under its own address and key. Raises CannotStart."""
     config = settings.load()
-    if provider == "sendgrid":
+    if provider == "sendgrid" and provider not in declared().providers:
         return config.sendgrid
-    if provider == "sandbox":
-        sandbox = config.sandbox
-        return config.sendgrid.model_copy(
-            update={"base_url": sandbox.url, "api_key": sandbox.api_key, "validate_only": False}
+    if provider == "sandbox" and provider not in declared().providers:
+        return _of_sandbox(None)
+    if provider not in declared().providers:
+        raise UnknownProvider(f"there is no provider {provider!r}; there are: {', '.join(providers())}")
+    connection = declared().provider(provider)
+    if connection.kind == "sandbox":
+        found = _of_sandbox(connection.base_url)
+    else:
+        assert connection.api_key_env is not None, "the file demands it"
+        found = config.sendgrid.model_copy(
+            update={
+                "api_key": settings.secret(connection.api_key_env),
+                "base_url": connection.base_url or config.sendgrid.base_url,
+                "activity_lookup": connection.activity_lookup,
+            }
         )
-    raise UnknownProvider(f"there is no provider {provider!r}; there are: {', '.join(PROVIDERS)}")
+    return found.model_copy(update={"concurrency": connection.concurrency})
+
+
+def _of_sandbox(base_url: str | None) -> SendGridConfig:
+    sandbox = settings.load().sandbox
+    own = {
+        "base_url": base_url or sandbox.url,
+        "api_key": sandbox.api_key,
+        "validate_only": False,
+        "activity_lookup": sandbox.email_activity,
+    }
+    return settings.load().sendgrid.model_copy(update=own)
 
 
 def mailer(provider: str) -> ports.Mailer:
@@ -63,17 +107,42 @@ def mailer(provider: str) -> ports.Mailer:
     return open_mailer(_sendgrid_config(provider))
 
 
+def batch_size(run: Run) -> int:
+    """So many messages does each ESP that this run may go through take in one request."""
+    with database.read(engine()) as connection:
+        account = account_rows.get(connection, run.plan.account_id)
+    names = {way.provider for way in ways(account, run.plan)}
+    with ExitStack() as stack:
+        mailers = [stack.enter_context(closing(mailer(name))) for name in sorted(names)]
+        return min((one.capabilities.batch_size for one in mailers), default=settings.load().sending.batch_size)
+
+
+def scheduler(provider: str) -> ports.Scheduler | None:
+    """Who names the batches that the ESP lets go later, if it does; close it."""
+    return open_scheduler(_sendgrid_config(provider))
+
+
+def inquirer(provider: str) -> ports.Inquirer | None:
+    """Who asks the ESP what became of a batch, if it can be asked; close it."""
+    return open_inquirer(_sendgrid_config(provider))
+
+
 def suppression_source(provider: str) -> ports.SuppressionSource:
     """The ESP's own suppression lists."""
     return SendGridSuppressions(Management(_sendgrid_config(provider)))
 
 
-def acceptance_record(provider: str) -> ports.AcceptanceRecord | None:
+def acceptance_record(provider: str) -> SandboxRecord | None:
     """What the ESP says it accepted; SendGrid sells that as an add-on, so there it is not asked."""
-    if provider != "sandbox":
+    if provider not in declared().rehearsals:
         return None
-    sandbox = settings.load().sandbox
-    return SandboxRecord(sandbox.url, sandbox.api_key.get_secret_value())
+    config = _sendgrid_config(provider)
+    return SandboxRecord(config.base_url, config.required_key())
+
+
+def name_server() -> ports.NameServer:
+    """Who tells where domains receive mail. Raises NoNameServer."""
+    return DnsNameServer(settings.load().dns)
 
 
 def event_readers() -> Mapping[str, ports.EventReader]:
@@ -122,16 +191,28 @@ def _judge_intake(**counts: Any) -> Validation:
     return gate.check_intake(**counts)
 
 
-def check_live(plan: RunPlan) -> None:
+def check_live(plan: RunPlan, account: Account) -> None:
     """Refuse a live run whose mail could not be answered for. Raises CannotStart."""
-    config = settings.load()
     if not plan.live:
         return
-    esp = _sendgrid_config(plan.provider)
+    found = ways(account, plan)
+    if not found:
+        raise CannotStart(
+            f"No way out: routes.yaml declares no marketing route of account {account.id} for provider"
+            f" {plan.provider!r}. docs/routes.md shows how; `campaigns routes` lists what there is."
+        )
+    if plan.two_phase:
+        _check_call_back(settings.load().sending)
+    for provider in sorted({way.provider for way in found}):
+        _check_provider(provider)
+
+
+def _check_provider(provider: str) -> None:
+    config, esp = settings.load(), _sendgrid_config(provider)
     longest = esp.connect_timeout_seconds + esp.read_timeout_seconds
     if config.sending.lease_seconds < 2 * longest:
         raise CannotStart(f"OMS_SENDING_LEASE_SECONDS must be at least {2 * longest:.0f}: twice a request's time-outs.")
-    if plan.provider == "sandbox":
+    if provider in declared().rehearsals:
         return
     if not config.gateway.reachable:
         raise CannotStart(
@@ -141,32 +222,63 @@ def check_live(plan: RunPlan) -> None:
         raise CannotStart("OMS_SENDGRID_VALIDATE_ONLY is on: SendGrid would accept everything and send nothing.")
 
 
-def routes(account_id: str, stream: Stream) -> tuple[Route, ...]:
-    """The ways by which this account's mail of this stream can leave."""
-    config = settings.load()
+def routes(account: Account, stream: Stream) -> tuple[Route, ...]:
+    """By which ways this stream of the account leaves: those that routes.yaml declares for it, else the built-in ones."""
+    return declared().routes(account.id, stream) or _built_in(account, stream)
+
+
+def _built_in(account: Account, stream: Stream) -> tuple[Route, ...]:
+    domain = account.sender_email.rpartition("@")[2]
     return tuple(
-        Route(
-            name=provider,
-            account_id=account_id,
-            stream=stream,
-            provider=provider,
-            pool=f"{provider}-{stream}",
-            domain="",
-            schedules=True,
-            concurrency=config.sendgrid.concurrency,
-        )
-        for provider in PROVIDERS
+        replace(one, concurrency=settings.load().sendgrid.concurrency)
+        for one in routes_file.built_in(account.id, domain)
+        if one.stream is stream
     )
 
 
-def ways(run: Run) -> list[desk.Way]:
-    """The routes that this run may use: those of the provider that it names, or all."""
-    chosen = run.plan.provider
-    return [
-        desk.Way(route)
-        for route in routes(run.plan.account_id, Stream.MARKETING)
-        if chosen in {route.provider, AUTOMATIC}
-    ]
+def ways(account: Account, plan: RunPlan) -> tuple[Route, ...]:
+    """The routes of the provider that a run names, or all that are declared for its account."""
+    own = declared().routes(account.id, Stream.MARKETING)
+    if plan.provider == AUTOMATIC:
+        return own
+    found = tuple(one for one in own if one.provider == plan.provider)
+    return found or tuple(one for one in _built_in(account, Stream.MARKETING) if one.provider == plan.provider)
+
+
+def permitted(connection: sa.Connection, run: Run) -> list[Route]:
+    """Of these, those that may carry the run's mail."""
+    _, rendered = content_of(connection, run)
+    asked = needs(connection, run, rendered)
+    found = ways(account_rows.get(connection, run.plan.account_id), run.plan)
+    return [route for route in found if failover.refused(route, asked) is None]
+
+
+def needs(connection: sa.Connection, run: Run, rendered: Content) -> Needs:
+    """What the run's mail asks of a route."""
+    account = run.plan.account_id
+    return Needs(
+        account,
+        Stream.MARKETING,
+        standing=vetting.standing(connection, account),
+        template_at=run.plan.provider if rendered.esp_template_id else None,
+        residency=declared().residency.get(account),
+    )
+
+
+def _check_call_back(sending: SendingPolicy) -> None:
+    """A batch whose worker died must be found, and called back, while the ESP still forgets it. Raises CannotStart."""
+    needed = CALL_BACK_UNTIL + timedelta(seconds=sending.lease_seconds) + _FLOW_COMES
+    if timedelta(minutes=sending.call_back_minutes) < needed:
+        raise CannotStart(
+            f"OMS_SENDING_CALL_BACK_MINUTES must be at least {math.ceil(needed / timedelta(minutes=1))}: a dead worker"
+            " is noticed when its lease is over, and the ESP forgets mail up to ten minutes before it goes."
+        )
+
+
+def check_environment(connection: sa.Connection, plan: RunPlan) -> None:
+    """Refuse a live run in a database that belongs elsewhere, such as a copy. Raises ForeignDatabase."""
+    if plan.live:
+        installation.check(connection, settings.load().environment, now=clock())
 
 
 def links() -> ledger.Links:
@@ -180,6 +292,7 @@ def book(run_id: str) -> ledger.SqlLedger:
     with database.read(engine()) as connection:
         run = runs.get(connection, run_id)
         template, rendered = content_of(connection, run)
+        account, asked = account_rows.get(connection, run.plan.account_id), needs(connection, run, rendered)
     return ledger.SqlLedger(
         engine=engine(),
         run=run,
@@ -188,7 +301,8 @@ def book(run_id: str) -> ledger.SqlLedger:
         links=links(),
         policy=settings.load().sending,
         clock=clock,
-        ways=ways(run),
+        routes=ways(account, run.plan),
+        needs=asked,
     )
 
 

@@ -35,9 +35,15 @@ class _Rows(NamedTuple):
     suppressions: list[suppressions.Entry]
 
 
-def record(connection: sqlite3.Connection, payload: Mapping[str, Any], *, seed: int, delay: float, now: float) -> str:
-    """Write down everything and return the X-Message-Id. `payload` has passed the rules."""
-    reference = secrets.token_urlsafe(16)
+def new_reference() -> str:
+    """An X-Message-Id."""
+    return secrets.token_urlsafe(16)
+
+
+def record(
+    connection: sqlite3.Connection, payload: Mapping[str, Any], reference: str, *, seed: int, delay: float, now: float
+) -> None:
+    """Write down everything under the X-Message-Id. `payload` has passed the rules."""
     request = connection.execute(
         "INSERT INTO requests (x_message_id, accepted_at, common, links) VALUES (?, ?, ?, ?)",
         (reference, now, _json(_common(payload)), _json(_links(payload))),
@@ -54,7 +60,21 @@ def record(connection: sqlite3.Connection, payload: Mapping[str, Any], *, seed: 
         rows.recipients.append(_recipient_row(row_id, request.lastrowid, person, story.end, because))
         _add_events(rows, row_id, story, person.address, start=max(now, person.send_at), delay=delay)
     _insert(connection, rows)
-    return reference
+
+
+def take_back(connection: sqlite3.Connection, reference: str, *, send_at: float) -> None:
+    """Forget a request that was to go at `send_at` and does not: its people, its events, whom it would suppress."""
+    people = connection.execute(
+        "SELECT r.id, LOWER(r.address) AS email FROM recipients r JOIN requests q ON q.id = r.request_id"
+        " WHERE q.x_message_id = ?",
+        (reference,),
+    ).fetchall()
+    ids = [(person["id"],) for person in people]
+    listed = [(person["email"], send_at) for person in people]
+    connection.executemany("DELETE FROM suppressions WHERE email = ? AND created >= ?", listed)
+    connection.executemany("DELETE FROM events WHERE recipient_id = ?", ids)
+    connection.executemany("DELETE FROM recipients WHERE id = ?", ids)
+    connection.execute("DELETE FROM requests WHERE x_message_id = ?", (reference,))
 
 
 def _insert(connection: sqlite3.Connection, rows: _Rows) -> None:

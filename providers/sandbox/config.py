@@ -18,6 +18,8 @@ class SandboxConfig(BaseModel):
     )
     seed: int = Field(1, description="with the same seed the same messages meet the same fate")
     event_delay_seconds: float = Field(2.0, ge=0, description="mean time from acceptance to a message's events")
+    email_activity: bool = Field(False, description="the account bought Email Activity, so GET /v3/messages answers")
+    most_called_back: int = Field(10, ge=0, description="so many batches can be cancelled or paused at one time")
 
     @property
     def url(self) -> str:

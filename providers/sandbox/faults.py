@@ -1,4 +1,4 @@
-"""Faults on demand, on POST /v3/mail/send only: slowness, refusals, and connections that are cut.
+"""Faults on demand, on the calls that are named and on no other: slowness, refusals, and connections that are cut.
 
 They stand in front of the application, because only there the server's own `send` is at hand, and with it the socket.
 """
@@ -6,6 +6,7 @@ They stand in front of the application, because only there the server's own `sen
 import asyncio
 import random
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import Self
@@ -17,8 +18,17 @@ PATH = "/v3/mail/send"
 _Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
+class Call(StrEnum):
+    """The calls that can be disturbed."""
+
+    SEND = "send"  # POST /v3/mail/send
+    NEW_SCHEDULE = "new_schedule"  # POST /v3/mail/batch
+    CALL_BACK = "call_back"  # POST, PATCH and DELETE of /v3/user/scheduled_sends
+    LOOK_UP = "look_up"  # GET of /v3/user/scheduled_sends and /v3/messages
+
+
 class Faults(BaseModel):
-    """What goes wrong, in shares of all sends. The same seed gives the same sequence."""
+    """What goes wrong, in shares of all calls that are `on`. The same seed gives the same sequence."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -27,9 +37,13 @@ class Faults(BaseModel):
     rate_500: float = Field(0.0, ge=0, le=1, description="answered 500; nothing is accepted")
     drop_before_accept: float = Field(0.0, ge=0, le=1, description="the connection is cut; nothing is accepted")
     drop_after_accept: float = Field(0.0, ge=0, le=1, description="accepted and recorded, then the connection is cut")
-    next_n: int | None = Field(None, ge=0, description="only the next so many sends are affected; none: all")
+    next_n: int | None = Field(None, ge=0, description="only the next so many calls are affected; none: all")
+    on: frozenset[Call] = Field(frozenset({Call.SEND}), description="which calls are affected")
     seed: int = 1
     hold_events: bool = Field(False, description="no event is posted until this is taken back; none is lost")
+    late_cancels_work: bool = Field(False, description="a cancel within ten minutes before send_at stops mail as well")
+    activity_behind_seconds: float = Field(0.0, ge=0, description="so far is Email Activity behind")
+    look_ups_a_minute: int | None = Field(6, ge=0, description="more are answered 429; none: no limit")
 
     @model_validator(mode="after")
     def _shares(self) -> Self:
@@ -39,7 +53,7 @@ class Faults(BaseModel):
 
 
 class Fault(StrEnum):
-    """What happens to one send."""
+    """What happens to one call."""
 
     NONE = "none"
     TOO_MANY = "429"
@@ -49,27 +63,39 @@ class Fault(StrEnum):
 
 
 class Dial:
-    """The knobs, and how many sends they have met since they were last turned."""
+    """The knobs, and how many calls they have met since they were last turned."""
 
     def __init__(self) -> None:
         self.faults = Faults()
-        self._sends = 0
+        self._calls = 0
+        self._looked_up: deque[float] = deque()
 
     def turn(self, faults: Faults) -> None:
         self.faults = faults
-        self._sends = 0
+        self._calls = 0
+        self._looked_up.clear()
+
+    def may_look_up(self, at: float) -> bool:
+        """Count a look-up at this instant (seconds of any clock), unless the last minute had its fill."""
+        while self._looked_up and at - self._looked_up[0] >= 60:  # noqa: PLR2004 - seconds
+            self._looked_up.popleft()
+        most = self.faults.look_ups_a_minute
+        if most is not None and len(self._looked_up) >= most:
+            return False
+        self._looked_up.append(at)
+        return True
 
     def next(self) -> tuple[Fault, float]:
-        """Say what happens to the next send, and how many seconds it waits first."""
-        faults, number = self.faults, self._sends
-        self._sends += 1
+        """Say what happens to the next call, and how many seconds it waits first."""
+        faults, number = self.faults, self._calls
+        self._calls += 1
         if faults.next_n is not None and number >= faults.next_n:
             return Fault.NONE, 0.0
         return drawn(faults, number), faults.latency_ms / 1000
 
 
 def drawn(faults: Faults, number: int) -> Fault:
-    """Draw the fault of the send with this number."""
+    """Draw the fault of the call with this number."""
     shares = {
         Fault.TOO_MANY: faults.rate_429,
         Fault.BROKEN: faults.rate_500,
@@ -86,7 +112,7 @@ def drawn(faults: Faults, number: int) -> Fault:
 
 async def interfere(application: _Application, dial: Dial, scope: Scope, receive: Receive, send: Send) -> None:
     """Run the application, or what goes wrong instead."""
-    if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] != PATH:
+    if scope["type"] != "http" or _call(scope["method"], scope["path"]) not in dial.faults.on:
         await application(scope, receive, send)
         return
     fault, seconds = dial.next()
@@ -104,13 +130,23 @@ async def interfere(application: _Application, dial: Dial, scope: Scope, receive
         await {Fault.TOO_MANY: _too_many, Fault.BROKEN: _broken}.get(fault, _cut)(receive, send)
 
 
+def _call(method: str, path: str) -> Call | None:
+    if path == PATH:
+        return Call.SEND if method == "POST" else None
+    if path == "/v3/mail/batch":
+        return Call.NEW_SCHEDULE
+    if path.startswith("/v3/user/scheduled_sends"):
+        return Call.LOOK_UP if method == "GET" else Call.CALL_BACK
+    return Call.LOOK_UP if path == "/v3/messages" else None
+
+
 def _cut_instead_of_answer(receive: Receive, send: Send) -> Send:
-    """Only an acceptance is swallowed: a request that was refused gets its answer."""
+    """Only what was done is swallowed: a request that was refused gets its answer."""
     cut = False
 
     async def guarded(message: Message) -> None:
         nonlocal cut
-        if message["type"] == "http.response.start" and message["status"] == 202:  # noqa: PLR2004 - Accepted
+        if message["type"] == "http.response.start" and message["status"] < 300:  # noqa: PLR2004 - 2xx
             cut = True
             await _cut(receive, send)
         elif not cut:

@@ -1,4 +1,4 @@
-"""Ask a running sandbox what it accepted: the `AcceptanceRecord` of the audit."""
+"""Ask a running sandbox what it accepted: the ESP's own record, which the audit compares the ledger with."""
 
 from collections.abc import Mapping
 
@@ -12,17 +12,17 @@ class RecordUnavailable(RuntimeError):
 
 
 class SandboxRecord:
-    """An AcceptanceRecord."""
+    """Of one sandbox, by its `url`."""
 
     def __init__(self, url: str, api_key: str) -> None:
-        self._url = url
+        self.url = url
         self._api_key = api_key
 
     def accepted(self, run_id: str) -> Mapping[str, int]:
         """How many times each message id of a run was accepted. Raises RecordUnavailable."""
         # A run of a million messages takes the sandbox some seconds to count.
         timeouts = {"connect": 5.0, "read": 60.0, "write": 5.0, "pool": 5.0}
-        with http.open_client(self._url, self._api_key, connections=1, **timeouts) as client:
+        with http.open_client(self.url, self._api_key, connections=1, **timeouts) as client:
             try:
                 answer = client.get("/sandbox/accepted", params={"run": run_id}).raise_for_status()
             except httpx.HTTPError as error:

@@ -17,6 +17,7 @@ MAX_CATEGORIES = 10
 MAX_CATEGORY_LENGTH = 255
 MAX_GROUPS_TO_DISPLAY = 25
 MAX_SECONDS_AHEAD = 72 * 3600
+POOL_NAME_LENGTHS = range(2, 65)
 _EXAMPLE = 'e.g. {"email": "example@example.com"} or {"email": "example@example.com", "name": "Example Recipient"}.'
 
 Json = Mapping[str, Any]
@@ -182,6 +183,12 @@ def _duplicates(payload: Json) -> Iterator[Violation]:
                 )
 
 
+def _pool(payload: Json) -> Iterator[Violation]:
+    name = payload.get("ip_pool_name")
+    if name is not None and len(name) not in POOL_NAME_LENGTHS:
+        yield Violation("The ip pool name must be between 2 and 64 characters.", "ip_pool_name")
+
+
 def _common_headers(payload: Json) -> Iterator[Violation]:
     yield from personalization_rules.headers(payload.get("headers", {}), "headers")
 
@@ -201,5 +208,6 @@ MESSAGE_CHECKS: tuple[Callable[[Json], Iterator[Violation]], ...] = (
     _order_of_content,
     _categories,
     _unsubscribe_groups,
+    _pool,
     _common_headers,
 )

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, model_validator
 
-from providers.sandbox import acceptance, faults, rules, suppressions
+from providers.sandbox import acceptance, faults, rules, schedules, suppressions
 from providers.sandbox.problems import Refused, Violation
 from providers.sandbox.state import Running, Sandbox, require_key
 from providers.sandbox.suppressions import Listing
@@ -50,9 +50,9 @@ def _take(sandbox: Sandbox, body: bytes) -> Response:
         raise Refused(400, *found)
     if payload.get("mail_settings", {}).get("sandbox_mode", {}).get("enable"):
         return Response(status_code=200)
-    config = sandbox.config
+    reference = acceptance.new_reference()
     with sandbox.store.write() as connection:
-        reference = acceptance.record(connection, payload, seed=config.seed, delay=config.event_delay_seconds, now=now)
+        schedules.take(connection, payload, reference, sandbox.config, now=now)
     return Response(status_code=202, headers={"X-Message-Id": reference})
 
 

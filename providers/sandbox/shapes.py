@@ -21,6 +21,8 @@ _MESSAGE = {
     "categories": list,
     "custom_args": dict,
     "send_at": int,
+    "batch_id": str,
+    "ip_pool_name": str,
     "asm": dict,
     "mail_settings": dict,
 }

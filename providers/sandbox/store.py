@@ -1,4 +1,4 @@
-"""The sandbox's own SQLite file: requests, their recipients, every event due, suppressions, the signing key.
+"""The sandbox's own SQLite file: requests, their recipients, events due, schedules, suppressions, the signing key.
 
 An event is one small row until it is posted; its JSON is made then. A repetition is a row of its own, so that a restart
 and a retry need no special case.
@@ -53,6 +53,19 @@ CREATE TABLE IF NOT EXISTS suppressions (
     status TEXT NOT NULL,
     PRIMARY KEY (email, list)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS schedules (
+    batch_id TEXT PRIMARY KEY,
+    issued_at REAL NOT NULL,
+    status TEXT  -- cancel, pause; NULL: nobody said either
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS scheduled (  -- requests with a time of their own
+    x_message_id TEXT PRIMARY KEY,
+    batch_id TEXT,
+    send_at REAL NOT NULL,
+    withheld INTEGER NOT NULL,  -- 1: cancelled or paused, so that nothing of it is among the recipients
+    payload TEXT NOT NULL  -- JSON: to take it on again when it is resumed
+);
+CREATE INDEX IF NOT EXISTS scheduled_by_batch ON scheduled (batch_id);
 CREATE TABLE IF NOT EXISTS signing_keys (pem BLOB NOT NULL);
 """
 

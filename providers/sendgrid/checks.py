@@ -6,18 +6,22 @@ campaign; RecipientRefused lies in one recipient's data, and a smaller batch wit
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 
 from domain import ports, templates
+from providers.sendgrid.schedule import BATCH_ID
 
 MAX_RECIPIENTS = 1000
 MAX_CUSTOM_ARGS_BYTES = 10_000
 MAX_SUBSTITUTIONS = 150
 MAX_SUBSTITUTION_BYTES = 10_000
+LONGEST_AHEAD = timedelta(hours=72)
+_POOL_NAME = range(2, 65)  # characters
 _LONGEST_UTF8 = 4
 # C0, DEL, C1 and the two Unicode line ends: whatever could begin a new header line somewhere on the way.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 # RFC 8058 headers hold the URL between < and >: visible ASCII only, and neither of these two.
-_NOT_IN_URL = re.compile("[^!-;=?-~]")
+_NOT_IN_URL = " <>"
 
 
 class PayloadError(ports.Unsendable):
@@ -58,13 +62,18 @@ def recipients(batch: ports.Batch) -> None:
         raise RecipientRefused("a message has no address")
     if len(set(map(str.lower, batch.addresses))) != len(batch):
         raise RecipientRefused("an address occurs twice in the batch, which SendGrid forbids within one request")
-    if not all(batch.unsubscribe_urls) or _NOT_IN_URL.search("".join(batch.unsubscribe_urls)):
+    if not all(batch.unsubscribe_urls) or not _fits_a_header("".join(batch.unsubscribe_urls)):
         raise RecipientRefused("an unsubscribe URL is empty or holds blanks, brackets or characters beyond ASCII")
+
+
+def _fits_a_header(urls: str) -> bool:
+    return urls.isascii() and urls.isprintable() and not any(character in urls for character in _NOT_IN_URL)
 
 
 def header_values(name: str, values: Sequence[str]) -> None:
     """Refuse values with line breaks or control characters. SendGrid's JSON has no guard of its own."""
-    if _CONTROL.search("".join(values)):  # one scan for a thousand values
+    text = "".join(values)  # one scan for a thousand values, and the dear one only where the cheap one finds something
+    if not text.isprintable() and _CONTROL.search(text):
         raise RecipientRefused(f"a value of {name} holds a line break or control character, which a header must not")
 
 
@@ -81,6 +90,27 @@ def sender(batch: ports.Batch) -> None:
     header_text("reply address", batch.sender.reply_to or "")
     if not batch.sender.email or not batch.sender.email.isascii():
         raise PayloadError("the sender's address is empty or not ASCII; SendGrid takes no other")
+
+
+def scheduling(batch: ports.Batch) -> None:
+    """Refuse a pool or a schedule that SendGrid would not take, and one that could not be called back."""
+    if batch.pool is not None:
+        header_text("pool's name", batch.pool)
+        if len(batch.pool) not in _POOL_NAME:
+            raise PayloadError(f"the pool's name has {len(batch.pool)} characters, SendGrid takes 2 to 64")
+    if batch.send_at is not None and batch.send_at.tzinfo is None:
+        raise PayloadError("send_at has no time zone")
+    if batch.schedule_id is not None:
+        if not BATCH_ID.fullmatch(batch.schedule_id):
+            raise PayloadError("the schedule id is not one that SendGrid gave")
+        if batch.send_at is None:
+            raise PayloadError("a batch that is to be called back needs a send_at: it would go at once")
+
+
+def send_at(batch: ports.Batch, *, now: datetime) -> None:
+    """Refuse a time further ahead than SendGrid keeps mail: its 400 would look like a fault of the recipients."""
+    if batch.send_at is not None and batch.send_at > now + LONGEST_AHEAD:
+        raise PayloadError("send_at is more than 72 hours ahead, SendGrid keeps mail no longer")
 
 
 def inline_content(batch: ports.Batch, names: Sequence[str]) -> None:

@@ -19,6 +19,9 @@ class SendGridConfig(BaseModel):
     read_timeout_seconds: float = Field(30.0, gt=0, description="a request that takes longer has an unknown outcome")
     concurrency: int = Field(8, ge=1, le=64, description="requests under way at once")
     validate_only: bool = Field(False, description="SendGrid's own sandbox mode: checked, answered 200, never sent")
+    activity_lookup: bool = Field(
+        False, description="the account bought Email Activity, and the key may read it: unknown batches are looked up"
+    )
     asm_group_id: int | None = Field(None, description="unsubscribe group, if the account uses them")
 
     def required_key(self) -> str:

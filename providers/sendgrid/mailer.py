@@ -10,8 +10,8 @@ import orjson
 from domain import ports
 from domain.ledger import Outcome, OutcomeKind
 from providers import http
-from providers.sendgrid import checks, payload
-from providers.sendgrid.config import SendGridConfig, SendGridNotConfigured
+from providers.sendgrid import calls, checks, payload, schedule
+from providers.sendgrid.config import SendGridConfig
 from providers.sendgrid.masking import masked
 
 PATH = "/v3/mail/send"
@@ -70,6 +70,7 @@ class SendGridMailer:
             concurrency=self._config.concurrency,
             variables_per_recipient=True,
             events=not self._config.validate_only,  # the sandbox mode makes none
+            schedules=True,
         )
 
     def send(self, batch: ports.Batch) -> Outcome:
@@ -77,6 +78,11 @@ class SendGridMailer:
 
         One recipient's unusable data is a refusal like SendGrid's own 400: the ledger halves the batch down to him.
         """
+        now = self._clock()
+        checks.send_at(batch, now=now)
+        if batch.schedule_id and batch.send_at and now >= batch.send_at - schedule.CALL_BACK_UNTIL:
+            # The worker slept since the claim. Were the answer cut, nobody could take the batch back any more.
+            return Outcome(OutcomeKind.NOT_SENT, detail="too late to call this batch back, so it was not sent")
         try:
             body = payload.build(batch, self._config)
         except checks.RecipientRefused as refused:
@@ -106,20 +112,7 @@ class SendGridMailer:
 
 def open_mailer(config: SendGridConfig) -> SendGridMailer:
     """Return a mailer with a pool of its own. Raises SendGridNotConfigured without a usable API key."""
-    key = config.required_key()
-    try:
-        client = http.open_client(
-            config.base_url,
-            key,
-            connect=config.connect_timeout_seconds,
-            read=config.read_timeout_seconds,
-            write=config.read_timeout_seconds,
-            pool=config.connect_timeout_seconds,
-            connections=config.concurrency,
-        )
-    except (ValueError, httpx.InvalidURL) as error:
-        raise SendGridNotConfigured(f"OMS_SENDGRID_API_KEY or OMS_SENDGRID_BASE_URL is unusable: {error}") from None
-    return SendGridMailer(client, config)
+    return SendGridMailer(calls.open_client(config), config)
 
 
 def _wait(response: httpx.Response, now: datetime) -> timedelta | None:

@@ -33,10 +33,12 @@ def test_the_commands_are_those_that_were_promised() -> None:
         *("intake dead-letters", "intake patch", "intake replay", "intake discard"),
         *("intake quarantine", "intake release", "intake reread", "intake rules", "intake tune"),
         *("segments explain", "segments diff"),
+        *("guards show", "guards lift", "guards go-on"),
         *("segments list", "segments show", "segments new", "segments check", "segments preview"),
         *("gate check", "gate accept"),
-        *("run", "resume", "status", "audit", "report", "explain"),
-        *("rates load", "rates list", "account show", "account limit"),
+        *("run", "pause", "resume", "cancel", "plan", "status", "audit", "report", "explain"),
+        *("environment show", "environment claim"),
+        *("rates load", "rates list", "account show", "account limit", "account vet", "routes"),
         *("suppressions list", "suppressions add", "suppressions remove", "suppressions export"),
     }
 

@@ -58,6 +58,7 @@ def test_one_run(run_id: str, campaigns: Campaigns) -> None:
         "rejected": 0,
         "suppressed": 1,
         "expired": 0,
+        "cancelled": 0,
         "held": 2,
         "open": 0,
     }

@@ -1,4 +1,4 @@
-"""Starting and continuing runs, against a fake of Prefect's API on the wire."""
+"""Starting runs, against a fake of Prefect's API on the wire."""
 
 from typing import Any
 from uuid import UUID
@@ -6,15 +6,11 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
-from data import database
-from domain.campaigns import RunStatus
 from tests.cli.conftest import Campaigns
 from tests.cli.fakes import DEPLOYMENT_ID, FakeServer, flow_run, prefect_answers
-from tests.data import ledger_rows
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
-RUN_ID = "r23456789abcd"
 FLOW_RUN = UUID(int=7)
 START = f"/api/deployments/{DEPLOYMENT_ID}/create_flow_run"
 RUN = ("run", "news", "--segment", "loyal", "--template", "new-arrivals")
@@ -61,6 +57,12 @@ def test_every_option_arrives(prefect: FakeServer, campaigns: Campaigns) -> None
     request = prefect.asked[START]["parameters"]["request"]
     assert {name: request[name] for name in options} == options
     assert request["mode"].startswith("2 · Live")
+    assert request["two_phase"] is False
+
+
+def test_mail_that_can_be_called_back(prefect: FakeServer, campaigns: Campaigns) -> None:
+    assert campaigns(*RUN, "--two-phase").status == 0
+    assert prefect.asked[START]["parameters"]["request"]["two_phase"] is True
 
 
 def test_the_segment_is_refined_as_in_the_form(prefect: FakeServer, campaigns: Campaigns) -> None:
@@ -143,56 +145,3 @@ def test_a_request_that_prefect_refuses(prefect: FakeServer, campaigns: Campaign
     mistake = campaigns(*RUN).mistake
     assert "Prefect refuses this (409: Validation failed for field 'segment')" in mistake
     assert "`campaigns doctor`" in mistake
-
-
-def _add_run(engine: sa.Engine, status: RunStatus) -> None:
-    with database.write(engine) as connection:
-        people = ledger_rows.add_parties(connection, "shop", 1)
-        ledger_rows.add_run(
-            connection, "shop", people, [], run_id=RUN_ID, status=status, flow_run_id=str(FLOW_RUN), segment="gone"
-        )
-
-
-@pytest.mark.parametrize(
-    "status", [RunStatus.CREATED, RunStatus.FROZEN, RunStatus.APPROVED, RunStatus.DISPATCHING, RunStatus.PAUSED]
-)
-def test_a_run_that_broke_off_is_continued(
-    prefect: FakeServer, shop: sa.Engine, campaigns: Campaigns, status: RunStatus
-) -> None:
-    _add_run(shop, status)
-    assert campaigns("resume", RUN_ID, "--json").json["flow_run"] == str(FLOW_RUN)
-    request = prefect.asked[START]["parameters"]["request"]
-    assert (request["resume_run"], request["campaign"]) == (RUN_ID, f"campaign of {RUN_ID}")
-
-
-@pytest.mark.parametrize(
-    "status",
-    [
-        *(RunStatus.STOPPED, RunStatus.PREVIEWED, RunStatus.REJECTED, RunStatus.DISPATCHED),
-        *(RunStatus.SETTLED, RunStatus.CANCELLED),
-    ],
-)
-def test_a_run_that_is_over_is_not_continued(
-    prefect: FakeServer, shop: sa.Engine, campaigns: Campaigns, status: RunStatus
-) -> None:
-    _add_run(shop, status)
-    assert campaigns("resume", RUN_ID).mistake == f"run {RUN_ID} is {status}: nothing is left to be continued"
-    assert prefect.asked == {}
-
-
-def test_a_run_that_waits_for_a_yes_is_not_asked_about_twice(
-    prefect: FakeServer, shop: sa.Engine, campaigns: Campaigns
-) -> None:
-    _add_run(shop, RunStatus.AWAITING_APPROVAL)
-    prefect.answer("GET", f"/api/flow_runs/{FLOW_RUN}", flow_run(_state("PAUSED"), FLOW_RUN))
-    assert f"say it by the Resume button at http://127.0.0.1:{prefect.port}/runs" in campaigns("resume", RUN_ID).mistake
-    assert prefect.asked == {}
-    prefect.answer("GET", f"/api/flow_runs/{FLOW_RUN}", flow_run(_state("FAILED"), FLOW_RUN))
-    assert campaigns("resume", RUN_ID).status == 0
-    del prefect.answers["GET", f"/api/flow_runs/{FLOW_RUN}"]  # Prefect forgets old flow runs
-    assert campaigns("resume", RUN_ID).status == 0
-
-
-@pytest.mark.usefixtures("shop")
-def test_an_unknown_run(campaigns: Campaigns) -> None:
-    assert campaigns("resume", "bogus").mistake.startswith("there is no run 'bogus'")

@@ -7,8 +7,8 @@ from decimal import Decimal
 import sqlalchemy as sa
 
 from data import audience, content, database, ledger, runs, tables
-from data.desk import Way
 from domain.campaigns import Run, RunPlan, RunStatus, Sender
+from domain.failover import Needs
 from domain.features import STORED, FeatureType
 from domain.policy import SendingPolicy
 from domain.routes import Route
@@ -152,5 +152,6 @@ def book(engine: sa.Engine, run: Run, clock: Clock, *routes: Route) -> ledger.Sq
         links=ledger.Links("https://shop.example.com", LINK_KEY),
         policy=POLICY,
         clock=clock,
-        ways=[Way(one) for one in routes or (route(),)],
+        routes=routes or (route(),),
+        needs=Needs("shop", Stream.MARKETING),
     )

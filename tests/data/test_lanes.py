@@ -8,10 +8,10 @@ import sqlalchemy as sa
 from hypothesis import strategies as st
 
 from data import database, traffic_rows
-from data.desk import Way
 from data.lanes import Lane, Stall
 from domain import pacing
 from domain.breaker import LONGEST_COOL_DOWN
+from domain.failover import Needs
 from domain.ledger import Outcome, OutcomeKind
 from domain.routes import Grant, Pace, Route
 from domain.suppression import Stream
@@ -26,7 +26,7 @@ TOO_MANY = Outcome(OutcomeKind.NOT_SENT, status=429)
 
 def _lane(engine: sa.Engine, clock: Clock, stream: Stream, **facts: object) -> Lane:
     route: Route = frozen.route("esp", stream=stream, pool=f"esp-{stream}", **facts)
-    return Lane(engine=engine, stream=stream, ways=[Way(route)], policy=POLICY, clock=clock)
+    return Lane(engine=engine, routes=[route], needs=Needs("shop", stream), policy=POLICY, clock=clock)
 
 
 def _both(engine: sa.Engine, clock: Clock, **facts: object) -> tuple[Lane, Lane]:
@@ -166,7 +166,7 @@ def test_a_stream_has_a_row_before_its_first_decision(engine: sa.Engine) -> None
 
 
 def test_no_way_is_said_and_never_waited_for(engine: sa.Engine) -> None:
-    lane = Lane(engine=engine, stream=Stream.TRANSACTIONAL, ways=[], policy=POLICY, clock=Clock())
+    lane = Lane(engine=engine, routes=[], needs=Needs("shop", Stream.TRANSACTIONAL), policy=POLICY, clock=Clock())
     found = lane.ask(1, messages=1)
     assert isinstance(found, Stall)
     assert (found.seconds, "none is declared" in found.reason) == (None, True)

@@ -60,6 +60,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.lease_ends: dict[str, datetime] = {}
         self.delivered: Counter[str] = Counter()
         self.attempts_delivered: list[str] = []
+        self.messages: dict[str, list[str]] = {}  # of each attempt
         self.rejected: set[str] = set()
 
     @rule(pause=st.sampled_from([0, 5, 61]), wire=st.sampled_from(sorted(_WIRE)), slow=st.booleans())
@@ -70,6 +71,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if batch is None:
             return
         self.lease_ends[batch.attempt_id] = self.clock() + _LEASE
+        self.messages[batch.attempt_id] = list(batch.message_ids)
         went_out, seen = _WIRE[wire]
         if went_out:
             self.delivered.update(batch.message_ids)

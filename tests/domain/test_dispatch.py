@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from threading import Event
 
 import pytest
 
@@ -71,7 +72,7 @@ class Esp:
 
 
 def _drain(book: Book, *answers: Outcome | Exception) -> dispatch.Tally:
-    return dispatch.drain("r", book=book, mailers={"p": Esp(list(answers), book.log)}, worker="w")
+    return dispatch.drain("r", book=book, mailers={"p": Esp(list(answers), book.log)}, worker="w", stop=Event())
 
 
 def test_claims_then_sends_then_records_each_batch_once() -> None:
@@ -129,3 +130,22 @@ def test_a_wave_has_a_worker_for_each_request_that_the_esps_take_at_once() -> No
     with dispatch.wave("r", book=book, mailers={"p": esp, "q": esp}, worker="w") as workers:
         pass
     assert [worker.result().messages for worker in workers] == [0] * 6
+
+
+def test_who_is_told_to_end_begins_nothing_more() -> None:
+    book = Book([_batch(number) for number in range(100_000)])
+    esp = Endless([], [], capabilities=ports.Capabilities(1, 1, True, True))
+
+    def told_to_end() -> None:
+        with dispatch.wave("r", book=book, mailers={"p": esp}, worker="w"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        told_to_end()
+    assert book.batches
+    assert book.log[-1] == "record"  # what was under way was finished
+
+
+class Endless(Esp):
+    def send(self, batch: ports.Batch) -> Outcome:
+        return Outcome(OutcomeKind.ACCEPTED)

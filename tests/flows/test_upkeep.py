@@ -4,8 +4,10 @@ import json
 import sqlite3
 import time
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -91,6 +93,62 @@ def test_an_event_confirms_a_batch_whose_answer_was_cut(engine: sa.Engine, gatew
         proofs = connection.execute(sa.select(tables.batch_proofs.c.kind)).all()
     assert [row.kind for row in proofs] == ["event"]
     assert set(gateway.accepted(run.id).values()) == {1}
+
+
+def _unknown_and_scheduled(engine: sa.Engine, run_id: str) -> None:
+    """As if the run's only batch had been handed over in two phases and its answer been lost."""
+    with closing(wiring.scheduler("sandbox")) as scheduler:
+        schedule_id = scheduler.new_schedule()
+    with database.write(engine) as connection:
+        pool = {"account_id": "shop", "name": "main", "stream": "marketing"}
+        connection.execute(tables.pools.insert().values(**pool, created_at=wiring.clock()))
+        connection.execute(
+            tables.attempt_routes.insert().values(
+                attempt_id="a0",
+                account_id="shop",
+                route="main",
+                provider="sandbox",
+                pool="main",
+                stream="marketing",
+                mailbox_group="mixed",
+                decision={},
+                schedule_id=schedule_id,
+                send_at=wiring.clock() + timedelta(minutes=15),
+            )
+        )
+        connection.execute(tables.batch_attempts.update().values(outcome="unknown"))
+        later = wiring.clock() + timedelta(days=1)
+        run = tables.campaign_runs.update().where(tables.campaign_runs.c.id == run_id)
+        connection.execute(
+            run.values(provider="sandbox", two_phase=True, expires_at=later, status=RunStatus.DISPATCHING)
+        )
+
+
+@pytest.mark.parametrize("flow", [process_delivery_events, reconcile])
+def test_an_unknown_batch_is_called_back_and_planned_again(engine: sa.Engine, installation: Esp, flow: Any) -> None:
+    run_id = _second_run(engine, ledger_rows.BatchRow(0, 2, BatchState.UNKNOWN, "a0", finished_at=wiring.clock()))
+    _unknown_and_scheduled(engine, run_id)
+    assert flow()["sandbox_planned"] == 1
+    with database.read(engine) as connection:
+        assert connection.scalar(sa.select(tables.batches.c.state)) == BatchState.PLANNED
+        (proof,) = connection.execute(sa.select(tables.batch_proofs)).all()
+    assert (proof.attempt_id, proof.kind) == ("a0", "cancelled")
+    assert flow().get("sandbox_planned", 0) == 0
+
+
+def test_an_esp_that_cannot_be_asked_stops_nothing_else(engine: sa.Engine, installation: Esp) -> None:
+    """SendGrid has no key here, and an ESP of that name there is none: deadlines pass all the same."""
+    unknown = ledger_rows.BatchRow(0, 0, BatchState.UNKNOWN, "a0")
+    run_id = _second_run(engine, unknown, replace(unknown, first=1, last=1, attempt="a1"))
+    with database.write(engine) as connection:
+        attempt = tables.batch_attempts
+        connection.execute(attempt.update().values(outcome="unknown", provider="pigeon").where(attempt.c.id == "a0"))
+        connection.execute(attempt.update().values(outcome="unknown").where(attempt.c.id == "a1"))
+    with pytest.raises(UpkeepFailed, match=r"ask pigeon .*UnknownProvider.*ask sendgrid .*SendGridNotConfigured"):
+        process_delivery_events()
+    with database.read(engine) as connection:
+        batch = tables.batches.c
+        assert set(connection.scalars(sa.select(batch.state).where(batch.run_id == run_id))) == {BatchState.HELD}
 
 
 def test_reconcile_reads_what_webhooks_missed(engine: sa.Engine, installation: Esp) -> None:

@@ -51,7 +51,7 @@ def test_lists_to_choose_from_are_dropdowns() -> None:
     assert SCHEMA["$defs"]["Operator"]["enum"] == [operator.value for operator in Operator]
     assert fields["segment"]["enum"] == ["", *sorted(registry.load())]
     assert fields["template"]["enum"] == ["", *content.names()]
-    assert fields["provider"]["enum"] == list(wiring.PROVIDERS)
+    assert fields["provider"]["enum"] == list(wiring.providers())
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def test_the_knobs_can_be_read_and_want_the_key(esp):
     shown = esp.client.get("/sandbox/faults").json()
     assert (shown["latency_ms"], shown["next_n"], shown["rate_429"]) == (5, 3, 0.0)
     turn(esp)
-    assert esp.client.get("/sandbox/faults").json() == faults.Faults().model_dump()
+    assert esp.client.get("/sandbox/faults").json() == faults.Faults().model_dump(mode="json")
     assert httpx.get(f"{esp.url}/sandbox/faults").status_code == 401
     assert httpx.put(f"{esp.url}/sandbox/faults", json={}).status_code == 401
 
@@ -112,10 +112,34 @@ def test_the_knobs_can_be_read_and_want_the_key(esp):
 @pytest.mark.parametrize("knobs", [{"rate_429": 0.6, "rate_500": 0.6}, {"rate_429": 2}, {"rate429": 1}, {"next_n": -1}])
 def test_knobs_that_cannot_be(esp, knobs):
     assert esp.client.put("/sandbox/faults", json=knobs).status_code == 400
-    assert esp.client.get("/sandbox/faults").json() == faults.Faults().model_dump()
+    assert esp.client.get("/sandbox/faults").json() == faults.Faults().model_dump(mode="json")
 
 
 def test_only_sends_are_disturbed(esp):
     turn(esp, drop_before_accept=1)
     assert esp.client.get("/health").json() == {"status": "ok"}
     assert esp.summary()["accepted"] == 0
+
+
+@pytest.mark.parametrize(
+    ("on", "method", "path"),
+    [
+        ("new_schedule", "POST", "/v3/mail/batch"),
+        ("call_back", "POST", "/v3/user/scheduled_sends"),
+        ("call_back", "DELETE", "/v3/user/scheduled_sends/x"),
+        ("look_up", "GET", "/v3/user/scheduled_sends"),
+        ("look_up", "GET", "/v3/messages"),
+    ],
+)
+def test_other_calls_are_disturbed_when_they_are_named(esp, campaign, on, method, path):
+    turn(esp, rate_500=1, on=[on])
+    assert esp.client.request(method, path).status_code == 500
+    assert esp.send(campaign(1)).status_code == 202
+
+
+def test_a_cancel_may_be_done_and_its_answer_cut(esp):
+    batch_id = esp.client.post("/v3/mail/batch").json()["batch_id"]
+    turn(esp, drop_after_accept=1, on=["call_back"])
+    with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
+        esp.client.post("/v3/user/scheduled_sends", json={"batch_id": batch_id, "status": "cancel"})
+    assert esp.client.get("/v3/user/scheduled_sends").json() == [{"batch_id": batch_id, "status": "cancel"}]

@@ -59,7 +59,7 @@ def test_the_vendors_sandbox_mode_answers_200_and_makes_no_events():
     assert mail.send(a_batch()).kind is OutcomeKind.ACCEPTED
     assert orjson.loads(seen[0].content)["mail_settings"] == {"sandbox_mode": {"enable": True}}
     assert not mail.capabilities.events
-    assert over(httpx.Response(200))[0].capabilities == ports.Capabilities(1000, 8, True, True)
+    assert over(httpx.Response(200))[0].capabilities == ports.Capabilities(1000, 8, True, True, schedules=True)
 
 
 def test_a_refusal_keeps_the_vendors_words_and_the_field():
@@ -125,6 +125,23 @@ def test_a_faulty_batch_raises_before_anything_is_sent():
     mail, seen = over(httpx.Response(202))
     with pytest.raises(checks.PayloadError, match="1001"):
         mail.send(a_batch(1001))
+    assert not seen
+
+
+def test_a_batch_that_could_not_be_called_back_any_more_is_not_sent():
+    mail, seen = over(httpx.Response(202))
+    ten = timedelta(minutes=10)
+    late = mail.send(a_batch(schedule_id="id", send_at=NOW + ten))
+    assert (late.kind, late.stop_provider) == (OutcomeKind.NOT_SENT, False)
+    assert not seen
+    assert mail.send(a_batch(schedule_id="id", send_at=NOW + ten + timedelta(seconds=1))).kind is OutcomeKind.ACCEPTED
+    assert mail.send(a_batch(send_at=NOW)).kind is OutcomeKind.ACCEPTED  # nobody means to call this one back
+
+
+def test_mail_is_not_kept_longer_than_three_days():
+    mail, seen = over(httpx.Response(202))
+    with pytest.raises(checks.PayloadError, match="72 hours"):
+        mail.send(a_batch(send_at=NOW + timedelta(hours=72, seconds=1)))
     assert not seen
 
 

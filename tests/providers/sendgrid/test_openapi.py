@@ -6,7 +6,7 @@ The judge is openapi-core, which knows nothing of us; tests/payloads/sendgrid/RE
 import dataclasses
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -87,6 +87,7 @@ def content(**changes: Any) -> Any:
         (a_batch(1000, content=content(esp_template_id="d-1", subject="Spring")), {"validate_only": True}),
         (a_batch(), {"asm_group_id": 15}),
         (a_batch(), {"validate_only": True}),
+        (a_batch(pool="marketing", send_at=datetime.now(UTC) + timedelta(minutes=15), schedule_id="YmF0Y2g_-1"), {}),
         (a_batch(), {"asm_group_id": 1, "validate_only": True}),
         (a_batch(campaign="Frühling – 春"), {}),
         (a_batch(campaign="x" * 400), {}),

@@ -2,11 +2,12 @@
 
 import dataclasses
 import html
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from domain.campaigns import Sender
@@ -201,6 +202,33 @@ def test_what_lies_in_the_batch_says_so(changes, words):
     assert not isinstance(caught.value, checks.RecipientRefused)
 
 
+SEND_AT = datetime(2026, 11, 22, 9, 15, tzinfo=UTC)
+
+
+def test_pool_and_schedule_travel_only_when_they_are_given():
+    assert not {"ip_pool_name", "send_at", "batch_id"} & built(a_batch()).keys()
+    body = built(a_batch(pool="marketing", send_at=SEND_AT, schedule_id="YmF0Y2g_-1"))
+    assert (body["ip_pool_name"], body["send_at"], body["batch_id"]) == ("marketing", 1_795_338_900, "YmF0Y2g_-1")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"pool": "p"}, "1 characters"),
+        ({"pool": "p" * 65}, "65 characters"),
+        ({"pool": "a\nb"}, "line break"),
+        ({"send_at": SEND_AT.replace(tzinfo=None)}, "time zone"),
+        ({"schedule_id": "x"}, "needs a send_at"),
+        ({"schedule_id": "", "send_at": SEND_AT}, "schedule id"),
+        ({"schedule_id": "a/b", "send_at": SEND_AT}, "schedule id"),
+    ],
+)
+def test_a_pool_or_schedule_that_cannot_be_is_a_fault_of_the_batch(changes, words):
+    with pytest.raises(checks.PayloadError, match=words) as caught:
+        payload.build(a_batch(**changes), CONFIG)
+    assert not isinstance(caught.value, checks.RecipientRefused)
+
+
 def test_a_thousand_recipients_are_the_most():
     assert len(built(a_batch(1000))["personalizations"]) == 1000
     with pytest.raises(checks.PayloadError, match="1001"):
@@ -230,3 +258,49 @@ def test_escaped_values_come_back_as_they_were_and_never_open_a_tag(value):
     sent = body["personalizations"][0]["substitutions"][html_tag("first_name")]
     assert html.unescape(sent) == html.unescape(html.escape(value))
     assert not set("<>\"'") & set(sent)
+
+
+awkward = st.text(st.one_of(st.sampled_from('",\\\n []{}:<&'), st.characters(codec="utf-8")), max_size=12)
+rows = st.lists(st.tuples(awkward, awkward, st.integers(0, 9**9)), min_size=1, max_size=6)
+
+
+@example(rows=[('a",', "b\n", 1), ('",\n  "', "", 2)], attempt='",\n  "', dynamic=False)
+@given(rows=rows, attempt=st.one_of(st.just("attempt-1"), awkward.filter(bool)), dynamic=st.booleans())
+def test_the_body_is_byte_for_byte_that_of_a_dict_for_each_recipient(rows, attempt, dynamic):
+    first, second, numbers = map(list, zip(*rows, strict=True))
+    ids = [f"run1.{number}.{place}" for place, number in enumerate(numbers)]
+    urls = [f'https://shop.example.com/{one}?a="b"' for one in ids]
+    addresses = [f"person{place}@example.com" for place in range(len(rows))]
+    parts = {"subject": "Hello", "text": plain_tag("one") + plain_tag("two"), "html": html_tag("two")}
+    letter = content(**parts, variables=("one", "two"), esp_template_id="d-1" if dynamic else None)
+    if dynamic:  # SendGrid's own template may use any of them in its subject
+        first, second = ([value if value.isprintable() else "x" for value in column] for column in (first, second))
+    batch = a_batch(
+        content=letter,
+        attempt_id=attempt,
+        message_ids=ids,
+        addresses=addresses,
+        unsubscribe_urls=urls,
+        variables={"one": first, "two": second},
+    )
+    body = payload.build(batch, CONFIG)
+    people = [
+        {
+            "to": [{"email": address}],
+            "custom_args": {"message_id": message_id, "attempt_id": attempt},
+            "headers": {"List-Unsubscribe": f"<{url}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"},
+        }
+        | (
+            {"dynamic_template_data": {"one": one, "two": two, "unsubscribe_url": url}}
+            if dynamic
+            else {
+                "substitutions": {
+                    plain_tag("one"): one,
+                    plain_tag("two"): two,
+                    html_tag("two"): html.escape(two),
+                }
+            }
+        )
+        for message_id, address, url, one, two in zip(ids, addresses, urls, first, second, strict=True)
+    ]
+    assert orjson.dumps(orjson.loads(body) | {"personalizations": people}) == body

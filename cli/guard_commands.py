@@ -1,0 +1,118 @@
+"""Commands about guardrails: what is watched of a run and what holds it back; lifting a brake, overruling a canary."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli import store
+from cli.output import AsJson, Mistake, answer, moment, table
+from cli.run_commands import RunId
+
+if TYPE_CHECKING:
+    from data.brakes import Brake
+    from data.guardrails import Observed
+    from domain.campaigns import Run
+    from domain.guardrails import Guard
+
+app = typer.Typer(no_args_is_help=True)
+By = Annotated[str, typer.Option("--by", help="Your name; kept in the audit log.")]
+Why = Annotated[str, typer.Option("--why", help="Why; kept in the audit log, without addresses.")]
+_HEADS = ["mailbox provider", "accepted", "heard", "delivered", "hard", "blocked", "put off", "complaints", "pace"]
+
+
+@app.command("show")
+def show(run_id: RunId, as_json: AsJson = False) -> None:
+    """What came back of a run so far by mailbox provider, how its canary fares, and what holds it back."""
+    from data import brakes, database, guardrails, runs
+    from tasks import wiring
+
+    with database.read(store.engine()) as connection:
+        run = runs.get(connection, run_id)
+        observed = guardrails.observe(connection, run, wiring.clock())
+        held = brakes.in_force(connection, run.plan.account_id, run_id, observed.at)
+    judged = guardrails.judge(observed)
+    payload = {
+        "run": run_id,
+        "canary": {"state": run.canary, "figures": run.canary_figures},
+        "groups": {
+            group: {**asdict(seen), "action": judged[group].action, "reason": judged[group].reason}
+            for group, seen in observed.whole.items()
+        },
+        "brakes": [asdict(one) for one in held.values()],
+    }
+    answer(payload, as_json=as_json, text=_text(run, observed, judged, held))
+
+
+def _text(run: "Run", observed: "Observed", judged: "dict[str, Guard]", held: "dict[str, Brake]") -> str:
+    rows = [_row(group, observed, held) for group in sorted(observed.whole.keys() | held.keys())]
+    lines = [_canary(run), ""]
+    lines.append(table("", _HEADS, rows) if rows else "Nothing was accepted by an ESP yet.")
+    lines += [f"\n{_brake(one)}" for one in held.values()]
+    coming = [f"\n{group} is to {one.action}: {one.reason}" for group, one in judged.items() if one.reason]
+    return "\n".join(lines + [line for line in coming if line.split()[0] not in held])
+
+
+def _canary(run: "Run") -> str:
+    if run.canary is None:
+        return "This run has no canary."
+    reason = (run.canary_figures or {}).get("reason")
+    return f"Canary: {run.canary}{f' ({reason})' if reason else ''}"
+
+
+def _row(group: str, observed: "Observed", held: "dict[str, Brake]") -> tuple[Any, ...]:
+    from domain.guardrails import Results
+
+    seen = observed.whole.get(group, Results())
+    pace = "100%" if group not in held else f"{held[group].factor:.0%}"
+    counts = (seen.accepted, seen.heard, seen.delivered, seen.hard, seen.blocked, seen.deferred, seen.complained)
+    return group, *counts, pace
+
+
+def _brake(one: "Brake") -> str:
+    ends = f"until {moment(one.until)} UTC" if one.until else "until it is lifted"
+    return f"Brake {one.id} on {one.mailbox_group}, since {moment(one.set_at)} UTC, {ends}: {one.reason}"
+
+
+@app.command("lift")
+def lift(
+    brake_id: Annotated[int, typer.Argument(metavar="BRAKE", help="Its number; `campaigns guards show RUN` lists it.")],
+    by: By,
+    why: Why,
+    account: store.Account = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take a brake back. The guard begins anew: only mail that goes out from now on counts for that group."""
+    from data import brakes, database
+    from tasks import wiring
+
+    _said(by, why)
+    with database.write(store.engine()) as connection:
+        one = brakes.lift(
+            connection,
+            brake_id,
+            account_id=store.account_id(connection, account),
+            by=by,
+            why=why,
+            now=wiring.clock(),
+        )
+    text = f"Lifted: {one.mailbox_group} goes at its own pace again, and is judged anew by what goes out from now on."
+    answer({"lifted": one}, as_json=as_json, text=text)
+
+
+@app.command("go-on")
+def go_on(run_id: RunId, by: By, why: Why, as_json: AsJson = False) -> None:
+    """Let a run go on although its canary did badly. It is continued by `campaigns resume RUN`."""
+    from data import database, guardrails
+    from tasks import wiring
+
+    _said(by, why)
+    with database.write(store.engine()) as connection:
+        guardrails.overrule(connection, run_id, by=by, note=why, now=wiring.clock())
+    text = f"The canary of run {run_id} is overruled. Continue with `campaigns resume {run_id}`."
+    answer({"run": run_id, "canary": "overruled"}, as_json=as_json, text=text)
+
+
+def _said(by: str, why: str) -> None:
+    if not by.strip() or not why.strip():
+        raise Mistake("--by and --why must say something: they are kept in the audit log")

@@ -1,0 +1,246 @@
+"""routes.yaml: which ESPs there are, and by which of them, through which pool and domain, each account sends.
+
+routes.example.yaml shows every key. It holds no secret: of a key it names the environment variable. A changed file is
+read anew; one that cannot be right is refused whole, so that no mail takes a way that nobody meant.
+"""
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from functools import lru_cache
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from domain.routes import Pace, Route
+from domain.suppression import Stream
+
+_NAME = r"^[a-z0-9][a-z0-9_.-]{0,59}$"
+# A key itself holds small letters or dots, so it cannot be taken for the name of its variable.
+_VARIABLE = r"^[A-Z][A-Z0-9_]{0,99}$"
+_DOMAIN = r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]$"
+
+
+class UnusableRoutes(ValueError):
+    """routes.yaml cannot be used. The message says where and why; it repeats no value that might be a secret."""
+
+
+class UnknownConnection(LookupError):
+    """No provider of that name is declared; the message names those there are."""
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PaceRow(_Row):
+    """How fast; see domain.routes.Pace."""
+
+    per_minute: float | None = Field(None, gt=0, allow_inf_nan=False)
+    burst: float | None = Field(None, gt=0, allow_inf_nan=False)
+
+    def pace(self) -> Pace:
+        return Pace(self.per_minute, self.burst)
+
+
+class Connection(_Row):
+    """One account at one ESP: where it is, by which key, and what it can bear.
+
+    None as `base_url` or `api_key_env` stands for what the settings of that kind say.
+    """
+
+    kind: Literal["sendgrid", "sandbox"]
+    api_key_env: str | None = Field(None, pattern=_VARIABLE, description="the variable that holds the key")
+    base_url: str | None = None
+    concurrency: int = Field(8, ge=1, le=64, description="requests under way at once")
+    hand_over: PaceRow = PaceRow()
+    cost_per_thousand: float = Field(0.0, ge=0, allow_inf_nan=False, description="of mails, in any one currency")
+    residency: str | None = Field(None, pattern=r"^[a-z]{2,20}$", description="where it keeps data, such as eu")
+    activity_lookup: bool = Field(False, description="the ESP's look-up of single mails is paid for and may be asked")
+    ip_pool: str | None = Field(None, min_length=1, max_length=64, description="the ESP's own name of a pool of IPs")
+
+    @field_validator("base_url")
+    @classmethod
+    def _safe(cls, url: str | None) -> str | None:
+        """The key travels with each request: never in clear over a network."""
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.username or parts.password:
+            raise ValueError("needs no user and no password: the key has its own variable")
+        if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and _at_home(parts.hostname))):
+            raise ValueError("needs https://, or http:// to this machine")
+        return url.rstrip("/")
+
+    @model_validator(mode="after")
+    def _has_key(self) -> "Connection":
+        if self.kind == "sendgrid" and self.api_key_env is None:
+            raise ValueError("api_key_env must name the environment variable that holds the key")
+        return self
+
+
+def _at_home(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class RouteRow(_Row):
+    """One way out of one account; see domain.routes.Route."""
+
+    name: str = Field(pattern=_NAME)
+    stream: Stream
+    provider: str
+    pool: str = Field(pattern=_NAME)
+    domain: str = Field(
+        pattern=_DOMAIN, max_length=253, description="small letters, without scheme; international ones as xn--"
+    )
+    share: float = Field(1.0, ge=0, allow_inf_nan=False, description="among its equals; 0: only in an emergency")
+    priority: int = Field(1, ge=1)
+    shared_pool: bool = False
+    warm_up: bool = False
+    authenticated: bool = True
+    release: dict[str, PaceRow] = {}
+
+
+class RoutesFile(_Row):
+    """The whole file."""
+
+    providers: dict[str, Connection] = {}
+    accounts: dict[str, tuple[RouteRow, ...]] = {}
+    residency: dict[str, str] = Field({}, description="account -> where its data must stay, such as eu")
+
+    @model_validator(mode="after")
+    def _sound(self) -> "RoutesFile":
+        if faults := [*self._unknown(), *self._twice(), *self._of_both_streams()]:
+            raise ValueError("; ".join(faults))
+        return self
+
+    def routes(self, account_id: str, stream: Stream) -> tuple[Route, ...]:
+        """By which ways this stream of the account may leave, in the order of the file."""
+        return tuple(one for one in self.of_account(account_id) if one.stream is stream)
+
+    def of_account(self, account_id: str) -> tuple[Route, ...]:
+        """All ways of the account."""
+        return tuple(_route(account_id, row, self.providers[row.provider]) for row in self.accounts.get(account_id, ()))
+
+    @property
+    def rehearsals(self) -> frozenset[str]:
+        """The providers that deliver to nobody, the built-in sandbox among them."""
+        return frozenset({"sandbox"} | {name for name, one in self.providers.items() if one.kind == "sandbox"})
+
+    def provider(self, name: str) -> Connection:
+        """The connection of that name. Raises UnknownConnection."""
+        if (found := self.providers.get(name)) is None:
+            known = ", ".join(self.providers) or "none"
+            raise UnknownConnection(f"routes.yaml declares no provider {name!r}; it declares: {known}")
+        return found
+
+    def _unknown(self) -> Iterator[str]:
+        for account, rows in self.accounts.items():
+            for row in rows:
+                if row.provider not in self.providers:
+                    yield f"accounts.{account}: route {row.name} names a provider that is not declared"
+
+    def _twice(self) -> Iterator[str]:
+        for account, rows in self.accounts.items():
+            names = [row.name for row in rows]
+            for name in sorted({name for name in names if names.count(name) > 1}):
+                yield f"accounts.{account}: there are two routes {name}"
+
+    def _of_both_streams(self) -> Iterator[str]:
+        """Trouble of marketing must not reach the mail that customers wait for (facts/reliability.md E46)."""
+        for account, rows in self.accounts.items():
+            for pool in _in_both((row.pool, row.stream) for row in rows):
+                yield f"accounts.{account}: pool {pool} is of both streams; give each stream a pool of its own"
+            for variable in _in_both((key, row.stream) for row in rows if (key := self._key(row)) is not None):
+                yield f"accounts.{account}: the key {variable} is of both streams; make one for each at the ESP"
+        for domain in _in_both((row.domain, row.stream) for rows in self.accounts.values() for row in rows):
+            yield f"the domain {domain} is of both streams; give each stream a subdomain of its own"
+
+    def _key(self, row: RouteRow) -> str | None:
+        found = self.providers.get(row.provider)
+        return found.api_key_env if found is not None and found.kind != "sandbox" else None
+
+
+def _in_both(pairs: Iterable[tuple[str, Stream]]) -> list[str]:
+    streams: dict[str, set[Stream]] = {}
+    for what, stream in pairs:
+        streams.setdefault(what, set()).add(stream)
+    return [what for what, found in streams.items() if len(found) > 1]
+
+
+def _route(account_id: str, row: RouteRow, connection: Connection) -> Route:
+    return Route(
+        **row.model_dump(exclude={"release"}),
+        account_id=account_id,
+        cost_per_thousand=connection.cost_per_thousand,
+        residency=connection.residency,
+        concurrency=connection.concurrency,
+        ip_pool=connection.ip_pool,
+        schedules=True,  # both kinds speak SendGrid's API
+        hand_over=connection.hand_over.pace(),
+        release={group: pace.pace() for group, pace in row.release.items()},
+    )
+
+
+def built_in(account_id: str, domain: str) -> tuple[Route, ...]:
+    """The ways of an account of which no file says anything: each provider of the settings, with a pool a stream."""
+    return tuple(
+        Route(f"{provider}-{stream}", account_id, stream, provider, f"{provider}-{stream}", domain, schedules=True)
+        for provider in ("sandbox", "sendgrid")
+        for stream in Stream
+    )
+
+
+def load(path: Path) -> RoutesFile:
+    """Read the file; none declares nothing. A changed file is read anew. Raises UnusableRoutes."""
+    try:
+        seen = path.stat()
+    except FileNotFoundError:
+        return RoutesFile()
+    except OSError as error:
+        raise UnusableRoutes(f"{path} cannot be read: {error.strerror}") from error
+    return _load(path, (seen.st_mtime_ns, seen.st_size, seen.st_ino))
+
+
+class _Twice(yaml.MarkedYAMLError):
+    pass
+
+
+class _OnceEach(yaml.SafeLoader):
+    """YAML lets the last of two equal keys win in silence; here a second provider of one name is a mistake."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [str(key.value) for key, _ in node.value]
+        if len(keys) != len(set(keys)):
+            raise _Twice(problem_mark=node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+@lru_cache(maxsize=4)
+def _load(path: Path, _stamp: tuple[int, int, int]) -> RoutesFile:
+    try:
+        text = path.read_text("utf-8")
+        return RoutesFile.model_validate(yaml.load(text, _OnceEach) or {})  # noqa: S506 - a SafeLoader
+    except (OSError, UnicodeDecodeError) as error:
+        raise UnusableRoutes(f"{path} cannot be read: {type(error).__name__}") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f", line {mark.line + 1}" if mark else ""
+        why = "a key is there twice in what begins there" if isinstance(error, _Twice) else "this is no YAML"
+        raise UnusableRoutes(f"{path}{place}: {why}") from None  # its own text quotes the line
+    except ValidationError as error:
+        told = "; ".join(map(_told, error.errors(include_input=False, include_context=False)))
+        raise UnusableRoutes(f"{path}: {told}. routes.example.yaml shows every key") from None
+
+
+def _told(mistake: Mapping[str, Any]) -> str:
+    place = ".".join(map(str, mistake["loc"]))
+    told = str(mistake["msg"]).removeprefix("Value error, ")
+    if place.endswith("api_key_env"):
+        told = "write the name of the environment variable, such as SENDGRID_MARKETING_KEY, never the key"
+    return f"{place}: {told}" if place else told

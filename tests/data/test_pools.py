@@ -1,0 +1,85 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from data import database, pools, tables
+from data.pools import PoolOfOtherStream
+from domain.routes import Route
+from domain.suppression import Stream
+from tests.data import frozen
+from tests.data.ledger_rows import NOW
+
+NEWS = Route("news", "shop", Stream.MARKETING, "sendgrid", "news", "news.shop.example")
+RECEIPTS = Route("receipts", "shop", Stream.TRANSACTIONAL, "sendgrid", "receipts", "receipts.shop.example")
+
+
+def kept(engine: sa.Engine) -> dict[str, str]:
+    with database.read(engine) as connection:
+        return dict(connection.execute(sa.select(tables.pools.c.name, tables.pools.c.stream)).all())
+
+
+def test_pools_are_written_once(engine: sa.Engine, account_id: str) -> None:
+    for _ in range(2):
+        with database.write(engine) as connection:
+            pools.ensure(connection, [RECEIPTS, NEWS, replace(NEWS, name="more")], now=NOW)
+            pools.ensure(connection, [], now=NOW)
+    assert kept(engine) == {"news": "marketing", "receipts": "transactional"}
+
+
+def test_a_pool_stays_with_its_stream_and_nothing_is_written(engine: sa.Engine, account_id: str) -> None:
+    with database.write(engine) as connection:
+        pools.ensure(connection, [NEWS], now=NOW)
+    told = "pool news of account shop belongs to the marketing stream"
+    with database.write(engine) as connection, pytest.raises(PoolOfOtherStream, match=told):
+        pools.ensure(connection, [replace(RECEIPTS, pool="news"), RECEIPTS], now=NOW)
+    assert kept(engine) == {"news": "marketing"}
+
+
+def test_a_pool_of_one_name_may_be_of_another_stream_in_another_account(engine: sa.Engine, account_id: str) -> None:
+    with database.write(engine) as connection:
+        rows = connection.execute(sa.select(tables.accounts)).mappings().one()
+        connection.execute(tables.accounts.insert().values({**rows, "id": "tea"}))
+        pools.ensure(connection, [NEWS, replace(RECEIPTS, account_id="tea", pool="news")], now=NOW)
+
+
+def attempt(engine: sa.Engine) -> str:
+    clock = frozen.Clock()
+    run = frozen.dispatching(engine, 1)
+    batch = frozen.book(engine, run, clock).claim(run.id, worker="w", provider="sendgrid")
+    assert batch is not None
+    return batch.attempt_id
+
+
+@pytest.mark.parametrize(
+    ("pool", "stream", "allowed"),
+    [
+        ("news", "marketing", True),
+        ("receipts", "transactional", True),
+        ("receipts", "marketing", False),
+        ("news", "transactional", False),
+        ("nowhere", "marketing", False),
+    ],
+)
+def test_the_database_itself_refuses_marketing_through_the_transactional_pool(
+    engine: sa.Engine, account_id: str, pool: str, stream: str, allowed: bool
+) -> None:
+    row: dict[str, Any] = {
+        "attempt_id": attempt(engine),
+        "account_id": "shop",
+        "route": "any",
+        "provider": "sendgrid",
+        "pool": pool,
+        "stream": stream,
+        "mailbox_group": "gmail",
+        "decision": {},
+    }
+    with database.write(engine) as connection:
+        pools.ensure(connection, [NEWS, RECEIPTS], now=NOW)
+    if allowed:
+        with database.write(engine) as connection:
+            connection.execute(tables.attempt_routes.insert().values(row))
+        return
+    with pytest.raises(sa.exc.IntegrityError), database.write(engine) as connection:
+        connection.execute(tables.attempt_routes.insert().values(row))
