@@ -107,8 +107,8 @@ class Desk:
             return
         at, _ = pacing.schedule(self._next_free.get((route.pool, group)), pace, messages, now)
         ahead = timedelta(minutes=self._scenario.policy.release_ahead_minutes if route.schedules else 0)
-        braked = "" if factor == 1 else f", at {factor:.0%}"
-        yield f"release pace {route.pool} → {group}{braked}", max(0.0, (at - ahead - now).total_seconds())
+        slowed = "" if factor == 1 else ", slowed"
+        yield f"release pace {route.pool} → {group}{slowed}", max(0.0, (at - ahead - now).total_seconds())
 
     def _pace(self, route: Route, group: str) -> tuple[Pace, float]:
         pace = route.release_of(group)
