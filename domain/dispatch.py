@@ -34,7 +34,8 @@ def wave(
 ) -> Iterator[list[Future[Tally]]]:
     """Drain with as many threads as the ESPs take requests at once; leaving the block waits for all of them."""
     stop = Event()
-    threads = min(_MOST_THREADS, sum(mailer.capabilities.concurrency for mailer in mailers.values()))
+    # Without any mailer one worker still asks, and so learns why nothing may go.
+    threads = max(1, min(_MOST_THREADS, sum(one.capabilities.concurrency for one in mailers.values())))
     with ThreadPoolExecutor(threads, thread_name_prefix="dispatch") as pool:
         try:
             yield [

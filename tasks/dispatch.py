@@ -50,14 +50,14 @@ def dispatch_wave(run_id: str) -> Dispatched:
     book = sending.prepared(run_id)
     _start(run_id)
     shown = create_progress_artifact(0.0, key=f"progress-{run_id}", description=f"Handing over run {run_id}")
-    tallies = sending.hand_over(book, lambda workers: _show_progress(cast("UUID", shown), run_id, workers))
+    done = sending.hand_over(book, lambda workers: _show_progress(cast("UUID", shown), run_id, workers))
     logger = get_run_logger()
-    logger.info("Handed over %d messages", sum(tally.messages for tally in tallies))
-    refused = {provider: words for tally in tallies for provider, words in tally.refused.items()}
+    logger.info("Handed over %d messages", sum(tally.messages for tally in done.tallies))
+    refused = {provider: words for tally in done.tallies for provider, words in tally.refused.items()}
     for provider, words in refused.items():
         logger.warning("%s refuses our requests: %s", provider, words)
-    stopped_by = next((tally.stopped_by for tally in tallies if tally.stopped_by), None)
-    if stopped_by is None and refused and refused.keys() >= book.traffic.providers:
+    stopped_by = next((tally.stopped_by for tally in done.tallies if tally.stopped_by), None)
+    if stopped_by is None and refused and refused.keys() >= done.providers:
         stopped_by = "; ".join(f"{provider}: {words}" for provider, words in sorted(refused.items()))
     if stopped_by is not None:
         _pause(run_id, stopped_by)
@@ -65,7 +65,7 @@ def dispatch_wave(run_id: str) -> Dispatched:
             f"The ESP refuses our requests ({stopped_by}). The run is paused and nothing is lost: mend the key or the"
             f" sender, then continue with `campaigns resume {run_id}`."
         )
-    return _state(run_id, book.traffic.stalled)
+    return _state(run_id, done.stalled)
 
 
 def _start(run_id: str) -> None:

@@ -222,7 +222,9 @@ class CampaignRequest(BaseModel):
     @field_validator("segment", "template", "provider")
     @classmethod
     def _one_of_the_choices(cls, value: str, info: ValidationInfo) -> str:
-        options = {"segment": [*_SEGMENTS], "template": _TEMPLATES, "provider": _PROVIDERS}[info.field_name or ""]
+        options = {"segment": [*_SEGMENTS], "template": _TEMPLATES, "provider": wiring.providers()}[
+            info.field_name or ""
+        ]
         if value and value not in options:
             raise ValueError(f"there is no {info.field_name} {value!r}; there are: {', '.join(options)}")
         return value

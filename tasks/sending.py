@@ -5,9 +5,10 @@ import socket
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import ExitStack, closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from data import outlook
+from data.lanes import Stall
 from data.ledger import SqlLedger
 from domain import dispatch
 from tasks import wiring
@@ -28,7 +29,16 @@ def prepared(run_id: str) -> SqlLedger:
     return book
 
 
-def hand_over(book: SqlLedger, watch: Callable[[list[Future[dispatch.Tally]]], None]) -> list[dispatch.Tally]:
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """What each worker did, whom they could go through, and why nothing more can go now, if so."""
+
+    tallies: list[dispatch.Tally]
+    providers: set[str]
+    stalled: Stall | None
+
+
+def hand_over(book: SqlLedger, watch: Callable[[list[Future[dispatch.Tally]]], None]) -> HandedOver:
     """Send every batch that can be claimed now of a run that is dispatching. `watch` is called while threads work."""
     worker = f"{socket.gethostname()}:{os.getpid()}"
     with ExitStack() as stack:
@@ -37,7 +47,7 @@ def hand_over(book: SqlLedger, watch: Callable[[list[Future[dispatch.Tally]]], N
         book = replace(_with_schedulers(book, stack), outlook=seen)
         workers = stack.enter_context(dispatch.wave(book.run.id, book=book, mailers=mailers, worker=worker))
         watch(workers)
-    return [future.result() for future in workers]
+    return HandedOver([future.result() for future in workers], book.traffic.providers, book.traffic.stalled)
 
 
 def _with_schedulers(book: SqlLedger, stack: ExitStack) -> SqlLedger:
