@@ -106,7 +106,9 @@ class Desk:
         if pace.per_minute is None:
             return
         at, _ = pacing.schedule(self._next_free.get((route.pool, group)), pace, messages, now)
-        ahead = timedelta(minutes=self._scenario.policy.release_ahead_minutes if route.schedules else 0)
+        quiet = self._scenario.policy.quiet_hours
+        keeps = route.schedules and not (quiet and quiet.holds(at, self._scenario.zone))
+        ahead = timedelta(minutes=self._scenario.policy.release_ahead_minutes if keeps else 0)
         slowed = "" if factor == 1 else ", slowed"
         yield f"release pace {route.pool} → {group}{slowed}", max(0.0, (at - ahead - now).total_seconds())
 

@@ -58,6 +58,7 @@ class Simulation:
         self.now = BEGINS
         self.expires = BEGINS + timedelta(hours=scenario.policy.window_hours)
         self.days: dict[int, Day] = {}
+        self.released_in_quiet = 0
         self.states: dict[BatchState, list[Range]] = {state: [] for state in BatchState}
         self._events: list[tuple[datetime, int, Callable[[], None]]] = []
         self._number, self._in_flight = count(), 0
@@ -229,8 +230,8 @@ class Simulation:
         self.day.released[route.provider, group] += leave.messages
         self.caps.released(route, group, leave.messages, at)
         quiet = self.scenario.policy.quiet_hours
-        if quiet is not None and quiet.holds(at, self.scenario.zone):
-            self.day.notes["messages that an ESP released in the quiet hours"] += leave.messages
+        if quiet is not None and quiet.holds(leave.release, self.scenario.zone):
+            self.released_in_quiet += leave.messages
         results = self.world.results(route.pool, group, leave.messages, at)
         self._at(at + _HEARD_AFTER, lambda: self.watch.heard(route.pool, group, results))
 
@@ -247,6 +248,8 @@ class Simulation:
         missing, twice = untiled(ended, self.scenario.recipients)
         if missing or twice:
             found.append(f"{missing:,} recipients are in no state, {twice:,} in more than one")
+        if self.released_in_quiet:
+            found.append(f"{self.released_in_quiet:,} messages were released in the quiet hours")
         _, sent_twice = untiled(self.world.took, self.scenario.recipients)
         if sent_twice:
             found.append(f"the ESPs accepted {sent_twice:,} messages more than once")

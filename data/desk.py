@@ -3,7 +3,7 @@
 It lives within one transaction: what it reads is locked until that ends, so no two workers take the same token.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -48,6 +48,11 @@ def no_outlook(_connection: sa.Connection, _now: datetime) -> Outlook:
     return Outlook()
 
 
+def never_quiet(_at: datetime) -> bool:
+    """Mail may be released at any time."""
+    return False
+
+
 @dataclass(slots=True)
 class Desk:
     """What one decision is made from: read once, changed only by `take`."""
@@ -59,6 +64,7 @@ class Desk:
     group: str
     outlook: Outlook
     now: datetime
+    quiet_at: Callable[[datetime], bool] = never_quiet
     states: dict[str, ProviderState] = field(init=False)
     under_way: dict[str, Mapping[Stream, int]] = field(init=False)
     buckets: dict[str, pacing.Bucket] = field(init=False)
@@ -151,12 +157,16 @@ class Desk:
         return _UNTIL_A_SLOT if full else 0.0
 
     def _release(self, route: Route, messages: int) -> float:
-        """An ESP that can keep mail gets it ahead of its time, so far as suppressions may be read ahead."""
+        """An ESP that can keep mail gets it ahead of its time, so far as suppressions may be read ahead.
+
+        Not what it would let go in the quiet hours: that waits, and is held when they come.
+        """
         pace = self._release_pace(route)
         if pace.per_minute is None:
             return 0.0
         at, _ = pacing.schedule(self._next_free(route), pace, messages, self.now)
-        ahead = timedelta(minutes=self.policy.release_ahead_minutes if route.schedules else 0)
+        keeps = route.schedules and not self.quiet_at(at)
+        ahead = timedelta(minutes=self.policy.release_ahead_minutes if keeps else 0)
         return max(0.0, (at - ahead - self.now).total_seconds())
 
     def _release_pace(self, route: Route) -> Pace:

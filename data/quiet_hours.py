@@ -36,6 +36,11 @@ class Quiet:
 
     home: str
     until: Mapping[str, datetime]
+    hours: QuietHours | None = None
+
+    def holds(self, zone: str | None, at: datetime) -> bool:
+        """Whether it will be quiet then for a batch of this zone: no ESP may be told to let it go at such a time."""
+        return self.hours is not None and self.hours.holds(at, zone or self.home)
 
     def batches(self) -> sa.ColumnElement[bool] | None:
         """True of the batches to be passed over; None where there are none."""
@@ -62,7 +67,7 @@ def quiet(connection: sa.Connection, run: Run, installation: SendingPolicy, now:
     home, hours = _rules(connection, run.plan.account_id, installation)
     if hours is None:
         return Quiet(home, {})
-    return Quiet(home, _until(hours, (zone or home for zone in batches.zones(connection, run.id)), now))
+    return Quiet(home, _until(hours, (zone or home for zone in batches.zones(connection, run.id)), now), hours)
 
 
 def _until(hours: QuietHours, found: Iterable[str], now: datetime) -> dict[str, datetime]:

@@ -7,6 +7,7 @@ One short transaction before each claim: it looks at the first batch of every ma
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -52,7 +53,8 @@ class Traffic(Lane):
                 if row is None:
                     break
                 size, group = row.last_ordinal - row.first_ordinal + 1, row.mailbox_group or MIXED
-                found = self._grant(connection, row.id, size, group, outlook, now, _tried(connection, row))
+                quiet_at = partial(quiet.holds, row.zone)
+                found = self._grant(connection, row.id, size, group, outlook, now, _tried(connection, row), quiet_at)
                 if isinstance(found, Grant):
                     batches.put_off(connection, row.id, now + _TURN)
                     return found

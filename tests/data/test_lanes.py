@@ -1,6 +1,8 @@
 """Transactional mail beside marketing that has taken all it may, over a real store."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 
 import hypothesis
 import pytest
@@ -170,3 +172,20 @@ def test_no_way_is_said_and_never_waited_for(engine: sa.Engine) -> None:
     found = lane.ask(1, messages=1)
     assert isinstance(found, Stall)
     assert (found.seconds, "none is declared" in found.reason) == (None, True)
+
+
+def test_nothing_is_handed_over_ahead_that_would_be_released_in_the_quiet_hours(engine: sa.Engine) -> None:
+    """It is 10:00 in Berlin and quiet from 10:30 on; ten mails a minute, which the ESP may get an hour ahead."""
+    clock, route = Clock(), frozen.route(schedules=True, release={"*": Pace(10)})
+    book = frozen.book(engine, frozen.dispatching(engine, 500), clock, route)
+    book = replace(book, policy=replace(POLICY, quiet_from="10:30", quiet_until="20:00"))
+    released = []
+    while (batch := book.claim(book.run.id, worker="w")) is not None:
+        released.append(batch.send_at or clock())
+        book.record(batch, ACCEPTED, seconds=0.1)
+    assert len(released) > 20
+    assert max(released) < clock() + timedelta(minutes=30)
+    clock.forward(minutes=30)
+    assert book.claim(book.run.id, worker="w") is None
+    clock.forward(hours=9, minutes=30)
+    assert book.claim(book.run.id, worker="w") is not None
