@@ -61,14 +61,20 @@ Column = dict[str, Cell]
 
 
 def at(
-    made: Installation, point: Point, kills: int, lot: random.Random, strategy: rounds.Strategy | None = None
+    made: Installation,
+    point: Point,
+    kills: int,
+    lot: random.Random,
+    *,
+    strategy: rounds.Strategy | None = None,
+    tries: int = 4,
 ) -> Cell:
-    """So many kills at one point. Raises NeverReached."""
+    """So many kills at one point. Raises NeverReached when `tries` rounds for each kill do not bring them."""
     cell = Cell()
     while cell.kills < kills:
-        if cell.played > 4 * kills + 10:
+        if cell.played >= tries * kills:
             raise NeverReached(f"{point.code}, {point.meaning}: {cell.kills} kills in {cell.played} rounds")
-        hits = tuple(lot.choice(_HITS)[: kills - cell.kills])
+        hits = lot.choice(_HITS)[: kills - cell.kills]
         faults = point.faults or lot.choice((_HARMLESS, _CUT_NOW_AND_THEN))
         cell.add(rounds.play(made, replace(point, faults=faults), hits, seed=lot.randrange(10**6), strategy=strategy))
     return cell
@@ -89,7 +95,7 @@ def column(url: str, folder: Path, points: Sequence[Point], kills: int, naive_ki
         for name, (code, strategy) in NAIVE.items() if naive_kills else ():
             shop.fill(made.engine)
             (point,) = (one for one in POINTS if one.code == code)
-            found[name] = at(made, point, naive_kills, random.Random(f"{seed}/{name}"), strategy)
+            found[name] = at(made, point, naive_kills, random.Random(f"{seed}/{name}"), strategy=strategy)
     return found
 
 

@@ -167,6 +167,14 @@ class Installation:
         url = f"{self.esp_url}{path}"
         return httpx.get(url, params=params, headers=headers, timeout=_PATIENCE_SECONDS, trust_env=False).json()
 
+    def await_events(self, run_id: str, meanwhile: Callable[[], bool] = lambda: False) -> None:
+        """Until the ESP had a 2xx for each event of a run, and `meanwhile` has nothing to do. Raises Died."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while meanwhile() or self.ask_esp("/sandbox/summary", run=run_id)["events_due"]:
+            if time.monotonic() > deadline:
+                raise Died("the ESP's events never came in")
+            time.sleep(0.01)
+
     def turn_esp(self, **knobs: object) -> None:
         headers = {"Authorization": f"Bearer {KEY}"}
         url = f"{self.esp_url}/sandbox/faults"

@@ -13,9 +13,6 @@ from tests.kills.oracle import Verdict
 from tests.kills.points import Hooks, Point, Victim
 from tests.kills.processes import Installation, Strike
 
-_PATIENCE_SECONDS = 60.0
-_POLL_SECONDS = 0.01
-
 Strategy = Callable[[Hooks, str], None]
 
 
@@ -95,11 +92,7 @@ class _Player:
 
     def _await_events(self, run_id: str) -> None:
         """Until the ESP had a 2xx for each event; whenever the gateway dies, another is opened."""
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        while self._dead_gateway_replaced() or self._made.ask_esp("/sandbox/summary", run=run_id)["events_due"]:
-            if time.monotonic() > deadline:
-                raise processes.Died("the ESP's events never came in")
-            time.sleep(_POLL_SECONDS)
+        self._made.await_events(run_id, self._dead_gateway_replaced)
         if self._point.victim is Victim.GATEWAY and self._hits:
             self._made.close_gateway()  # what was not reached must not strike in the next round
             self._made.open_gateway()
