@@ -46,7 +46,8 @@ _WIRE: dict[str, tuple[bool, int | type[httpx.TransportError]]] = {
     _REFUSED: (False, 400),
 }
 # What decides is drawn more often.
-_DRAWN = [*_WIRE, "accepted", "time-out after acceptance", "time-out after acceptance", "too many requests", _REFUSED]
+_DECISIVE = ("accepted", "time-out after acceptance", "broken after acceptance", _REFUSED)
+_DRAWN = [*_WIRE, *_DECISIVE, "accepted", _REFUSED]
 _OVERSLEPT = Outcome(OutcomeKind.NOT_SENT, detail="the worker slept")
 _LEASE = timedelta(seconds=frozen.POLICY.lease_seconds)
 _HELD_AFTER = timedelta(minutes=frozen.POLICY.hold_after_minutes)

@@ -13,7 +13,7 @@ from tests.data.test_ledger_model import LedgerMachine
 # The same histories on every machine and every day. The first that fails is enough: it need not be made shorter.
 _HISTORIES = settings(
     max_examples=200,
-    stateful_step_count=20,
+    stateful_step_count=50,
     derandomize=True,
     database=None,
     deadline=None,

@@ -119,7 +119,6 @@ class Installation:
             "OMS_SENDING_CAP_MAILS": "1000000",  # the same few people get run after run
             "OMS_SENDING_LEASE_SECONDS": str(LEASE_SECONDS),
             "OMS_SENDING_HOLD_AFTER_MINUTES": str(HOLD_MINUTES),
-            "OMS_SENDGRID_CONCURRENCY": "3",
             "OMS_SENDGRID_WEBHOOK_PUBLIC_KEYS": json.dumps([self.public_key]),
         }
 
@@ -251,10 +250,12 @@ def _telling(app: ASGIApp, hooks: Hooks) -> ASGIApp:
     return wrapped
 
 
-def send(run_id: str) -> Callable[[Hooks], None]:
+def send(run_id: str, *, threads: int = 3) -> Callable[[Hooks], None]:
     """A sender's work: what the dispatch task does, without Prefect."""
 
     def work(_: Hooks) -> None:
+        os.environ["OMS_SENDGRID_CONCURRENCY"] = str(threads)
+        settings.load.cache_clear()
         sending.hand_over(sending.prepared(run_id), lambda _: None)
 
     return work

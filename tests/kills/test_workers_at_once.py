@@ -45,11 +45,13 @@ def test_three_senders_share_a_run_and_one_is_killed(installation: Installation,
     assert verdict.held <= 3 * shop.BATCH_SIZE  # what the dead sender's three threads had in hand
 
 
-@pytest.mark.parametrize("code", ["C2", "C8"])
+# Asleep in the middle of a transaction a process keeps SQLite's one write lock, and everybody waits: so one thread, and
+# points outside of any transaction. At C3 it still sends when it wakes, at C8 the ESP took the batch before.
+@pytest.mark.parametrize("code", ["C3", "C8"])
 def test_a_sender_that_slept_past_its_lease_writes_nothing_more(installation: Installation, code: str) -> None:
     made = installation
     run = shop.open_run(made.engine, made.clock())
-    sleeper = made.start(processes.send(run.id), processes.struck(BY_CODE[code], 1, by=signal.SIGSTOP))
+    sleeper = made.start(processes.send(run.id, threads=1), processes.struck(BY_CODE[code], 1, by=signal.SIGSTOP))
     os.waitpid(sleeper, os.WUNTRACED)  # asleep now
     made.clock.forward(seconds=processes.LEASE_SECONDS + 1)
     assert made.ended(made.start(processes.ingest))
@@ -58,6 +60,7 @@ def test_a_sender_that_slept_past_its_lease_writes_nothing_more(installation: In
     os.kill(sleeper, signal.SIGCONT)
     assert made.ended(sleeper)
     after = _lost_attempts(made, run.id)
+    assert made.ended(made.start(processes.send(run.id)))
     assert {one: after[one] for one in before} == before
     assert _over(made, run.id).sound
 
