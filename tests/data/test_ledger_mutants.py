@@ -12,8 +12,8 @@ from tests.data.test_ledger_model import LedgerMachine
 
 # The same histories on every machine and every day. The first that fails is enough: it need not be made shorter.
 _HISTORIES = settings(
-    max_examples=200,
-    stateful_step_count=50,
+    max_examples=300,
+    stateful_step_count=12,
     derandomize=True,
     database=None,
     deadline=None,
