@@ -39,6 +39,9 @@ test: setup ## the whole suite, on SQLite and PostgreSQL
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/demo
 	@$(BIN)/python -m pytest tests/demo
 
+kill-matrix: setup ## kill real processes 1,000 times at every point; rewrites the table of docs/reliability.md
+	@$(BIN)/python -m tests.kills --write
+
 check: setup ## format, lint, types, import contracts, fast tests
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/python -m pytest -m "not slow"
 
@@ -52,4 +55,4 @@ lock: ## resolve the dependencies anew (hashes, no registry's host)
 clean: ## remove what was made here: environment and runtime files
 	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
-.PHONY: help setup demo up test check format lock clean
+.PHONY: help setup demo up test kill-matrix check format lock clean
