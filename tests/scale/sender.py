@@ -19,8 +19,8 @@ def main(run_id: str) -> None:
     sys.stdin.readline()
     batches, until = 0, time.monotonic() + _SECONDS
     while time.monotonic() < until:
-        tallies = sending.hand_over(sending.prepared(run_id), lambda _workers: None)
-        batches += sum(sum(tally.batches.values()) for tally in tallies)
+        done = sending.hand_over(sending.prepared(run_id), lambda _workers: None)
+        batches += sum(sum(tally.batches.values()) for tally in done.tallies)
         with database.read(wiring.engine()) as connection:
             if not ledger_sweep.progress(connection, run_id).states.get(BatchState.PLANNED):
                 _say(batches)
