@@ -101,6 +101,16 @@ def providers(connection: sa.Connection, run_id: str) -> list[str]:
     return sorted(connection.scalars(query.where(batch.run_id == run_id).distinct()))
 
 
+def providers_by_account(connection: sa.Connection) -> list[tuple[str, str]]:
+    """Each account with each ESP that its mail was handed to."""
+    run, batch, attempt = tables.campaign_runs.c, tables.batches.c, tables.batch_attempts.c
+    went = tables.batch_attempts.join(tables.batches, batch.id == attempt.batch_id).join(
+        tables.campaign_runs, run.id == batch.run_id
+    )
+    query = sa.select(run.account_id, attempt.provider).select_from(went).distinct()
+    return sorted((row[0], row[1]) for row in connection.execute(query))
+
+
 def last_attempt(connection: sa.Connection, batch_id: int) -> Any | None:
     """By whom a batch was tried last, and what it was answered."""
     attempt = tables.batch_attempts.c

@@ -16,6 +16,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 
+# A dispatch has up to 32 threads, each with a connection; few of them stay open when it is over.
+_CONNECTIONS = {"pool_size": 10, "max_overflow": 30}
 _PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",
@@ -51,7 +53,7 @@ def _postgresql_engine(url: sa.URL) -> sa.Engine:
     # Statements are not prepared on the server: after five times it plans for no values in particular, and for a table
     # that was small then. A list of a thousand ids is compared with each row then, 100 times as slow.
     options = {"connect_timeout": 10, "prepare_threshold": None}
-    engine = sa.create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=options)
+    engine = sa.create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=options, **_CONNECTIONS)
 
     @sa.event.listens_for(engine, "handle_error")
     def keep_the_sentence_only(context: ExceptionContext) -> None:
@@ -67,7 +69,7 @@ def _postgresql_engine(url: sa.URL) -> sa.Engine:
 def _sqlite_engine(url: sa.URL) -> sa.Engine:
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(url, hide_parameters=True)
+    engine = sa.create_engine(url, hide_parameters=True, **_CONNECTIONS)
 
     @sa.event.listens_for(engine, "connect")
     def configure(connection: DBAPIConnection, _record: Any) -> None:

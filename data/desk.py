@@ -36,7 +36,7 @@ class Tried:
 
 @dataclass(slots=True)
 class Outlook:
-    """What changes slowly, read once a minute: brakes by group, and how each pool fares with each group."""
+    """What changes slowly, read once a wave: brakes by group (each time), and how each pool fares with each group."""
 
     brakes: Mapping[str, float] = field(default_factory=dict)
     results: Mapping[tuple[str, str], tuple[int, int]] = field(default_factory=dict)  # pool, group: delivered, blocked
@@ -64,6 +64,7 @@ class Desk:
     group: str
     outlook: Outlook
     now: datetime
+    call_back: timedelta
     quiet_at: Callable[[datetime], bool] = never_quiet
     states: dict[str, ProviderState] = field(init=False)
     under_way: dict[str, Mapping[Stream, int]] = field(init=False)
@@ -75,7 +76,7 @@ class Desk:
         providers = {route.provider for route in routes}
         self.states = traffic_rows.provider_states(self.connection, providers, self.needs.stream)
         self.under_way = traffic_rows.requests_under_way(self.connection, providers, self.now)
-        keys = [key for route in routes for key in (hand_over_key(route), _release_key(route, self.group))]
+        keys = [key for route in routes for key in (hand_over_key(route), release_key(route, self.group))]
         self.buckets = traffic_rows.buckets(self.connection, keys)
         # One way needs no share.
         several = len(routes) > 1
@@ -124,11 +125,11 @@ class Desk:
             taken = self._taken(route, messages)
             traffic_rows.write_bucket(connection, hand_over_key(route), taken.bucket)
         traffic_rows.count_volume(connection, route.account_id, route.pool, self.group, messages, self.now)
-        pace = self._release_pace(route)
+        pace = self.release_pace(route)
         if pace.per_minute is None:
             return self.now
         at, next_free = pacing.schedule(self._next_free(route), pace, messages, self.now)
-        traffic_rows.write_bucket(connection, _release_key(route, self.group), pacing.Bucket(0.0, next_free))
+        traffic_rows.write_bucket(connection, release_key(route, self.group), pacing.Bucket(0.0, next_free))
         return at
 
     def _taken(self, route: Route, messages: int) -> pacing.Taken:
@@ -159,27 +160,33 @@ class Desk:
     def _release(self, route: Route, messages: int) -> float:
         """An ESP that can keep mail gets it ahead of its time, so far as suppressions may be read ahead.
 
-        Not what it would let go in the quiet hours: that waits, and is held when they come.
+        Not what it would let go in the quiet hours, at its pace or because it can be called back until then: that
+        waits, and is held when they come.
         """
-        pace = self._release_pace(route)
-        if pace.per_minute is None:
+        pace = self.release_pace(route)
+        at = self.now + self.call_back
+        if pace.per_minute is not None:
+            at = max(at, pacing.schedule(self._next_free(route), pace, messages, self.now)[0])
+        if at <= self.now:
             return 0.0
-        at, _ = pacing.schedule(self._next_free(route), pace, messages, self.now)
-        keeps = route.schedules and not self.quiet_at(at)
-        ahead = timedelta(minutes=self.policy.release_ahead_minutes if keeps else 0)
-        return max(0.0, (at - ahead - self.now).total_seconds())
+        if self.quiet_at(at):
+            return (at - self.now).total_seconds()
+        ahead = timedelta(minutes=self.policy.release_ahead_minutes if route.schedules else 0)
+        return max(0.0, (at - max(ahead, self.call_back) - self.now).total_seconds())
 
-    def _release_pace(self, route: Route) -> Pace:
+    def release_pace(self, route: Route) -> Pace:
         """The route's own, slower where the group is braked or its results are poor."""
         pace = route.release_of(self.group)
-        factor = self.outlook.brakes.get(self.group, 1.0) * self.outlook.factors.get((route.pool, self.group), 1.0)
+        factor = self.outlook.brakes.get(self.group, 1.0)
+        if pace.per_minute is not None:  # of no limit there is no part: results then choose between routes only
+            factor *= self.outlook.factors.get((route.pool, self.group), 1.0)
         if factor >= 1:
             return pace
         per_minute = pace.per_minute or _BRAKED_BATCHES_A_MINUTE * self.policy.batch_size
         return replace(pace, per_minute=per_minute * factor)
 
     def _next_free(self, route: Route) -> datetime | None:
-        bucket = self.buckets.get(_release_key(route, self.group))
+        bucket = self.buckets.get(release_key(route, self.group))
         return bucket.at if bucket is not None else None
 
     def _room(self, route: Route) -> int | None:
@@ -222,5 +229,5 @@ def hand_over_key(route: Route) -> str:
     return f"provider/{route.provider}"
 
 
-def _release_key(route: Route, group: str) -> str:
+def release_key(route: Route, group: str) -> str:
     return f"pool/{route.account_id}/{route.pool}/{group}"

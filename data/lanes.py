@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from data import database, pools, traffic_rows
-from data.desk import Desk, Outlook, Tried, hand_over_key, never_quiet, sound
+from data.desk import Desk, Outlook, Tried, hand_over_key, never_quiet, release_key, sound
 from data.traffic_rows import ProviderState
 from domain import breaker, concurrency, failover, pacing, routing, warmup
 from domain.failover import Needs
@@ -57,6 +57,11 @@ class Lane:
         return self.needs.stream
 
     @property
+    def call_back(self) -> timedelta:
+        """So long does the ESP keep each mail, that it can be called back."""
+        return timedelta()
+
+    @property
     def providers(self) -> set[str]:
         """Whom this mail may go through."""
         return {route.provider for route in self.routes if self.refused[route.name] is None}
@@ -68,18 +73,24 @@ class Lane:
         for fewer messages than were asked for (a probe, a pool that warms up). Whoever gets one says what came of it
         by `told`, or `given_back` where nothing was tried.
         """
+        self._prepare()
         with database.write(self.engine) as connection:
             now = self.clock()
-            self._prepare(connection, now)
             return self._grant(connection, item_id, messages, mailbox_group, Outlook(), now)
 
-    def _prepare(self, connection: sa.Connection, now: datetime) -> None:
-        """Once a process: what leaves through a pool names it, and workers stand in line by the provider's row."""
-        if not self._open:
+    def _prepare(self) -> None:
+        """Once a process: what leaves through a pool names it, and workers stand in line by the provider's row.
+
+        Committed before anybody decides: a second thread must find the row that it is to lock.
+        """
+        if self._open:
+            return
+        with database.write(self.engine) as connection:
+            now = self.clock()
             pools.ensure(connection, self.routes, now=now)
             states = {route.provider: sound(route) for route in self.routes}
             traffic_rows.add_providers(connection, states, self.stream, now)
-            self._open = True
+        self._open = True
 
     def _grant(
         self,
@@ -94,7 +105,7 @@ class Lane:
     ) -> Grant | Stall:
         """`tried`: by whom this very mail was tried before, and certainly not sent. `quiet_at`: never released then."""
         permitted = [route for route in self.routes if self.refused[route.name] is None]
-        desk = Desk(self.needs, permitted, self.policy, connection, group, outlook, now, quiet_at)
+        desk = Desk(self.needs, permitted, self.policy, connection, group, outlook, now, self.call_back, quiet_at)
         candidates = [
             desk.candidate(route, size, refused=self.refused[route.name], tried=tried) for route in self.routes
         ]
@@ -116,6 +127,8 @@ class Lane:
             decision=routing.decision(candidates, messages=size, choice=choice),
             release_seconds=max(0.0, (release - now).total_seconds()),
             probe=choice.probe,
+            granted_at=now,
+            release_per_minute=desk.release_pace(route).per_minute,
         )
 
     def told(self, grant: Grant, outcome: Outcome, *, messages: int, seconds: float) -> None:
@@ -166,7 +179,15 @@ class Lane:
                     connection, key, pacing.give_back(bucket, route.hand_over, unused, now, least=least)
                 )
         if unused:
-            traffic_rows.count_volume(connection, route.account_id, route.pool, grant.mailbox_group, -unused, now)
+            granted_at = grant.granted_at or now
+            traffic_rows.count_volume(
+                connection, route.account_id, route.pool, grant.mailbox_group, -unused, granted_at
+            )
+        if unused and grant.release_per_minute is not None:
+            key = release_key(route, grant.mailbox_group)
+            if (bucket := traffic_rows.buckets(connection, [key]).get(key)) is not None:
+                earlier = bucket.at - timedelta(minutes=unused / grant.release_per_minute)
+                traffic_rows.write_bucket(connection, key, replace(bucket, at=max(earlier, now)))
         if sent and route.warm_up:
             kept = traffic_rows.warm_up(connection, route.account_id, route.pool, grant.mailbox_group)
             state = warmup.sent(kept or warmup.begin(now), now)
@@ -174,9 +195,7 @@ class Lane:
 
 
 def _worth_writing(before: ProviderState, after: ProviderState) -> bool:
-    """A usual answer changes next to nothing: it need not cost a write a batch."""
-    if before.breaker != after.breaker or int(before.concurrency) != int(after.concurrency):
-        return True
-    if before.concurrency != after.concurrency:
+    """At full concurrency a usual answer changes next to nothing: it need not cost a write a batch."""
+    if before.breaker != after.breaker or before.concurrency != after.concurrency:
         return True
     return before.latency is None or abs((after.latency or 0.0) - before.latency) > before.latency / 10

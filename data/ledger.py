@@ -85,6 +85,11 @@ class SqlLedger:
             except SchedulingFailed as failure:
                 self.traffic.told(grant, Outcome(OutcomeKind.NOT_SENT, detail=str(failure)), messages=0, seconds=0.0)
                 continue
+            except BaseException:
+                # Where not even that can be written, its slot is free when the lease is over.
+                with suppress(sa.exc.OperationalError, sa.exc.TimeoutError):
+                    self.traffic.given_back(grant)
+                raise
             if batch is not None:
                 # Signing a thousand links takes as long as a tenth of the claim: not while others wait for SQLite's one
                 # write lock.

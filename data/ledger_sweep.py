@@ -27,6 +27,7 @@ class Sweep:
 def sweep(connection: sa.Connection, *, policy: SendingPolicy, now: datetime) -> Sweep:
     """Close what nobody works on: dead workers' batches, unknowns without proof, batches past their window."""
     batch = tables.batches
+    _line_up(connection)
     lost = lose(connection, now=now)
     # Before anything is held: the event may have come before the worker died, and no second one need ever come.
     confirmed = proofs.confirm(connection, now=now)
@@ -43,6 +44,16 @@ def sweep(connection: sa.Connection, *, policy: SendingPolicy, now: datetime) ->
         connection, (batch.c.state == BatchState.PLANNED) & batch.c.run_id.in_(given_up), BatchState.CANCELLED, now
     )
     return Sweep(lost, confirmed, held, expired, cancelled, _finish_runs(connection, now))
+
+
+def _line_up(connection: sa.Connection) -> None:
+    """Runs before batches, as whoever cancels a run locks them: else the two could wait for each other.
+
+    Claims go on meanwhile: rows that name a run wait only for its key (FOR NO KEY UPDATE).
+    """
+    run = tables.campaign_runs
+    going = sa.select(run.c.id).where(run.c.status.in_((RunStatus.DISPATCHING, RunStatus.CANCELLED)))
+    connection.execute(going.order_by(run.c.id).with_for_update(key_share=True)).all()
 
 
 def lose(connection: sa.Connection, *, now: datetime) -> int:

@@ -81,7 +81,7 @@ def get(connection: sa.Connection, run_id: str, *, locked: bool = False) -> Run:
     """One run. Raises UnknownRun. `locked`: whoever else would move it waits until this transaction ends."""
     query = _select().where(tables.campaign_runs.c.id == run_id)
     if locked:
-        query = query.with_for_update(of=tables.campaign_runs)
+        query = query.with_for_update(of=tables.campaign_runs, key_share=True)
     row = connection.execute(query).one_or_none()
     if row is None:
         raise UnknownRun(f"there is no run {run_id!r}: `campaigns status` lists the runs that there are")

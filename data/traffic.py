@@ -32,11 +32,15 @@ class Traffic(Lane):
     outlook: Callable[[sa.Connection, datetime], Outlook] = no_outlook
     stalled: Stall | None = None  # why the last one who asked got nothing
 
+    @property
+    def call_back(self) -> timedelta:
+        return timedelta(minutes=self.policy.call_back_minutes if self.run.plan.two_phase else 0)
+
     def next(self) -> Grant | None:
         """Leave to send one batch; None when nothing can go now, and `stalled` then says why."""
+        self._prepare()
         with database.write(self.engine) as connection:
             now = self.clock()
-            self._prepare(connection, now)
             quiet = quiet_hours.quiet(connection, self.run, self.policy, now)
             outlook = self.outlook(connection, now)
             passed_over = {group for group, factor in outlook.brakes.items() if factor == 0}

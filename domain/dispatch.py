@@ -9,7 +9,7 @@ from threading import Event
 
 from domain import ledger, ports
 
-_MOST_THREADS = 64  # whatever is declared: each holds a connection to the database
+_MOST_THREADS = 32  # whatever is declared: each holds a connection to the database
 _OVERSLEPT = ledger.Outcome(
     ledger.OutcomeKind.NOT_SENT, detail="the worker slept through half of its lease", local=True
 )

@@ -28,7 +28,7 @@ class SendingPolicy:
     canary_minutes: int = 30  # a canary that is not judged by then waits for a person
     start_within_minutes: int = 120  # a scheduled run that begins later than this refuses
     call_back_minutes: int = 15  # two-phase: how long the ESP keeps each batch, so that it can be called back
-    release_ahead_minutes: int = 60  # so far ahead may the ESP be told to let mail go; suppressions are read before it
+    release_ahead_minutes: int = 10  # so far ahead may the ESP be told to let mail go; suppressions are read before it
     quiet_from: str = ""  # HH:MM on the customer's clock; from then on marketing mail is held; empty: never
     quiet_until: str = ""  # see quiet_from
 

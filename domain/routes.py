@@ -1,6 +1,7 @@
 """Routes: the ways by which an account's mail can leave. Each is one ESP, one pool, one sending domain, one stream."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from domain.suppression import Stream
 
@@ -81,3 +82,5 @@ class Grant:
     decision: dict[str, object]
     release_seconds: float = 0.0
     probe: bool = False
+    granted_at: datetime | None = None  # the hour that its messages are counted in
+    release_per_minute: float | None = None  # the pace at which its group's next release was moved on

@@ -9,7 +9,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 import settings
-from data import database, events, runs, suppressions
+from data import batches, database, events, suppressions
 from data.features import refresh
 from tasks import choosing, continuing, prefect_api, wiring
 
@@ -111,10 +111,9 @@ def measure_segments(account_id: str) -> None:
 
 @task(task_run_name="list ESPs in use", cache_policy=NO_CACHE)
 def providers_in_use() -> list[tuple[str, str]]:
-    """(account, provider) pairs that live runs used."""
+    """(account, provider) pairs by which mail was handed over, or tried: what routing chose, not what a run asked for."""
     with database.read(wiring.engine()) as connection:
-        found = runs.that_sent(connection)
-    return sorted({(run.plan.account_id, run.plan.provider) for run in found})
+        return batches.providers_by_account(connection)
 
 
 @task(task_run_name="read suppressions of {provider}", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=30)

@@ -34,6 +34,8 @@ from providers.sendgrid.schedule import CALL_BACK_UNTIL, open_scheduler
 from providers.sendgrid.suppressions import SendGridSuppressions
 from providers.sendgrid.webhook import SendGridEvents
 
+# Marketing has four fifths of these under way at once; with the three unknown ones that open the breaker that is nine.
+_MOST_CALLED_BACK = 8
 _BUILT_IN = ("sandbox", "sendgrid")
 _FLOW_COMES = timedelta(minutes=2)  # process-delivery-events runs every minute; the second is for the call itself
 
@@ -202,7 +204,7 @@ def check_live(plan: RunPlan, account: Account) -> None:
             f" {plan.provider!r}. docs/routes.md shows how; `campaigns routes` lists what there is."
         )
     if plan.two_phase:
-        _check_call_back(settings.load().sending)
+        _check_call_back(settings.load().sending, max(way.concurrency for way in found))
     for provider in sorted({way.provider for way in found}):
         _check_provider(provider)
 
@@ -265,8 +267,13 @@ def needs(connection: sa.Connection, run: Run, rendered: Content) -> Needs:
     )
 
 
-def _check_call_back(sending: SendingPolicy) -> None:
+def _check_call_back(sending: SendingPolicy, concurrency: int) -> None:
     """A batch whose worker died must be found, and called back, while the ESP still forgets it. Raises CannotStart."""
+    if concurrency > _MOST_CALLED_BACK:
+        raise CannotStart(
+            f"SendGrid cancels ten batches at a time: a run that can be called back needs a concurrency of"
+            f" {_MOST_CALLED_BACK} or less, and a route of it has {concurrency}."
+        )
     needed = CALL_BACK_UNTIL + timedelta(seconds=sending.lease_seconds) + _FLOW_COMES
     if timedelta(minutes=sending.call_back_minutes) < needed:
         raise CannotStart(

@@ -178,7 +178,7 @@ def test_nothing_is_handed_over_ahead_that_would_be_released_in_the_quiet_hours(
     """It is 10:00 in Berlin and quiet from 10:30 on; ten mails a minute, which the ESP may get an hour ahead."""
     clock, route = Clock(), frozen.route(schedules=True, release={"*": Pace(10)})
     book = frozen.book(engine, frozen.dispatching(engine, 500), clock, route)
-    book = replace(book, policy=replace(POLICY, quiet_from="10:30", quiet_until="20:00"))
+    book = replace(book, policy=replace(POLICY, release_ahead_minutes=60, quiet_from="10:30", quiet_until="20:00"))
     released = []
     while (batch := book.claim(book.run.id, worker="w")) is not None:
         released.append(batch.send_at or clock())
