@@ -15,7 +15,7 @@ import struct
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -77,6 +77,7 @@ class Installation:
     clock: SharedClock = field(default_factory=SharedClock)
     public_key: str = ""
     gateway: int = 0  # process id
+    alive: set[int] = field(default_factory=set)  # process ids that nobody has waited for: they are nobody else's yet
 
     @property
     def esp_url(self) -> str:
@@ -92,6 +93,7 @@ class Installation:
         child = os.fork()
         if child == 0:
             self._in_child(work, strike)
+        self.alive.add(child)
         return child
 
     def _in_child(self, work: Callable[[Hooks], None], strike: Strike | None) -> None:
@@ -130,13 +132,13 @@ class Installation:
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while (found := os.waitpid(child, os.WNOHANG)) == (0, 0):
             if time.monotonic() > deadline:
-                os.kill(child, signal.SIGKILL)
-                os.waitpid(child, 0)
+                self.end(child)
                 raise Died(f"a process did not end within {_PATIENCE_SECONDS:.0f} s")
             time.sleep(0.002)
         return self._judged(child, os.waitstatus_to_exitcode(found[1]))
 
     def _judged(self, child: int, status: int) -> bool:
+        self.alive.discard(child)
         if status not in {0, -signal.SIGKILL}:
             words = self.folder / f"died-{child}.txt"
             raise Died(words.read_text() if words.exists() else f"a process ended with {status}")
@@ -161,8 +163,12 @@ class Installation:
         port = self.gateway_door.getsockname()[1]
         httpx.get(f"http://127.0.0.1:{port}/health", timeout=_PATIENCE_SECONDS, trust_env=False)
 
-    def close_gateway(self) -> None:
-        _kill(self.gateway)
+    def end(self, child: int) -> None:
+        """End a process that is no longer needed, asleep or not."""
+        if child in self.alive:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            self.alive.discard(child)
 
     def ask_esp(self, path: str, **params: str) -> Any:
         headers = {"Authorization": f"Bearer {KEY}"}
@@ -193,29 +199,20 @@ def installed(url: str, folder: Path) -> Iterator[Installation]:
     """Open the ESP and the gateway over a migrated store; both are ended afterwards."""
     with _door() as esp_door, _door() as gateway_door:
         made = Installation(url, folder, esp_door, gateway_door)
-        esp = made.start(lambda _: _serve_esp(made))
         try:
+            made.start(lambda _: _serve_esp(made))
             made.public_key = made.ask_esp("/v3/user/webhooks/event/settings/signed")["public_key"]
             made.open_gateway()
-            try:
-                yield made
-            finally:
-                made.close_gateway()
+            yield made
         finally:
-            _kill(esp)
+            for child in sorted(made.alive):
+                made.end(child)
             made.engine.dispose()
 
 
 def _door() -> socket.socket:
     """A port that stays open while its server is dead: who connects then waits for the next one."""
     return socket.create_server(("127.0.0.1", 0), backlog=64)
-
-
-def _kill(child: int) -> None:
-    """End a process that we started and have not waited for yet: its number is nobody else's."""
-    with suppress(ChildProcessError):
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
 
 
 def _sandbox(made: Installation) -> SandboxConfig:

@@ -86,7 +86,7 @@ class _Player:
         self._struck_at.append(time.monotonic())
 
     def _reopen_gateway(self) -> None:
-        self._made.close_gateway()
+        self._made.end(self._made.gateway)
         self._made.open_gateway(self._next_strike())
         self._made.await_gateway()  # else all events come in one post, and its second point is never reached
 
@@ -94,7 +94,7 @@ class _Player:
         """Until the ESP had a 2xx for each event; whenever the gateway dies, another is opened."""
         self._made.await_events(run_id, self._dead_gateway_replaced)
         if self._point.victim is Victim.GATEWAY and self._hits:
-            self._made.close_gateway()  # what was not reached must not strike in the next round
+            self._made.end(self._made.gateway)  # what was not reached must not strike in the next round
             self._made.open_gateway()
 
     def _dead_gateway_replaced(self) -> bool:
