@@ -63,6 +63,7 @@ def take(connection: sa.Connection, batch_id: int, worker: str, now: datetime, l
             attempt_id=str(uuid.uuid4()),
             attempts=batch.c.attempts + 1,
             lease_expires_at=now + lease,
+            not_before=None,  # its turn is taken; of an unknown batch it says when to ask about it (data.resolution)
         )
         .returning(batch)
     )

@@ -216,7 +216,7 @@ def suppressed_by(
         .where(
             table.c.account_id == account_id,
             table.c.address_hash == address_hash,
-            table.c.scope.in_([sa.literal(scope) for scope in suppression.scopes_blocking(stream)]),
+            table.c.scope.in_([sa.literal(str(scope)) for scope in suppression.scopes_blocking(stream)]),
             table.c.lifted_at.is_(None),
             table.c.expires_at.is_(None) | (table.c.expires_at > now),
         )

@@ -26,6 +26,9 @@ NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("patient")
 
+# The contract suite lives outside test files; its assertions explain a failure too.
+pytest.register_assert_rewrite("tests.providers.contract")
+
 _MEMORY = Path("/dev/shm")
 # A worker's server takes about 100 MB, a test's database 10; Docker's own /dev/shm has 64.
 _ENOUGH_BYTES = 2**30

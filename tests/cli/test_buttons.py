@@ -96,7 +96,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
     settings.load.cache_clear()
 
 
-def _until(what: str, found: Callable[[], Any], seconds: float = 120) -> Any:
+def _until(what: str, found: Callable[[], Any], seconds: float = 300) -> Any:
     deadline = time.monotonic() + seconds
     while (value := found()) is None:
         assert time.monotonic() < deadline, f"{what} did not come about in {seconds:.0f} seconds"
@@ -188,7 +188,7 @@ def test_the_deployment_control_campaign(installation: Installation) -> None:
         request = ControlRequest(run=run.id, word=word, name="Ann").model_dump(mode="json")
         with prefect_api.client() as connected:
             started = prefect_api.start(connected, "control-campaign", {"request": request})
-            done = prefect_api.wait(connected, started.id, seconds=120)
+            done = prefect_api.wait(connected, started.id, seconds=300)
         assert done.completed, done.message
 
     say(Word.PAUSE)

@@ -14,7 +14,9 @@ def run_id(shop: sa.Engine) -> str:
     """A dry run: 7 planned people, 3 at Gmail and 2 at Outlook."""
     with database.write(shop) as connection:
         people = ledger_rows.add_parties(connection, "shop", 7)
-        return ledger_rows.add_run(connection, "shop", people, [], status=RunStatus.PREVIEWED, live=False)
+        run = ledger_rows.add_run(connection, "shop", people, [], status=RunStatus.PREVIEWED, live=False)
+        connection.execute(tables.campaign_runs.update().values(template="new-arrivals"))
+        return run
 
 
 def test_the_plan_of_a_dry_run(run_id: str, campaigns: Campaigns) -> None:

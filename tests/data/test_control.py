@@ -35,31 +35,31 @@ def _log(engine: sa.Engine) -> list[tuple[str, str]]:
 def test_a_sender_gets_no_further_batch_of_a_paused_run(engine: sa.Engine) -> None:
     clock, run = Clock(), frozen.dispatching(engine, 30)
     book = frozen.book(engine, run, clock)
-    first = book.claim(run.id, worker="w", provider="sendgrid")
+    first = book.claim(run.id, worker="w")
     assert first is not None
     with database.write(engine) as connection:
         paused = control.pause(connection, run.id, by="Ann", why="a typo", now=clock())
     assert (paused.status, paused.stop_reason) == (RunStatus.PAUSED, "paused by Ann: a typo")
-    assert book.claim(run.id, worker="w", provider="sendgrid") is None
-    book.record(first, Outcome(OutcomeKind.ACCEPTED))  # what is under way ends by its own outcome
+    assert book.claim(run.id, worker="w") is None
+    book.record(first, Outcome(OutcomeKind.ACCEPTED), seconds=0.1)  # what is under way ends by its own outcome
     assert _states(engine, run) == {"accepted": 10, "open": 20}
     with database.write(engine) as connection:
         control.take_up(connection, run.id, flow_run_id="flow-2", now=clock())
-    assert book.claim(run.id, worker="w", provider="sendgrid") is not None
+    assert book.claim(run.id, worker="w") is not None
     assert _log(engine) == [("Ann", "pause"), ("flow run", "take up")]
 
 
 def test_a_sender_gets_no_further_batch_of_a_cancelled_run(engine: sa.Engine) -> None:
     clock, run = Clock(), frozen.dispatching(engine, 30)
     book = frozen.book(engine, run, clock)
-    first = book.claim(run.id, worker="w", provider="sendgrid")
+    first = book.claim(run.id, worker="w")
     assert first is not None
     with database.write(engine) as connection:
         done = control.cancel(connection, run.id, by="Ann", why="", now=clock())
     assert (done.run.status, done.run.stop_reason, done.messages) == (RunStatus.CANCELLED, "cancelled by Ann", 20)
-    assert book.claim(run.id, worker="w", provider="sendgrid") is None
+    assert book.claim(run.id, worker="w") is None
     assert _states(engine, run) == {"cancelled": 20, "open": 10}
-    book.record(first, Outcome(OutcomeKind.ACCEPTED))
+    book.record(first, Outcome(OutcomeKind.ACCEPTED), seconds=0.1)
     assert _states(engine, run) == {"cancelled": 20, "accepted": 10}
 
 
@@ -71,11 +71,11 @@ def test_what_comes_back_to_a_cancelled_run_is_cancelled_by_the_sweep(engine: sa
         batch = tables.batches
         one = sa.select(sa.func.max(batch.c.id)).where(batch.c.run_id == run.id).scalar_subquery()
         connection.execute(batch.update().where(batch.c.id == one).values(state=BatchState.HELD))
-    claimed = book.claim(run.id, worker="w", provider="sendgrid")
+    claimed = book.claim(run.id, worker="w")
     assert claimed is not None
     with database.write(engine) as connection:
         assert control.cancel(connection, run.id, by="Ann", why="", now=clock()).messages == 0
-    book.record(claimed, Outcome(kind))
+    book.record(claimed, Outcome(kind), seconds=0.1)
     assert _states(engine, run) == {"open": 10, "held": 10}
     assert _sweep(engine, clock).cancelled == (1 if kind is OutcomeKind.NOT_SENT else 2)
     assert _states(engine, run) == {"cancelled": 10, "held": 10}
@@ -84,14 +84,14 @@ def test_what_comes_back_to_a_cancelled_run_is_cancelled_by_the_sweep(engine: sa
 def test_a_cancelled_run_that_sent_is_observed_until_its_figures_are_final(engine: sa.Engine) -> None:
     clock, run = Clock(), frozen.dispatching(engine, 20)
     book = frozen.book(engine, run, clock)
-    batch = book.claim(run.id, worker="w", provider="sendgrid")
+    batch = book.claim(run.id, worker="w")
     assert batch is not None
     with database.write(engine) as connection:
         control.cancel(connection, run.id, by="Ann", why="", now=clock())
     _sweep(engine, clock)
     with database.read(engine) as connection:
         assert runs.unsettled(connection) == []  # one batch is still under way
-    book.record(batch, Outcome(OutcomeKind.ACCEPTED))
+    book.record(batch, Outcome(OutcomeKind.ACCEPTED), seconds=0.1)
     _sweep(engine, clock)
     with database.write(engine) as connection:
         assert [one.id for one in runs.that_sent(connection)] == [run.id]
@@ -134,8 +134,8 @@ def test_cancelling_while_several_send_leaves_no_batch_in_two_states(engine: sa.
 
     def work(number: int) -> int:
         sent = 0
-        while (batch := book.claim(run.id, worker=f"w{number}", provider="sendgrid")) is not None:
-            book.record(batch, Outcome(OutcomeKind.ACCEPTED))
+        while (batch := book.claim(run.id, worker=f"w{number}")) is not None:
+            book.record(batch, Outcome(OutcomeKind.ACCEPTED), seconds=0.1)
             sent += len(batch)
             if number == 0 and sent >= 10:
                 with database.write(engine) as connection:

@@ -159,5 +159,6 @@ def test_of_a_settled_run_the_stored_figures_are_shown(engine: sa.Engine, partie
     with database.write(engine) as connection:
         assert reports.recent_runs(connection, "shop", 1)[0].total.accepted == 10
         stored = kpis.snapshot(connection, "run1", now=NOW)
+        connection.execute(tables.campaign_runs.update().values(settled_at=NOW))
         connection.execute(tables.batches.delete())
         assert reports.recent_runs(connection, "shop", 1)[0].total == stored

@@ -186,7 +186,7 @@ def test_only_some_kinds_release(book: Book, kind: str) -> None:
 
 
 def test_a_dead_workers_batch_is_unknown_before_anything_is_held(book: Book) -> None:
-    batch = book.ledger.claim(book.run.id, worker="w", provider="sendgrid")
+    batch = book.ledger.claim(book.run.id, worker="w")
     assert batch is not None
     book.clock.forward(seconds=61)
     with database.write(book.engine) as connection:

@@ -1,6 +1,6 @@
 """A run whose batches nobody knows the outcome of, for tests of what may become of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -30,30 +30,18 @@ class Book:
         self.ledger = frozen.book(self.engine, self.run, self.clock)
 
     def send(self, outcome: OutcomeKind, *, provider: str = "sendgrid") -> Batch:
-        batch = self.ledger.claim(self.run.id, worker="w", provider=provider)
+        book = replace(self.ledger, routes=[frozen.route(provider)])
+        batch = book.claim(self.run.id, worker="w")
         assert batch is not None
-        self.ledger.record(batch, Outcome(outcome))
+        book.record(batch, Outcome(outcome), seconds=0.1)
         return batch
 
     def route(self, batch: Batch, *, provider: str = "sendgrid", send_at: datetime | None = None) -> None:
-        """By which way the attempt went, as the claim writes it."""
-        pool = {"account_id": "shop", "name": "p", "stream": "marketing", "created_at": NOW}
+        """Say otherwise by which way the attempt went, and that it can be called back until then."""
+        table = tables.attempt_routes
+        went = {"provider": provider, "schedule_id": "schedule" if send_at else None, "send_at": send_at}
         with database.write(self.engine) as connection:
-            connection.execute(database.insert(connection, tables.pools).values(pool).on_conflict_do_nothing())
-            connection.execute(
-                tables.attempt_routes.insert().values(
-                    attempt_id=batch.attempt_id,
-                    account_id="shop",
-                    route="r",
-                    provider=provider,
-                    pool="p",
-                    stream="marketing",
-                    mailbox_group="mixed",
-                    decision={},
-                    schedule_id="schedule" if send_at else None,
-                    send_at=send_at,
-                )
-            )
+            connection.execute(table.update().where(table.c.attempt_id == batch.attempt_id).values(went))
 
     def apply(self, batch: Batch, answer: Answer) -> BatchState | None:
         with database.write(self.engine) as connection:
