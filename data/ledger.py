@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from data import batches, database, eligibility, tables, variables
+from data import batches, database, eligibility, proofs, tables, variables
 from data.columns import Instant
 from data.desk import Outlook, no_outlook
 from data.traffic import Traffic
@@ -154,17 +154,12 @@ class SqlLedger:
             blameless = state is BatchState.REJECTED and not batches.ever_accepted(connection, batch.run_id)
             state = BatchState.PLANNED if blameless else state
             row = batches.close(connection, batch.batch_id, state, now, attempt_id=batch.attempt_id)
-            if row is None:
-                raise ledger.LeaseLost(f"batch {batch.batch_id}: the lease of this attempt is over")
-            batches.finish_attempt(connection, batch.attempt_id, outcome, now)
-            if state is BatchState.PLANNED:
-                at = ledger.retry_at(now, row.attempts, outcome.retry_after)
-                batches.put_off(connection, row.id, at)
-            elif state is BatchState.SPLIT:
-                batches.split(connection, row, now)
-            elif state is BatchState.REJECTED:
-                _reject(connection, batch, outcome, now)
-        if blameless and row.attempts >= ledger.REFUSALS_BEFORE_PAUSE:
+            settled = row is not None or proofs.told_late(connection, batch, outcome, now=now)
+            if row is not None:
+                _follow_up(connection, batch, row, outcome, now)
+        if not settled:  # outside of the transaction: what was told late is kept
+            raise ledger.LeaseLost(f"batch {batch.batch_id}: the lease of this attempt is over")
+        if blameless and row is not None and row.attempts >= ledger.REFUSALS_BEFORE_PAUSE:
             raise ledger.AllRefused(f"the ESP took nothing of this campaign yet and says: {outcome.detail}")
 
     def _messages(self, connection: sa.Connection, row: Any, now: datetime) -> list[sa.Row[Any]]:
@@ -320,6 +315,17 @@ def content_hash(batch: Batch) -> str:
     digest = hashlib.sha256(batch.content.hash.encode())
     digest.update(orjson.dumps([list(batch.message_ids), list(batch.addresses), dict(batch.variables)]))
     return digest.hexdigest()
+
+
+def _follow_up(connection: sa.Connection, batch: Batch, row: Any, outcome: Outcome, now: datetime) -> None:
+    """What goes with the new state of a batch."""
+    batches.finish_attempt(connection, batch.attempt_id, outcome, now)
+    if row.state == BatchState.PLANNED:
+        batches.put_off(connection, row.id, ledger.retry_at(now, row.attempts, outcome.retry_after))
+    elif row.state == BatchState.SPLIT:
+        batches.split(connection, row, now)
+    elif row.state == BatchState.REJECTED:
+        _reject(connection, batch, outcome, now)
 
 
 def _reject(connection: sa.Connection, batch: Batch, outcome: Outcome, now: datetime) -> None:

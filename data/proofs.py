@@ -1,7 +1,8 @@
-"""Positive evidence: one event of a batch proves that the ESP took the batch, whatever its answer was.
+"""Evidence: one event of a batch proves that the ESP took the batch, whatever its answer was.
 
 A proof is kept from the moment the event is read, also while the worker still waits for the answer: should it die
-there, the batch becomes `unknown` after its event came, and no second event need ever come.
+there, the batch becomes `unknown` after its event came, and no second event need ever come. And what a worker knows who
+comes too late to write its result is kept as a proof.
 """
 
 from collections.abc import Iterable
@@ -9,9 +10,10 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from data import database, tables
+from data import batches, database, tables
 from domain import ledger
-from domain.ledger import BatchState, ProofKind
+from domain.ledger import BatchState, Outcome, ProofKind
+from domain.ports import Batch
 
 
 def record(connection: sa.Connection, attempt_ids: Iterable[str], *, inbox_id: int, now: datetime) -> None:
@@ -49,3 +51,40 @@ def confirm(connection: sa.Connection, *, now: datetime) -> int:
         .values(state=BatchState.ACCEPTED, finished_at=now, lease_expires_at=None)
     )
     return connection.execute(accepted).rowcount
+
+
+def told_late(connection: sa.Connection, batch: Batch, outcome: Outcome, *, now: datetime) -> bool:
+    """Take in the result of a worker whose lease is over; whether it settled the batch.
+
+    A worker that slept between claim and request knows for certain that nothing was sent, whatever the sweep made of
+    the batch meanwhile: as long as no other attempt has begun and no proof says otherwise, the batch is planned again.
+    """
+    return outcome.local and _never_begun(connection, batch, outcome, now)
+
+
+def _never_begun(connection: sa.Connection, sent: Batch, outcome: Outcome, now: datetime) -> bool:
+    batch = tables.batches
+    waits = batch.c.state.in_((BatchState.INFLIGHT, BatchState.UNKNOWN))
+    planned = (
+        batch.update()
+        .where(batch.c.id == sent.batch_id, batch.c.attempt_id == sent.attempt_id, waits, ~_confirmed())
+        .values(state=BatchState.PLANNED, finished_at=now, lease_expires_at=None)
+    )
+    row = connection.execute(planned.returning(batch)).one_or_none()
+    if row is None:
+        return False
+    batches.put_off(connection, row.id, ledger.retry_at(now, row.attempts, outcome.retry_after))
+    batches.finish_attempt(connection, sent.attempt_id, outcome, now)
+    _keep(connection, sent, ProofKind.NEVER_BEGUN, outcome.detail, now)
+    return True
+
+
+def _confirmed() -> sa.ColumnElement[bool]:
+    """Is there a proof that the ESP took the current attempt of this batch?"""
+    proof = tables.batch_proofs.c
+    return sa.exists().where(proof.attempt_id == tables.batches.c.attempt_id, proof.kind.in_(ledger.CONFIRMING))
+
+
+def _keep(connection: sa.Connection, sent: Batch, kind: ProofKind, detail: str, now: datetime) -> None:
+    row = {"batch_id": sent.batch_id, "attempt_id": sent.attempt_id, "kind": kind, "detail": detail, "created_at": now}
+    connection.execute(database.insert(connection, tables.batch_proofs).values(row).on_conflict_do_nothing())

@@ -90,10 +90,11 @@ class ProofKind(StrEnum):
     LOOK_UP = "look_up"  # the ESP was asked, and knows it
     CANCELLED = "cancelled"  # the ESP was told in time to forget it, and says that it did
     LOOK_UP_ABSENT = "look_up_absent"  # the ESP was asked: it knows others that came later, and not this one
+    NEVER_BEGUN = "never_begun"  # its own worker says, after its lease, that it opened no connection
 
 
 CONFIRMING = frozenset({ProofKind.EVENT, ProofKind.LOOK_UP})
-RELEASING = frozenset({ProofKind.CANCELLED, ProofKind.LOOK_UP_ABSENT})
+RELEASING = frozenset({ProofKind.CANCELLED, ProofKind.LOOK_UP_ABSENT, ProofKind.NEVER_BEGUN})
 
 
 class LeaseLost(RuntimeError):

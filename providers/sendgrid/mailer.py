@@ -82,11 +82,18 @@ class SendGridMailer:
         checks.send_at(batch, now=now)
         if batch.schedule_id and batch.send_at and now >= batch.send_at - schedule.CALL_BACK_UNTIL:
             # The worker slept since the claim. Were the answer cut, nobody could take the batch back any more.
-            return Outcome(OutcomeKind.NOT_SENT, detail="too late to call this batch back, so it was not sent")
+            detail = "too late to call this batch back, so it was not sent"
+            return Outcome(OutcomeKind.NOT_SENT, detail=detail, local=True)
         try:
             body = payload.build(batch, self._config)
         except checks.RecipientRefused as refused:
             return Outcome(OutcomeKind.REJECTED, detail=str(refused), local=True)
+        except ports.Unsendable:
+            raise
+        except Exception as error:  # a fault of our program; its text may hold somebody's data
+            raise ports.Unsendable(
+                f"the request could not be built ({type(error).__name__}); nothing was sent"
+            ) from None
         try:
             response = self._client.post(PATH, content=body, headers={"Content-Type": "application/json"})
         except Exception as error:  # noqa: BLE001 - the table knows them all, and what it does not know is unknown
