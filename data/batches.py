@@ -69,15 +69,23 @@ def take(connection: sa.Connection, batch_id: int, worker: str, now: datetime, l
     return connection.execute(claimed).one_or_none()
 
 
-def carve(connection: sa.Connection, batch_id: int, messages: int) -> int:
-    """Cut the first so many messages off a planned batch that is larger; the id of the batch to claim then."""
+def locked(connection: sa.Connection, batch_id: int) -> Any:
+    """The batch, which nobody else changes until the transaction ends."""
     batch = tables.batches
-    row = connection.execute(sa.select(batch).where(batch.c.id == batch_id).with_for_update()).one()
+    return connection.execute(sa.select(batch).where(batch.c.id == batch_id).with_for_update()).one()
+
+
+def carve(connection: sa.Connection, row: Any, messages: int) -> int:
+    """Cut the first so many messages off a locked planned batch that is larger; the id of the batch to claim then.
+
+    Both parts keep its last attempt: a proof of that one is a proof of each.
+    """
+    batch, batch_id = tables.batches, int(row.id)
     if row.last_ordinal - row.first_ordinal + 1 <= messages or row.state != BatchState.PLANNED:
         return batch_id
     middle = row.first_ordinal + messages - 1
     connection.execute(batch.update().where(batch.c.id == batch_id).values(state=BatchState.SPLIT))
-    same = {**_of_part(row), "attempts": row.attempts}
+    same = {**_of_part(row), "attempts": row.attempts, "attempt_id": row.attempt_id}
     parts = ((row.first_ordinal, middle, row.not_before), (middle + 1, row.last_ordinal, None))
     first, _ = (
         connection.execute(

@@ -99,7 +99,10 @@ class SqlLedger:
         with database.write(self.engine) as connection:
             now = self.clock()
             lease = timedelta(seconds=self.policy.lease_seconds)
-            batch_id = batches.carve(connection, grant.batch_id, grant.messages)
+            found = batches.locked(connection, grant.batch_id)
+            if found.attempt_id is not None and proofs.confirm(connection, now=now, batch_id=found.id):
+                return None  # released by a look-up, and proved since: it went out
+            batch_id = batches.carve(connection, found, grant.messages)
             row = batches.take(connection, batch_id, worker, now, lease)
             if row is None:
                 return None

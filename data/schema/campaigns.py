@@ -103,6 +103,7 @@ batches = sa.Table(
     sa.Column("canary", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.UniqueConstraint("run_id", "first_ordinal", "last_ordinal"),
     sa.Index(None, "run_id", "state"),
+    sa.Index(None, "attempt_id"),
 )
 
 batch_attempts = sa.Table(

@@ -90,10 +90,9 @@ class SendGridMailer:
             return Outcome(OutcomeKind.REJECTED, detail=str(refused), local=True)
         except ports.Unsendable:
             raise
-        except Exception as error:  # a fault of our program; its text may hold somebody's data
-            raise ports.Unsendable(
-                f"the request could not be built ({type(error).__name__}); nothing was sent"
-            ) from None
+        except Exception as error:  # noqa: BLE001 - a fault of our program; its text may hold somebody's data
+            kind = type(error).__name__
+            raise ports.Unsendable(f"the request could not be built ({kind}); nothing was sent") from None
         try:
             response = self._client.post(PATH, content=body, headers={"Content-Type": "application/json"})
         except Exception as error:  # noqa: BLE001 - the table knows them all, and what it does not know is unknown

@@ -262,11 +262,11 @@ def test_a_worker_past_its_lease_cannot_commit(engine: sa.Engine) -> None:
     assert batch is not None
     clock.forward(seconds=61)
     with pytest.raises(LeaseLost):
-        book.record(batch, ACCEPTED, seconds=0.1)
+        book.record(batch, NOT_SENT, seconds=0.1)
     with database.write(engine) as connection:
         assert ledger_sweep.sweep(connection, policy=frozen.POLICY, now=clock()).lost == 1
     with pytest.raises(LeaseLost):
-        book.record(batch, ACCEPTED, seconds=0.1)
+        book.record(batch, NOT_SENT, seconds=0.1)
     assert _claim(book) is None  # unknown now: nobody sends it again
     assert _states(engine, run.id) == {"open": 5}
 

@@ -161,6 +161,8 @@ class LedgerMachine(RuleBasedStateMachine):
             self.book.record(batch, outcome, seconds=0.1)
         except LeaseLost:
             assert not in_time
+            if outcome.kind is OutcomeKind.ACCEPTED and self.state_of(batch.attempt_id) != BatchState.HELD:
+                self.proved.add(batch.attempt_id)
             return
         except AllRefused:
             assert not blamed
