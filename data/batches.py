@@ -98,7 +98,7 @@ def carve(connection: sa.Connection, row: Any, messages: int) -> int:
 
 def _of_part(row: Any) -> dict[str, Any]:
     """What the parts of a batch have in common with it."""
-    same = ("run_id", "zone", "mailbox_group", "canary")
+    same = ("run_id", "zone", "mailbox_group", "canary", "refused_by")
     return {name: getattr(row, name) for name in same} | {"state": BatchState.PLANNED}
 
 
@@ -109,13 +109,6 @@ def providers(connection: sa.Connection, run_id: str) -> list[str]:
     return sorted(connection.scalars(query.where(batch.run_id == run_id).distinct()))
 
 
-def last_attempt(connection: sa.Connection, batch_id: int) -> Any | None:
-    """By whom a batch was tried last, and what it was answered."""
-    attempt = tables.batch_attempts.c
-    query = sa.select(attempt.provider, attempt.status_code).where(attempt.batch_id == batch_id)
-    return connection.execute(query.order_by(attempt.number.desc()).limit(1)).one_or_none()
-
-
 def canary_state(connection: sa.Connection, run_id: str) -> str | None:
     """How the run's first few fare; None where it has no canary."""
     run = tables.campaign_runs.c
@@ -124,14 +117,25 @@ def canary_state(connection: sa.Connection, run_id: str) -> str | None:
 
 
 def close(
-    connection: sa.Connection, batch_id: int, state: BatchState, now: datetime, *, attempt_id: str | None = None
+    connection: sa.Connection,
+    batch_id: int,
+    state: BatchState,
+    now: datetime,
+    *,
+    attempt_id: str | None = None,
+    refused_by: str | None = None,
 ) -> Any | None:
-    """Move an inflight batch on. With `attempt_id`: only if that attempt still holds the lease (fencing)."""
+    """Move an inflight batch on. With `attempt_id`: only if that attempt still holds the lease (fencing).
+
+    `refused_by`: the ESP that refused it just now. Whoever did so before stays on record.
+    """
     batch = tables.batches
     where = (batch.c.id == batch_id) & (batch.c.state == BatchState.INFLIGHT)
     if attempt_id is not None:
         where &= (batch.c.attempt_id == attempt_id) & (batch.c.lease_expires_at > now)
     changed = batch.update().where(where).values(state=state, finished_at=now, lease_expires_at=None)
+    if refused_by is not None:
+        changed = changed.values(refused_by=refused_by)
     return connection.execute(changed.returning(batch)).one_or_none()
 
 

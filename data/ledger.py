@@ -156,7 +156,15 @@ class SqlLedger:
             state = ledger.state_after(outcome.kind, len(batch))
             blameless = state is BatchState.REJECTED and not batches.ever_accepted(connection, batch.run_id)
             state = BatchState.PLANNED if blameless else state
-            row = batches.close(connection, batch.batch_id, state, now, attempt_id=batch.attempt_id)
+            refused = outcome.kind is OutcomeKind.REJECTED and not outcome.local
+            row = batches.close(
+                connection,
+                batch.batch_id,
+                state,
+                now,
+                attempt_id=batch.attempt_id,
+                refused_by=batch.grant.route.provider if refused else None,
+            )
             settled = row is not None or proofs.told_late(connection, batch, outcome, now=now)
             if row is not None:
                 _follow_up(connection, batch, row, outcome, now)

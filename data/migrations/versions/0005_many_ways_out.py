@@ -167,12 +167,13 @@ def upgrade() -> None:
         op.add_column("campaign_runs", column)
     op.add_column("batches", _text("mailbox_group", True))
     op.add_column("batches", sa.Column("canary", sa.Boolean(), nullable=False, server_default=sa.false()))
+    op.add_column("batches", _text("refused_by", True))
     op.create_index("ix_batches_attempt_id", "batches", ["attempt_id"])
 
 
 def downgrade() -> None:
     op.drop_index("ix_batches_attempt_id", "batches")
-    for name in ("canary", "mailbox_group"):
+    for name in ("refused_by", "canary", "mailbox_group"):
         op.drop_column("batches", name)
     for name in ("two_phase", "canary_figures", "canary"):
         op.drop_column("campaign_runs", name)
