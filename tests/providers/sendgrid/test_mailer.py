@@ -150,6 +150,29 @@ def test_a_batch_that_could_not_be_called_back_any_more_is_not_sent():
     assert mail.send(a_batch(send_at=NOW)).kind is OutcomeKind.ACCEPTED  # nobody means to call this one back
 
 
+@pytest.mark.parametrize(
+    ("slept", "changes"),
+    [
+        (timedelta(minutes=2), {"lease_expires_at": NOW + timedelta(minutes=2)}),
+        (timedelta(minutes=1), {"schedule_id": "id", "send_at": NOW + timedelta(minutes=11)}),
+    ],
+    ids=["past its lease", "past the time to call it back"],
+)
+def test_a_worker_that_sleeps_while_it_builds_the_request_does_not_begin_it(monkeypatch, slept, changes):
+    mail, seen = over(httpx.Response(202))
+    build, clock = mailer.payload.build, [NOW]
+    mail._clock = lambda: clock[0]
+
+    def slow(batch, config):
+        clock[0] += slept
+        return build(batch, config)
+
+    monkeypatch.setattr(mailer.payload, "build", slow)
+    outcome = mail.send(a_batch(**changes))
+    assert (outcome.kind, outcome.local) == (OutcomeKind.NOT_SENT, True)
+    assert not seen
+
+
 def test_mail_is_not_kept_longer_than_three_days():
     mail, seen = over(httpx.Response(202))
     with pytest.raises(checks.PayloadError, match="72 hours"):
