@@ -95,12 +95,32 @@ def _evidence(connection: sa.Connection, run_id: str) -> Iterator[str]:
     twice = (
         sa.select(attempt.c.batch_id)
         .join(batch, batch.c.id == attempt.c.batch_id)
-        .where(batch.c.run_id == run_id, attempt.c.outcome == OutcomeKind.ACCEPTED)
+        .where(
+            batch.c.run_id == run_id,
+            (attempt.c.outcome == OutcomeKind.ACCEPTED) | _proved(attempt.c.id, ledger.CONFIRMING),
+        )
         .group_by(attempt.c.batch_id)
         .having(sa.func.count() > 1)
     )
     if count := len(connection.execute(twice).all()):
         yield f"{count} batches were accepted in two attempts"
+    # What was released and then cut: the parts that carry another attempt went again.
+    part = batch.alias()
+    again = sa.select(sa.func.count(attempt.c.id.distinct())).where(
+        batch.c.run_id == run_id,
+        batch.c.state == BatchState.SPLIT,
+        batch.c.attempt_id == attempt.c.id,
+        _proved(attempt.c.id, ledger.CONFIRMING),
+        sa.exists().where(
+            part.c.run_id == run_id,
+            part.c.id != batch.c.id,
+            part.c.first_ordinal.between(batch.c.first_ordinal, batch.c.last_ordinal),
+            part.c.attempt_id != attempt.c.id,
+            part.c.state.not_in([BatchState.PLANNED, BatchState.SPLIT]),
+        ),
+    )
+    if count := connection.scalar(again):
+        yield f"{count} batches were accepted, and parts of them were tried again"
     yield from _events_against(connection, run_id)
 
 

@@ -70,15 +70,23 @@ def take(connection: sa.Connection, batch_id: int, worker: str, now: datetime, l
     return connection.execute(claimed).one_or_none()
 
 
-def carve(connection: sa.Connection, batch_id: int, messages: int) -> int:
-    """Cut the first so many messages off a planned batch that is larger; the id of the batch to claim then."""
+def locked(connection: sa.Connection, batch_id: int) -> Any:
+    """The batch, which nobody else changes until the transaction ends."""
     batch = tables.batches
-    row = connection.execute(sa.select(batch).where(batch.c.id == batch_id).with_for_update()).one()
+    return connection.execute(sa.select(batch).where(batch.c.id == batch_id).with_for_update()).one()
+
+
+def carve(connection: sa.Connection, row: Any, messages: int) -> int:
+    """Cut the first so many messages off a locked planned batch that is larger; the id of the batch to claim then.
+
+    Both parts keep its last attempt: a proof of that one is a proof of each.
+    """
+    batch, batch_id = tables.batches, int(row.id)
     if row.last_ordinal - row.first_ordinal + 1 <= messages or row.state != BatchState.PLANNED:
         return batch_id
     middle = row.first_ordinal + messages - 1
     connection.execute(batch.update().where(batch.c.id == batch_id).values(state=BatchState.SPLIT))
-    same = {**_of_part(row), "attempts": row.attempts}
+    same = {**_of_part(row), "attempts": row.attempts, "attempt_id": row.attempt_id}
     parts = ((row.first_ordinal, middle, row.not_before), (middle + 1, row.last_ordinal, None))
     first, _ = (
         connection.execute(
@@ -91,7 +99,7 @@ def carve(connection: sa.Connection, batch_id: int, messages: int) -> int:
 
 def _of_part(row: Any) -> dict[str, Any]:
     """What the parts of a batch have in common with it."""
-    same = ("run_id", "zone", "mailbox_group", "canary")
+    same = ("run_id", "zone", "mailbox_group", "canary", "refused_by")
     return {name: getattr(row, name) for name in same} | {"state": BatchState.PLANNED}
 
 
@@ -112,13 +120,6 @@ def providers_by_account(connection: sa.Connection) -> list[tuple[str, str]]:
     return sorted((row[0], row[1]) for row in connection.execute(query))
 
 
-def last_attempt(connection: sa.Connection, batch_id: int) -> Any | None:
-    """By whom a batch was tried last, and what it was answered."""
-    attempt = tables.batch_attempts.c
-    query = sa.select(attempt.provider, attempt.status_code).where(attempt.batch_id == batch_id)
-    return connection.execute(query.order_by(attempt.number.desc()).limit(1)).one_or_none()
-
-
 def canary_state(connection: sa.Connection, run_id: str) -> str | None:
     """How the run's first few fare; None where it has no canary."""
     run = tables.campaign_runs.c
@@ -127,14 +128,25 @@ def canary_state(connection: sa.Connection, run_id: str) -> str | None:
 
 
 def close(
-    connection: sa.Connection, batch_id: int, state: BatchState, now: datetime, *, attempt_id: str | None = None
+    connection: sa.Connection,
+    batch_id: int,
+    state: BatchState,
+    now: datetime,
+    *,
+    attempt_id: str | None = None,
+    refused_by: str | None = None,
 ) -> Any | None:
-    """Move an inflight batch on. With `attempt_id`: only if that attempt still holds the lease (fencing)."""
+    """Move an inflight batch on. With `attempt_id`: only if that attempt still holds the lease (fencing).
+
+    `refused_by`: the ESP that refused it just now. Whoever did so before stays on record.
+    """
     batch = tables.batches
     where = (batch.c.id == batch_id) & (batch.c.state == BatchState.INFLIGHT)
     if attempt_id is not None:
         where &= (batch.c.attempt_id == attempt_id) & (batch.c.lease_expires_at > now)
     changed = batch.update().where(where).values(state=state, finished_at=now, lease_expires_at=None)
+    if refused_by is not None:
+        changed = changed.values(refused_by=refused_by)
     return connection.execute(changed.returning(batch)).one_or_none()
 
 

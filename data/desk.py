@@ -26,14 +26,6 @@ _UNTIL_A_SLOT = 0.5
 _BRAKED_BATCHES_A_MINUTE = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """By which ESP a mail was tried last, and with which HTTP status it did not take it; None: nobody answered."""
-
-    provider: str
-    status: int | None
-
-
 @dataclass(slots=True)
 class Outlook:
     """What changes slowly, read once a wave: brakes by group (each time), and how each pool fares with each group."""
@@ -83,13 +75,13 @@ class Desk:
         carried = traffic_rows.volumes_of_a_day
         self.carried = carried(self.connection, routes[0].account_id, self.now) if several else {}
 
-    def candidate(self, route: Route, size: int, *, refused: str | None, tried: Tried | None) -> routing.Candidate:
-        """All that counts for or against this way now."""
+    def candidate(self, route: Route, size: int, *, refused: str | None, refused_by: str | None) -> routing.Candidate:
+        """All that counts for or against this way now. `refused_by`: the ESP that refused this very mail before."""
         if refused is not None:
             return _candidate(route, refused=refused)
         state = self.states.get(route.provider) or sound(route)
         room = self._room(route)
-        if tried is not None and (why := self._stays(route, tried)) is not None:
+        if refused_by is not None and (why := self._stays(route, refused_by)) is not None:
             return _candidate(route, refused=why)
         messages = min(size, room) if room else size
         delivered, blocked = self.outlook.results.get((route.pool, self.group), (0, 0))
@@ -105,13 +97,14 @@ class Desk:
             blocked=blocked,
         )
 
-    def _stays(self, route: Route, tried: Tried) -> str | None:
-        """Why a mail that another ESP certainly did not take may not move here; room is routing's to see to."""
-        if tried.provider == route.provider:
+    def _stays(self, route: Route, refused_by: str) -> str | None:
+        """Why a mail that another ESP refused may not move here.
+
+        What was merely not sent may go wherever it might have gone from the start, which is seen to before.
+        """
+        if refused_by == route.provider:
             return None
-        move = failover.may_move(
-            OutcomeKind.NOT_SENT, status=tried.status, tried_by=tried.provider, to=route, mail=self.needs
-        )
+        move = failover.may_move(OutcomeKind.REJECTED, status=None, tried_by=refused_by, to=route, mail=self.needs)
         return None if move.allowed else move.reason
 
     def take(self, route: Route, messages: int, *, probe: bool) -> datetime:

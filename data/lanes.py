@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from data import database, pools, traffic_rows
-from data.desk import Desk, Outlook, Tried, hand_over_key, never_quiet, release_key, sound
+from data.desk import Desk, Outlook, hand_over_key, never_quiet, release_key, sound
 from data.traffic_rows import ProviderState
 from domain import breaker, concurrency, failover, pacing, routing, warmup
 from domain.failover import Needs
@@ -100,14 +100,15 @@ class Lane:
         group: str,
         outlook: Outlook,
         now: datetime,
-        tried: Tried | None = None,
+        refused_by: str | None = None,
         quiet_at: Callable[[datetime], bool] = never_quiet,
     ) -> Grant | Stall:
-        """`tried`: by whom this very mail was tried before, and certainly not sent. `quiet_at`: never released then."""
+        """`refused_by`: the ESP that refused this very mail before. `quiet_at`: never released then."""
         permitted = [route for route in self.routes if self.refused[route.name] is None]
         desk = Desk(self.needs, permitted, self.policy, connection, group, outlook, now, self.call_back, quiet_at)
         candidates = [
-            desk.candidate(route, size, refused=self.refused[route.name], tried=tried) for route in self.routes
+            desk.candidate(route, size, refused=self.refused[route.name], refused_by=refused_by)
+            for route in self.routes
         ]
         choice = routing.choose(candidates, messages=size)
         if choice.route is None:

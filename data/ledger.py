@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from data import batches, database, eligibility, tables, variables
+from data import batches, database, eligibility, proofs, tables, variables
 from data.columns import Instant
 from data.desk import Outlook, no_outlook
 from data.traffic import Traffic
@@ -104,7 +104,10 @@ class SqlLedger:
         with database.write(self.engine) as connection:
             now = self.clock()
             lease = timedelta(seconds=self.policy.lease_seconds)
-            batch_id = batches.carve(connection, grant.batch_id, grant.messages)
+            found = batches.locked(connection, grant.batch_id)
+            if found.attempt_id is not None and proofs.confirm(connection, now=now, batch_id=found.id):
+                return None  # released by a look-up, and proved since: it went out
+            batch_id = batches.carve(connection, found, grant.messages)
             row = batches.take(connection, batch_id, worker, now, lease)
             if row is None:
                 return None
@@ -158,18 +161,21 @@ class SqlLedger:
             state = ledger.state_after(outcome.kind, len(batch))
             blameless = state is BatchState.REJECTED and not batches.ever_accepted(connection, batch.run_id)
             state = BatchState.PLANNED if blameless else state
-            row = batches.close(connection, batch.batch_id, state, now, attempt_id=batch.attempt_id)
-            if row is None:
-                raise ledger.LeaseLost(f"batch {batch.batch_id}: the lease of this attempt is over")
-            batches.finish_attempt(connection, batch.attempt_id, outcome, now)
-            if state is BatchState.PLANNED:
-                at = ledger.retry_at(now, row.attempts, outcome.retry_after)
-                batches.put_off(connection, row.id, at)
-            elif state is BatchState.SPLIT:
-                batches.split(connection, row, now)
-            elif state is BatchState.REJECTED:
-                _reject(connection, batch, outcome, now)
-        if blameless and row.attempts >= ledger.REFUSALS_BEFORE_PAUSE:
+            refused = outcome.kind is OutcomeKind.REJECTED and not outcome.local
+            row = batches.close(
+                connection,
+                batch.batch_id,
+                state,
+                now,
+                attempt_id=batch.attempt_id,
+                refused_by=batch.grant.route.provider if refused else None,
+            )
+            settled = row is not None or proofs.told_late(connection, batch, outcome, now=now)
+            if row is not None:
+                _follow_up(connection, batch, row, outcome, now)
+        if not settled:  # outside of the transaction: what was told late is kept
+            raise ledger.LeaseLost(f"batch {batch.batch_id}: the lease of this attempt is over")
+        if blameless and row is not None and row.attempts >= ledger.REFUSALS_BEFORE_PAUSE:
             raise ledger.AllRefused(f"the ESP took nothing of this campaign yet and says: {outcome.detail}")
 
     def _messages(self, connection: sa.Connection, row: Any, now: datetime) -> list[sa.Row[Any]]:
@@ -325,6 +331,17 @@ def content_hash(batch: Batch) -> str:
     digest = hashlib.sha256(batch.content.hash.encode())
     digest.update(orjson.dumps([list(batch.message_ids), list(batch.addresses), dict(batch.variables)]))
     return digest.hexdigest()
+
+
+def _follow_up(connection: sa.Connection, batch: Batch, row: Any, outcome: Outcome, now: datetime) -> None:
+    """What goes with the new state of a batch."""
+    batches.finish_attempt(connection, batch.attempt_id, outcome, now)
+    if row.state == BatchState.PLANNED:
+        batches.put_off(connection, row.id, ledger.retry_at(now, row.attempts, outcome.retry_after))
+    elif row.state == BatchState.SPLIT:
+        batches.split(connection, row, now)
+    elif row.state == BatchState.REJECTED:
+        _reject(connection, batch, outcome, now)
 
 
 def _reject(connection: sa.Connection, batch: Batch, outcome: Outcome, now: datetime) -> None:

@@ -1,51 +1,106 @@
-"""Positive evidence: one event of a batch proves that the ESP took the batch, whatever its answer was.
+"""Evidence: one event of a batch proves that the ESP took the batch, whatever its answer was.
 
 A proof is kept from the moment the event is read, also while the worker still waits for the answer: should it die
-there, the batch becomes `unknown` after its event came, and no second event need ever come.
+there, the batch becomes `unknown` after its event came, and no second event need ever come. An event may even come
+after a look-up found nothing and released the batch: what is planned but proved is not sent again. And what a worker knows who
+comes too late to write its result is kept as a proof.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 import sqlalchemy as sa
 
-from data import database, tables
+from data import batches, database, tables
 from domain import ledger
-from domain.ledger import BatchState, ProofKind
+from domain.ledger import BatchState, Outcome, OutcomeKind, ProofKind
+from domain.ports import Batch
 
 
 def record(connection: sa.Connection, attempt_ids: Iterable[str], *, inbox_id: int, now: datetime) -> None:
-    """Keep a proof for every batch that waits for an answer or has none, and whose current attempt is named here."""
+    """Keep a proof for every batch that waits for an answer or has none, and whose current attempt is named here.
+
+    Also where it was released since. Of an attempt that the ESP, or its own worker, said was not sent, an event releases
+    or confirms nothing: the audit tells of it. The batches stay locked until the transaction ends, so that none is
+    claimed or released beside its proof.
+    """
     batch, attempt, proof = tables.batches, tables.batch_attempts, tables.batch_proofs
+    released = (batch.c.state == BatchState.PLANNED) & (attempt.c.outcome == OutcomeKind.UNKNOWN)
+    # executemany knows no IN
+    waits = (batch.c.state == BatchState.INFLIGHT) | (batch.c.state == BatchState.UNKNOWN) | released
     waiting = (
         sa.select(
-            batch.c.id,
+            attempt.c.batch_id,
             attempt.c.id,
             sa.literal(ProofKind.EVENT.value),
             sa.literal(f"inbox {inbox_id}"),
             sa.literal(now, proof.c.created_at.type),
         )
-        .join_from(attempt, batch, batch.c.id == attempt.c.batch_id)
-        .where(
-            attempt.c.id == sa.bindparam("attempt"),
-            batch.c.attempt_id == attempt.c.id,
-            (batch.c.state == BatchState.INFLIGHT) | (batch.c.state == BatchState.UNKNOWN),  # executemany knows no IN
-        )
+        .join_from(attempt, batch, batch.c.attempt_id == attempt.c.id)  # after a cut, of several parts
+        .where(attempt.c.id == sa.bindparam("attempt"), waits)
     )
     named = [{"attempt": attempt_id} for attempt_id in sorted(set(attempt_ids))]
     if named:
+        _lock(connection, attempt_ids=[one["attempt"] for one in named])
         columns = ["batch_id", "attempt_id", "kind", "detail", "created_at"]
         kept = database.insert(connection, proof).from_select(columns, waiting).on_conflict_do_nothing()
         connection.execute(kept, named)
 
 
-def confirm(connection: sa.Connection, *, now: datetime) -> int:
-    """Accept the unknown batches whose current attempt is proved; how many they were."""
-    batch, proof = tables.batches, tables.batch_proofs
-    proved = sa.select(proof.c.attempt_id).where(proof.c.kind.in_(ledger.CONFIRMING))
-    accepted = (
-        batch.update()
-        .where(batch.c.state == BatchState.UNKNOWN, batch.c.attempt_id.in_(proved))
-        .values(state=BatchState.ACCEPTED, finished_at=now, lease_expires_at=None)
-    )
+def _lock(connection: sa.Connection, *, attempt_ids: Collection[str]) -> None:
+    """The open batches whose current attempts these are, in one order: so no two who lock wait for each other."""
+    batch = tables.batches.c
+    which = batch.attempt_id.in_(attempt_ids) & batch.state.in_(sorted(ledger.OPEN))
+    connection.execute(sa.select(batch.id).where(which).order_by(batch.id).with_for_update()).all()
+
+
+def confirm(connection: sa.Connection, *, now: datetime, batch_id: int | None = None) -> int:
+    """Accept the unknown and planned batches whose current attempt is proved, or this one; how many they were."""
+    batch = tables.batches
+    waits = batch.c.state.in_((BatchState.UNKNOWN, BatchState.PLANNED))
+    which = waits & _confirmed()
+    if batch_id is not None:
+        which &= batch.c.id == batch_id
+    accepted = batch.update().where(which).values(state=BatchState.ACCEPTED, finished_at=now, lease_expires_at=None)
     return connection.execute(accepted).rowcount
+
+
+def told_late(connection: sa.Connection, batch: Batch, outcome: Outcome, *, now: datetime) -> bool:
+    """Take in the result of a worker whose lease is over; whether it settled the batch.
+
+    A worker that slept between claim and request knows for certain that nothing was sent, whatever the sweep made of
+    the batch meanwhile: as long as no other attempt has begun and no proof says otherwise, the batch is planned again.
+    An acceptance is kept as a proof, whatever became of the batch: `confirm` takes it in, or the audit complains.
+    """
+    if outcome.kind is OutcomeKind.ACCEPTED:
+        _lock(connection, attempt_ids=[batch.attempt_id])
+        _keep(connection, batch, ProofKind.ANSWER, f"HTTP {outcome.status}, {outcome.provider_reference}", now)
+    return outcome.local and _never_begun(connection, batch, outcome, now)
+
+
+def _never_begun(connection: sa.Connection, sent: Batch, outcome: Outcome, now: datetime) -> bool:
+    batch = tables.batches
+    waits = batch.c.state.in_((BatchState.INFLIGHT, BatchState.UNKNOWN))
+    planned = (
+        batch.update()
+        .where(batch.c.id == sent.batch_id, batch.c.attempt_id == sent.attempt_id, waits, ~_confirmed())
+        .values(state=BatchState.PLANNED, finished_at=now, lease_expires_at=None)
+    )
+    row = connection.execute(planned.returning(batch)).one_or_none()
+    if row is None:
+        return False
+    batches.put_off(connection, row.id, ledger.retry_at(now, row.attempts, outcome.retry_after))
+    batches.finish_attempt(connection, sent.attempt_id, outcome, now)
+    _keep(connection, sent, ProofKind.NEVER_BEGUN, outcome.detail, now)
+    return True
+
+
+def _confirmed() -> sa.ColumnElement[bool]:
+    """Is there a proof that the ESP took the current attempt of this batch?"""
+    proof = tables.batch_proofs.c
+    return sa.exists().where(proof.attempt_id == tables.batches.c.attempt_id, proof.kind.in_(ledger.CONFIRMING))
+
+
+def _keep(connection: sa.Connection, sent: Batch, kind: ProofKind, detail: str, now: datetime) -> None:
+    row = {"batch_id": sent.batch_id, "attempt_id": sent.attempt_id, "kind": kind, "detail": detail, "created_at": now}
+    connection.execute(database.insert(connection, tables.batch_proofs).values(row).on_conflict_do_nothing())

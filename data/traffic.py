@@ -8,12 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
 import sqlalchemy as sa
 
 from data import batches, database, quiet_hours
-from data.desk import Outlook, Tried, no_outlook
+from data.desk import Outlook, no_outlook
 from data.lanes import Lane, Stall
 from domain.campaigns import Run
 from domain.guardrails import CanaryState
@@ -58,7 +57,7 @@ class Traffic(Lane):
                     break
                 size, group = row.last_ordinal - row.first_ordinal + 1, row.mailbox_group or MIXED
                 quiet_at = partial(quiet.holds, row.zone)
-                found = self._grant(connection, row.id, size, group, outlook, now, _tried(connection, row), quiet_at)
+                found = self._grant(connection, row.id, size, group, outlook, now, row.refused_by, quiet_at)
                 if isinstance(found, Grant):
                     batches.put_off(connection, row.id, now + _TURN)
                     return found
@@ -73,12 +72,6 @@ class Traffic(Lane):
     def _canary_only(self, connection: sa.Connection) -> bool:
         """While the canary is watched nothing else goes."""
         return self.run.canary is not None and batches.canary_state(connection, self.run.id) == CanaryState.WATCHING
-
-
-def _tried(connection: sa.Connection, row: Any) -> Tried | None:
-    """A planned batch was certainly not sent, whoever was asked to take it."""
-    last = batches.last_attempt(connection, row.id) if row.attempts else None
-    return None if last is None else Tried(last.provider, last.status_code)
 
 
 def _soonest(stall: Stall) -> float:

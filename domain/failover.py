@@ -73,7 +73,7 @@ _WHATEVER_THE_WAY = (
         lambda it: it.kind is OutcomeKind.REJECTED and it.status in CONTENT_REFUSED,
         "the ESP refused the content, and so would another",
     ),
-    _Row(lambda it: it.kind is OutcomeKind.REJECTED, "the recipient was refused"),
+    _Row(lambda it: it.kind is OutcomeKind.REJECTED, "the ESP refused this very mail or its recipient"),
     _Row(lambda it: it.suppressed, "the recipient is suppressed, whoever sends"),
     _Row(lambda it: it.braked, "a brake holds this mail back, whoever sends"),
 )

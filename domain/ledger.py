@@ -30,6 +30,8 @@ NEXT: dict[BatchState, frozenset[BatchState]] = {
             BatchState.SUPPRESSED,
             BatchState.EXPIRED,
             BatchState.CANCELLED,
+            # It was unknown and released, and then an event or a late answer showed that the ESP had it all the time.
+            BatchState.ACCEPTED,
             BatchState.SPLIT,  # a small part of it goes first, to try a way that failed before
         }
     ),
@@ -87,13 +89,15 @@ class ProofKind(StrEnum):
     """How it was found out what became of an attempt that nobody knew the outcome of."""
 
     EVENT = "event"  # a delivery event names the attempt
+    ANSWER = "answer"  # the ESP's own acceptance, which its worker read after the lease
     LOOK_UP = "look_up"  # the ESP was asked, and knows it
     CANCELLED = "cancelled"  # the ESP was told in time to forget it, and says that it did
     LOOK_UP_ABSENT = "look_up_absent"  # the ESP was asked: it knows others that came later, and not this one
+    NEVER_BEGUN = "never_begun"  # its own worker says, after its lease, that it opened no connection
 
 
-CONFIRMING = frozenset({ProofKind.EVENT, ProofKind.LOOK_UP})
-RELEASING = frozenset({ProofKind.CANCELLED, ProofKind.LOOK_UP_ABSENT})
+CONFIRMING = frozenset({ProofKind.EVENT, ProofKind.ANSWER, ProofKind.LOOK_UP})
+RELEASING = frozenset({ProofKind.CANCELLED, ProofKind.LOOK_UP_ABSENT, ProofKind.NEVER_BEGUN})
 
 
 class LeaseLost(RuntimeError):

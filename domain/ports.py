@@ -83,7 +83,10 @@ class Ledger(Protocol):
         ...
 
     def record(self, batch: Batch, outcome: Outcome, *, seconds: float) -> None:
-        """Write what came of it, and how long the ESP took. Raises LeaseLost, or AllRefused once it is written."""
+        """Write what came of it, and how long the ESP took. Raises LeaseLost, or AllRefused once it is written.
+
+        After the lease only that no request was begun (`Outcome.local`) is still taken.
+        """
         ...
 
 

@@ -101,8 +101,10 @@ batches = sa.Table(
     base.text("zone", required=False),  # of all its people: quiet hours are theirs
     base.text("mailbox_group", required=False),  # of all its people: pace and guards are its; NULL: mixed, from before
     sa.Column("canary", sa.Boolean, nullable=False, server_default=sa.false()),
+    base.text("refused_by", required=False),  # the ESP that refused it or what it is a part of: no other may get it
     sa.UniqueConstraint("run_id", "first_ordinal", "last_ordinal"),
     sa.Index(None, "run_id", "state"),
+    sa.Index(None, "attempt_id"),
 )
 
 batch_attempts = sa.Table(

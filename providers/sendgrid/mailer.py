@@ -78,15 +78,19 @@ class SendGridMailer:
 
         One recipient's unusable data is a refusal like SendGrid's own 400: the ledger halves the batch down to him.
         """
-        now = self._clock()
-        checks.send_at(batch, now=now)
-        if batch.schedule_id and batch.send_at and now >= batch.send_at - schedule.CALL_BACK_UNTIL:
-            # The worker slept since the claim. Were the answer cut, nobody could take the batch back any more.
-            return Outcome(OutcomeKind.NOT_SENT, detail="too late to call this batch back, so it was not sent")
+        checks.send_at(batch, now=self._clock())
         try:
             body = payload.build(batch, self._config)
         except checks.RecipientRefused as refused:
             return Outcome(OutcomeKind.REJECTED, detail=str(refused), local=True)
+        except ports.Unsendable:
+            raise
+        except Exception as error:  # noqa: BLE001 - a fault of our program; its text may hold somebody's data
+            kind = type(error).__name__
+            raise ports.Unsendable(f"the request could not be built ({kind}); nothing was sent") from None
+        # Nothing may stand between these looks at the clock and the request: building a thousand messages takes time.
+        if (late := _too_late(batch, self._clock())) is not None:
+            return Outcome(OutcomeKind.NOT_SENT, detail=late, local=True)
         try:
             response = self._client.post(PATH, content=body, headers={"Content-Type": "application/json"})
         except Exception as error:  # noqa: BLE001 - the table knows them all, and what it does not know is unknown
@@ -113,6 +117,16 @@ class SendGridMailer:
 def open_mailer(config: SendGridConfig) -> SendGridMailer:
     """Return a mailer with a pool of its own. Raises SendGridNotConfigured without a usable API key."""
     return SendGridMailer(calls.open_client(config), config)
+
+
+def _too_late(batch: ports.Batch, now: datetime) -> str | None:
+    """Why no request may begin any more: the worker slept since the claim."""
+    if now >= batch.lease_expires_at:
+        return "the lease ran out before the request began, so it was not sent"
+    if batch.schedule_id and batch.send_at and now >= batch.send_at - schedule.CALL_BACK_UNTIL:
+        # Were the answer cut, nobody could take the batch back.
+        return "too late to call this batch back, so it was not sent"
+    return None
 
 
 def _wait(response: httpx.Response, now: datetime) -> timedelta | None:

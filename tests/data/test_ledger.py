@@ -17,6 +17,7 @@ pytestmark = pytest.mark.usefixtures("account_id")
 ACCEPTED = Outcome(OutcomeKind.ACCEPTED, status=202, provider_reference="x")
 REJECTED = Outcome(OutcomeKind.REJECTED, status=400, detail="bad recipient")
 NOT_SENT = Outcome(OutcomeKind.NOT_SENT, status=429, detail="slow down")
+OVERSLEPT = Outcome(OutcomeKind.NOT_SENT, detail="slept", local=True)
 UNKNOWN = Outcome(OutcomeKind.UNKNOWN, detail="ReadTimeout")
 
 
@@ -261,13 +262,62 @@ def test_a_worker_past_its_lease_cannot_commit(engine: sa.Engine) -> None:
     assert batch is not None
     clock.forward(seconds=61)
     with pytest.raises(LeaseLost):
-        book.record(batch, ACCEPTED, seconds=0.1)
+        book.record(batch, NOT_SENT, seconds=0.1)
     with database.write(engine) as connection:
         assert ledger_sweep.sweep(connection, policy=frozen.POLICY, now=clock()).lost == 1
     with pytest.raises(LeaseLost):
-        book.record(batch, ACCEPTED, seconds=0.1)
+        book.record(batch, NOT_SENT, seconds=0.1)
     assert _claim(book) is None  # unknown now: nobody sends it again
     assert _states(engine, run.id) == {"open": 5}
+
+
+@pytest.mark.parametrize("swept", [False, True], ids=["before the sweep", "after it"])
+def test_a_worker_that_slept_past_its_lease_says_that_it_sent_nothing(engine: sa.Engine, swept: bool) -> None:
+    run, clock = frozen.dispatching(engine, 5), Clock()
+    book = frozen.book(engine, run, clock)
+    batch = _claim(book)
+    assert batch is not None
+    clock.forward(seconds=61)
+    if swept:
+        with database.write(engine) as connection:
+            assert ledger_sweep.sweep(connection, policy=frozen.POLICY, now=clock()).lost == 1
+    book.record(batch, OVERSLEPT, seconds=0.1)
+    with database.read(engine) as connection:
+        proof = connection.execute(sa.select(tables.batch_proofs)).one()
+        assert audit.audit(connection, run.id, record={}).balanced
+    assert (proof.attempt_id, proof.kind, proof.detail) == (batch.attempt_id, "never_begun", "slept")
+    clock.forward(seconds=2)
+    again = _claim(book)
+    assert again is not None
+    with pytest.raises(LeaseLost):  # another attempt has begun
+        book.record(batch, OVERSLEPT, seconds=0.1)
+    book.record(again, ACCEPTED, seconds=0.1)
+    assert _states(engine, run.id) == {"accepted": 5}
+
+
+@pytest.mark.parametrize("outcome", [NOT_SENT, REJECTED], ids=["429", "400"])
+def test_what_a_wire_said_releases_nothing_after_the_lease(engine: sa.Engine, outcome: Outcome) -> None:
+    run, clock = frozen.dispatching(engine, 5), Clock()
+    book = frozen.book(engine, run, clock)
+    batch = _claim(book)
+    assert batch is not None
+    clock.forward(seconds=61)
+    with pytest.raises(LeaseLost):
+        book.record(batch, outcome, seconds=0.1)
+    assert _claim(book) is None
+
+
+def test_an_event_outweighs_a_worker_that_says_it_sent_nothing(engine: sa.Engine) -> None:
+    run, clock = frozen.dispatching(engine, 5), Clock()
+    book = frozen.book(engine, run, clock)
+    batch = _claim(book)
+    assert batch is not None
+    event = DeliveryEvent("sendgrid", EventKind.PROCESSED, frozen.NOW, batch.message_ids[2], batch.attempt_id)
+    receive(engine, body_of(event))
+    process(engine)
+    clock.forward(seconds=61)
+    with pytest.raises(LeaseLost):
+        book.record(batch, OVERSLEPT, seconds=0.1)
 
 
 def test_suppression_and_withdrawal_after_the_freeze_hold_at_the_claim(engine: sa.Engine) -> None:

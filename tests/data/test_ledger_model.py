@@ -51,7 +51,7 @@ _DRAWN = [*_WIRE, *_DECISIVE, "accepted", _REFUSED]
 # Hypothesis leaves rules out of many histories. So that no history is without mail, each begins with some requests, and
 # several workers ask at once: what the ESP does to each request, and whether its worker is slow about the result.
 _REQUESTS = st.lists(st.tuples(st.sampled_from(_DRAWN), st.booleans()), min_size=1, max_size=5)
-_OVERSLEPT = Outcome(OutcomeKind.NOT_SENT, detail="the worker slept")
+_OVERSLEPT = Outcome(OutcomeKind.NOT_SENT, detail="the worker slept", local=True)
 _LEASE = timedelta(seconds=frozen.POLICY.lease_seconds)
 _HELD_AFTER = timedelta(minutes=frozen.POLICY.hold_after_minutes)
 _WINDOW = timedelta(hours=frozen.POLICY.window_hours)
@@ -161,10 +161,12 @@ class LedgerMachine(RuleBasedStateMachine):
             self.book.record(batch, outcome, seconds=0.1)
         except LeaseLost:
             assert not in_time
+            if outcome.kind is OutcomeKind.ACCEPTED and self.state_of(batch.attempt_id) != BatchState.HELD:
+                self.proved.add(batch.attempt_id)
             return
         except AllRefused:
             assert not blamed
-        assert in_time
+        assert in_time or outcome.local
         if batch.attempt_id not in self.attempts_delivered and outcome.kind is OutcomeKind.NOT_SENT:
             self.attempts_not_sent.append(batch.attempt_id)
         if refused and len(batch) == 1 and blamed:

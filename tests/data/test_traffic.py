@@ -103,6 +103,49 @@ def test_a_refused_key_opens_the_breaker_and_the_rest_goes_elsewhere(engine: sa.
     assert {(row.provider, row.stream, row.breaker) for row in rows} >= {("a", "marketing", "open")}
 
 
+REJECTED = Outcome(OutcomeKind.REJECTED, status=400, detail="HTTP 400")
+
+
+def test_what_an_esp_refused_goes_to_no_other(engine: sa.Engine) -> None:
+    """Neither the halves of a batch, nor a single message of a run of which nothing was ever accepted."""
+    book, clock = _book(engine, 4, A, replace(B, priority=2))
+    book.record(_claimed(book), REJECTED, seconds=0.1)
+    with database.write(engine) as connection:
+        connection.execute(tables.provider_states.update().values(breaker="open", probe_at=clock() + frozen.HOUR))
+        connection.execute(
+            tables.provider_states.update().where(tables.provider_states.c.provider == "b").values(breaker="closed")
+        )
+    assert _claim(book) is None
+    assert book.traffic.stalled is not None
+    assert "the ESP refused this very mail" in book.traffic.stalled.reason
+    with database.write(engine) as connection:
+        connection.execute(tables.provider_states.update().values(breaker="closed", probe_at=None))
+    for _ in range(3):
+        batch = _claimed(book)
+        assert batch.grant.route == A
+        book.record(batch, REJECTED, seconds=0.1)
+        clock.forward(seconds=1)
+    with database.read(engine) as connection:
+        assert set(connection.scalars(sa.select(tables.batches.c.refused_by))) == {"a"}
+
+
+def test_a_part_of_what_was_refused_stays_too(engine: sa.Engine) -> None:
+    book, _ = _book(engine, 8, A)
+    book.record(_claimed(book), REJECTED, seconds=0.1)
+    grant = book.traffic.next()
+    assert grant is not None
+    assert book._claimed(replace(grant, messages=1), "w") is not None
+    with database.read(engine) as connection:
+        assert set(connection.scalars(sa.select(tables.batches.c.refused_by))) == {"a"}
+
+
+def test_what_we_refused_ourselves_is_no_esps_word(engine: sa.Engine) -> None:
+    book, _ = _book(engine, 4, A)
+    book.record(_claimed(book), replace(REJECTED, local=True), seconds=0.1)
+    with database.read(engine) as connection:
+        assert set(connection.scalars(sa.select(tables.batches.c.refused_by))) == {None}
+
+
 def test_an_open_breaker_is_tried_again_with_a_few_messages(engine: sa.Engine) -> None:
     book, clock = _book(engine, 200, A, batch_size=50)
     for _ in range(3):

@@ -68,7 +68,7 @@ def a_batch(size: int = 3, **changes: Any) -> ports.Batch:
         "run_id": "run1",
         "batch_id": 7,
         "attempt_id": "attempt-1",
-        "lease_expires_at": datetime(2026, 11, 22, 9, 2, tzinfo=UTC),
+        "lease_expires_at": datetime(2100, 1, 1, tzinfo=UTC),
         "campaign": "Spring sale",
         "content": content,
         "sender": Sender("news@shop.example.com", "The Shop", "help@shop.example.com"),

@@ -128,14 +128,49 @@ def test_a_faulty_batch_raises_before_anything_is_sent():
     assert not seen
 
 
+def test_a_fault_of_our_own_sends_nothing_and_tells_no_value(monkeypatch):
+    def broken(*_: object) -> bytes:
+        raise KeyError("person0@customers.example.com")
+
+    monkeypatch.setattr(mailer.payload, "build", broken)
+    mail, seen = over(httpx.Response(202))
+    with pytest.raises(ports.Unsendable, match=r"could not be built \(KeyError\); nothing was sent") as caught:
+        mail.send(a_batch())
+    assert "example.com" not in str(caught.value)
+    assert not seen
+
+
 def test_a_batch_that_could_not_be_called_back_any_more_is_not_sent():
     mail, seen = over(httpx.Response(202))
     ten = timedelta(minutes=10)
     late = mail.send(a_batch(schedule_id="id", send_at=NOW + ten))
-    assert (late.kind, late.stop_provider) == (OutcomeKind.NOT_SENT, False)
+    assert (late.kind, late.stop_provider, late.local) == (OutcomeKind.NOT_SENT, False, True)
     assert not seen
     assert mail.send(a_batch(schedule_id="id", send_at=NOW + ten + timedelta(seconds=1))).kind is OutcomeKind.ACCEPTED
     assert mail.send(a_batch(send_at=NOW)).kind is OutcomeKind.ACCEPTED  # nobody means to call this one back
+
+
+@pytest.mark.parametrize(
+    ("slept", "changes"),
+    [
+        (timedelta(minutes=2), {"lease_expires_at": NOW + timedelta(minutes=2)}),
+        (timedelta(minutes=1), {"schedule_id": "id", "send_at": NOW + timedelta(minutes=11)}),
+    ],
+    ids=["past its lease", "past the time to call it back"],
+)
+def test_a_worker_that_sleeps_while_it_builds_the_request_does_not_begin_it(monkeypatch, slept, changes):
+    mail, seen = over(httpx.Response(202))
+    build, clock = mailer.payload.build, [NOW]
+    mail._clock = lambda: clock[0]
+
+    def slow(batch, config):
+        clock[0] += slept
+        return build(batch, config)
+
+    monkeypatch.setattr(mailer.payload, "build", slow)
+    outcome = mail.send(a_batch(**changes))
+    assert (outcome.kind, outcome.local) == (OutcomeKind.NOT_SENT, True)
+    assert not seen
 
 
 def test_mail_is_not_kept_longer_than_three_days():
