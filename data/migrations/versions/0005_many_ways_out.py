@@ -99,7 +99,7 @@ def upgrade() -> None:
         _text("decided_by", True),
     )
     for column in (
-        _text("canary", True), _json("canary_figures", True),
+        _text("canary", True), _json("canary_figures", True), _at("worked_at", True),
         sa.Column("two_phase", sa.Boolean(), nullable=False, server_default=sa.false()),
     ):
         op.add_column("campaign_runs", column)
@@ -110,7 +110,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     for name in ("canary", "mailbox_group"):
         op.drop_column("batches", name)
-    for name in ("two_phase", "canary_figures", "canary"):
+    for name in ("two_phase", "worked_at", "canary_figures", "canary"):
         op.drop_column("campaign_runs", name)
     for name in (
         "vettings", "installation", "seed_messages", "mail_domains", "brakes", "warmups", "pool_volumes", "slots",
