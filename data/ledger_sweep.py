@@ -93,17 +93,18 @@ class Progress:
         return sum(self.states.get(state, 0) for state in ledger.OPEN)
 
 
-def progress(connection: sa.Connection, run_id: str) -> Progress:
-    """Cheap enough to ask every second: it reads one row a batch."""
+def progress(connection: sa.Connection, run_id: str, *, canary_only: bool = False) -> Progress:
+    """Cheap enough to ask every second: it reads one row a batch. `canary_only`: of the first few, not of all."""
     batch = tables.batches
     size = batch.c.last_ordinal - batch.c.first_ordinal + 1
+    mine = (batch.c.run_id == run_id) & (batch.c.canary if canary_only else sa.true())
     query = (
         sa.select(batch.c.state, sa.func.sum(size))
-        .where(batch.c.run_id == run_id, batch.c.state != BatchState.SPLIT)
+        .where(mine, batch.c.state != BatchState.SPLIT)
         .group_by(batch.c.state)
     )
     next_at = connection.scalar(
-        sa.select(sa.func.min(batch.c.not_before)).where(batch.c.run_id == run_id, batch.c.state == BatchState.PLANNED)
+        sa.select(sa.func.min(batch.c.not_before)).where(mine, batch.c.state == BatchState.PLANNED)
     )
     return Progress({state: int(count) for state, count in connection.execute(query)}, next_at)
 
