@@ -97,6 +97,10 @@ class SqlLedger:
             self.traffic.given_back(grant)
         return None
 
+    def ask_again_seconds(self) -> float | None:
+        """The soonest that anybody of this wave was told."""
+        return None if self.traffic.stalled is None else self.traffic.stalled.seconds
+
     def _claimed(self, grant: Grant, worker: str) -> Batch | None:
         """The batch of this grant; None where somebody else has it, or nobody in it may be mailed any more."""
         scheduler = self.schedulers.get(grant.route.provider) if self.run.plan.two_phase else None

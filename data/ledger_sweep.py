@@ -104,34 +104,43 @@ class Progress:
         return sum(self.states.get(state, 0) for state in ledger.OPEN)
 
 
-def progress(connection: sa.Connection, run_id: str) -> Progress:
-    """Cheap enough to ask every second: it reads one row a batch."""
+def progress(connection: sa.Connection, run_id: str, *, canary_only: bool = False) -> Progress:
+    """Cheap enough to ask every second: it reads one row a batch. `canary_only`: of the first few, not of all."""
     batch = tables.batches
     size = batch.c.last_ordinal - batch.c.first_ordinal + 1
+    mine = (batch.c.run_id == run_id) & (batch.c.canary if canary_only else sa.true())
     query = (
         sa.select(batch.c.state, sa.func.sum(size))
-        .where(batch.c.run_id == run_id, batch.c.state != BatchState.SPLIT)
+        .where(mine, batch.c.state != BatchState.SPLIT)
         .group_by(batch.c.state)
     )
     next_at = connection.scalar(
-        sa.select(sa.func.min(batch.c.not_before)).where(batch.c.run_id == run_id, batch.c.state == BatchState.PLANNED)
+        sa.select(sa.func.min(batch.c.not_before)).where(mine, batch.c.state == BatchState.PLANNED)
     )
     return Progress({state: int(count) for state, count in connection.execute(query)}, next_at)
 
 
-# A worker that lives finishes a batch far more often than this.
+# A flow run that lives says so twenty times as often, whether it sends or waits.
 _STALLED_AFTER = timedelta(minutes=10)
+WORK_NOTED_EVERY = timedelta(seconds=30)
+
+
+def note_work(connection: sa.Connection, run_id: str, *, now: datetime) -> None:
+    """Say that a process hands this run over, or waits for its turn; at least every WORK_NOTED_EVERY."""
+    run = tables.campaign_runs
+    connection.execute(run.update().where(run.c.id == run_id).values(worked_at=now))
 
 
 def stalled(connection: sa.Connection, *, now: datetime) -> list[str]:
-    """Dispatching runs with mail to send that nobody has worked on lately: their flow run died, or was put off."""
+    """Dispatching runs with mail to send that nobody works on: no process said so lately, none has a batch in hand."""
     run, batch = tables.campaign_runs, tables.batches
     mine = batch.c.run_id == run.c.id
     before = now - _STALLED_AFTER
     waits = batch.c.not_before > before  # a night of quiet hours, and the time to begin again after it
     due = sa.exists().where(mine, batch.c.state == BatchState.PLANNED, waits.is_not(sa.true()))
     busy = sa.exists().where(mine, (batch.c.state == BatchState.INFLIGHT) | (batch.c.finished_at > before))
+    silent = run.c.worked_at.is_(None) | (run.c.worked_at <= before)
     query = sa.select(run.c.id).where(
-        run.c.status == RunStatus.DISPATCHING, run.c.dispatch_started_at <= before, due, ~busy
+        run.c.status == RunStatus.DISPATCHING, run.c.dispatch_started_at <= before, silent, due, ~busy
     )
     return list(connection.scalars(query))

@@ -29,7 +29,9 @@ class Traffic(Lane):
 
     run: Run
     outlook: Callable[[sa.Connection, datetime], Outlook] = no_outlook
-    stalled: Stall | None = None  # why the last one who asked got nothing
+    # Why nothing more can go. Of what threads that got nothing were told, the soonest: another one looks at the last
+    # batch of a group meanwhile, and who finds none at all knows nothing.
+    stalled: Stall | None = None
 
     @property
     def call_back(self) -> timedelta:
@@ -66,7 +68,9 @@ class Traffic(Lane):
             quiet.hold(connection, self.run.id)
         if stopped := sorted(group for group, factor in outlook.brakes.items() if factor == 0):
             stalls.append(Stall(f"mail to {', '.join(stopped)} is stopped until a person lifts it", _UNTIL_LIFTED))
-        self.stalled = min(stalls, key=_soonest, default=None)
+        if stalls:
+            known = [self.stalled] if self.stalled is not None else []
+            self.stalled = min([*stalls, *known], key=_soonest)
         return None
 
     def _canary_only(self, connection: sa.Connection) -> bool:

@@ -78,6 +78,10 @@ class Ledger(Protocol):
         """
         ...
 
+    def ask_again_seconds(self) -> float | None:
+        """After how long one who found none may find one, as far as that is known; None: nothing says when."""
+        ...
+
     def may_send(self, batch: Batch) -> bool:
         """Whether the lease will outlast a request that begins now: a worker may have slept since the claim."""
         ...

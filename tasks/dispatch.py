@@ -105,6 +105,8 @@ def _state(run_id: str, stalled: Stall | None) -> Dispatched:
         ledger_sweep.sweep(connection, policy=settings.load().sending, now=now)
         progress = ledger_sweep.progress(connection, run_id)
         run = runs.get(connection, run_id)
+        watched = run.canary == CanaryState.WATCHING
+        mine = ledger_sweep.progress(connection, run_id, canary_only=True) if watched else progress
     if run.status is not RunStatus.DISPATCHING or not progress.states.get(BatchState.PLANNED):
         return Dispatched(progress.open, None)
     if stalled is not None and stalled.seconds is None:
@@ -113,12 +115,12 @@ def _state(run_id: str, stalled: Stall | None) -> Dispatched:
             f"No way out: {stalled.reason}. The run is paused and nothing is lost: docs/routes.md says what a route needs;"
             f" then continue with `campaigns resume {run_id}`."
         )
+    if not mine.states.get(BatchState.PLANNED):  # one that the ESP put off for two seconds is no canary that is out
+        return Dispatched(progress.open, _CANARY_SECONDS, waits_for_canary=True)
     if stalled is not None:
         get_run_logger().info("%s", stalled.reason)
         return Dispatched(progress.open, stalled.seconds)
-    if run.canary == CanaryState.WATCHING:
-        return Dispatched(progress.open, _CANARY_SECONDS, waits_for_canary=True)
-    due = progress.next_claim_at or now
+    due = mine.next_claim_at or now
     return Dispatched(progress.open, max(0.0, (due - now).total_seconds()))
 
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
@@ -141,17 +140,6 @@ def crash(connected: Client, flow_run_id: UUID, why: str) -> None:
     from prefect.states import Crashed
 
     connected.set_flow_run_state(flow_run_id, Crashed(message=why), force=True)
-
-
-def artifact_changed_at(connected: Client, key: str) -> datetime | None:
-    """When an artifact of this key was written last; None where there is none."""
-    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
-    from prefect.client.schemas.sorting import ArtifactSort
-
-    found = connected.read_artifacts(
-        artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[key])), sort=ArtifactSort.UPDATED_DESC, limit=1
-    )
-    return found[0].updated if found else None
 
 
 def approve(connected: Client, flow_run_id: UUID, *, name: str, note: str) -> None:

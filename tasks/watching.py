@@ -2,19 +2,23 @@
 
 Prefect tells a flow that works nothing of its suspension, and ends a cancelled one by a signal; the ledger's word alone
 keeps threads from claiming the next batch. Suspend (the UI calls it Pause) pauses the run, Cancel cancels it.
+
+The other way round, the ledger is told that this process lives: else its run counts as one that nobody works on.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import sqlalchemy as sa
 from prefect import get_run_logger, runtime, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.exceptions import Pause, PrefectHTTPStatusError
 
-from data import control, database
+from data import control, database, ledger_sweep
 from tasks import wiring
 
 if TYPE_CHECKING:
@@ -26,21 +30,37 @@ _PRESSED = "Cancel was pressed in the Prefect UI"
 
 @contextmanager
 def own_flow_run(run_id: str) -> Iterator[Callable[[], None]]:
-    """Yield what is to be called about once a second while mail goes out: it reads the flow run's state, and heeds it.
+    """Yield what is to be called every few seconds while mail goes out or waits: it heeds the flow run's state.
 
-    Also when the block is left by a signal: a cancelled flow run's process is told so at once.
+    Also when the block is left by a signal: a cancelled flow run's process is told so at once. And it tells the ledger
+    that somebody works on the run.
     """
+    noted: datetime | None = None
     with get_client(sync_client=True) as client:
 
         def heed() -> None:
+            nonlocal noted
+            noted = _noted(run_id, noted)
             _heed(run_id, _state(client))
 
         try:
             heed()
             yield heed
         except BaseException:
-            heed()
+            _heed(run_id, _state(client))
             raise
+
+
+def _noted(run_id: str, last: datetime | None) -> datetime | None:
+    """When the ledger was told last that this process works on the run; a hiccup of the database ends nothing."""
+    now = wiring.clock()
+    if last is not None and last <= now < last + ledger_sweep.WORK_NOTED_EVERY:
+        return last
+    with suppress(sa.exc.OperationalError, sa.exc.TimeoutError):
+        with database.write(wiring.engine()) as connection:
+            ledger_sweep.note_work(connection, run_id, now=now)
+        return now
+    return last
 
 
 def _heed(run_id: str, state: "State[Any] | None") -> None:

@@ -48,6 +48,7 @@ campaign_runs = sa.Table(
     base.at("dispatched_at", required=False),
     base.at("settled_at", required=False),
     base.at("expires_at", required=False),
+    base.at("worked_at", required=False),  # a process said so: it hands the run over, or waits to (data.ledger_sweep)
     # What the segment was refined by: arguments, rules, excluded segments, the run whose members were taken.
     sa.Column("selection", Json, nullable=False, server_default="{}"),
     sa.Column("priority", sa.Integer, nullable=False, server_default="0"),

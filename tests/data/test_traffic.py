@@ -319,3 +319,18 @@ def test_marketing_cannot_leave_by_the_transactional_pool(engine: sa.Engine) -> 
         )
     with pytest.raises(pools.PoolOfOtherStream, match="transactional stream"):
         _claim(book)
+
+
+def test_who_finds_nothing_at_all_does_not_hide_why_another_had_to_wait(engine: sa.Engine) -> None:
+    book, _ = _book(engine, 10, replace(A, release={"gmail": Pace(per_minute=1, burst=1)}))
+    _grouped(engine, book, {0: "gmail"})
+    with database.write(engine) as connection:
+        in_an_hour = frozen.NOW + timedelta(minutes=60)
+        connection.execute(tables.buckets.insert().values(key="pool/shop/a-marketing/gmail", tokens=0, at=in_an_hour))
+    assert _claim(book) is None
+    told = book.traffic.stalled
+    assert told is not None
+    with database.write(engine) as connection:  # as one whom another's lock lets pass
+        connection.execute(tables.batches.update().values(not_before=frozen.NOW + timedelta(hours=1)))
+    assert _claim(book) is None
+    assert book.traffic.stalled == told

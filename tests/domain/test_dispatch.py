@@ -1,9 +1,11 @@
 """The order of claim, send and record, over an ESP whose wire is scripted."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from threading import Event
+from threading import Barrier, Event
+from typing import Any
 
 import pytest
 
@@ -36,6 +38,7 @@ class Book:
     lost: Sequence[int] = ()
     overslept: Sequence[int] = ()
     blameless: Sequence[int] = ()
+    again: float | None = None
 
     def may_send(self, batch: ports.Batch) -> bool:
         return batch.batch_id not in self.overslept
@@ -43,6 +46,9 @@ class Book:
     def claim(self, run_id: str, *, worker: str) -> ports.Batch | None:
         self.log.append("claim")
         return self.batches.pop(0) if self.batches else None
+
+    def ask_again_seconds(self) -> float | None:
+        return self.again
 
     def record(self, batch: ports.Batch, outcome: Outcome, *, seconds: float) -> None:
         assert seconds >= 0
@@ -72,7 +78,8 @@ class Esp:
 
 
 def _drain(book: Book, *answers: Outcome | Exception) -> dispatch.Tally:
-    return dispatch.drain("r", book=book, mailers={"p": Esp(list(answers), book.log)}, worker="w", stop=Event())
+    mailers = {"p": Esp(list(answers), book.log)}
+    return dispatch.drain("r", book=book, mailers=mailers, worker="w", stop=Event(), busy=set())
 
 
 def test_claims_then_sends_then_records_each_batch_once() -> None:
@@ -130,6 +137,58 @@ def test_a_wave_has_a_worker_for_each_request_that_the_esps_take_at_once() -> No
     with dispatch.wave("r", book=book, mailers={"p": esp, "q": esp}, worker="w") as workers:
         pass
     assert [worker.result().messages for worker in workers] == [0] * 6
+
+
+class Climbing(Book):
+    """One slot at first, and a second as soon as somebody found none: as when the ESP's answers raise the limit."""
+
+    full = Event()
+
+    def claim(self, run_id: str, *, worker: str) -> ports.Batch | None:
+        if worker == "w:1" and not self.full.is_set():
+            self.full.set()
+            return None
+        return super().claim(run_id, worker=worker)
+
+
+@dataclass
+class TwoAtOnce(Esp):
+    """Each answer takes until two requests are under way, or for so long that the test fails."""
+
+    both: Barrier = field(default_factory=lambda: Barrier(2))
+
+    def send(self, batch: ports.Batch) -> Outcome:
+        self.both.wait(10)
+        return Outcome(OutcomeKind.ACCEPTED)
+
+
+def test_a_worker_that_finds_no_slot_comes_back_while_others_work() -> None:
+    book = Climbing([_batch(1), _batch(2)], again=0.5)
+    esp = TwoAtOnce([], [], capabilities=ports.Capabilities(1, 2, True, True))
+    busy = {"w:0"}  # it is at its first request
+    with ThreadPoolExecutor(1) as pool:
+        facts: dict[str, Any] = {"book": book, "mailers": {"p": esp}, "stop": Event(), "busy": busy}
+        second = pool.submit(dispatch.drain, "r", worker="w:1", **facts)
+        assert book.full.wait(10)
+        first = dispatch.drain("r", worker="w:0", **facts)
+    assert (first.batches, second.result().batches) == ({"accepted": 1}, {"accepted": 1})
+    assert not busy
+
+
+@pytest.mark.parametrize(("again", "busy"), [(0.5, set()), (30.0, {"w:0"}), (None, {"w:0"})])
+def test_with_nothing_under_way_or_a_long_wait_the_wave_ends(again: float | None, busy: set[str]) -> None:
+    book = Book([], again=again)
+    dispatch.drain("r", book=book, mailers={}, worker="w", stop=Event(), busy=busy)
+    assert book.log == ["claim"]
+
+
+def test_a_worker_that_fails_is_waited_for_by_nobody() -> None:
+    book, busy = Book([_batch(1)]), set[str]()
+    with pytest.raises(ZeroDivisionError):
+        dispatch.drain(
+            "r", book=book, mailers={"p": Esp([ZeroDivisionError()], [])}, worker="w", stop=Event(), busy=busy
+        )
+    assert not busy
 
 
 def test_who_is_told_to_end_begins_nothing_more() -> None:

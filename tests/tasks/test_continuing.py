@@ -13,7 +13,7 @@ import settings
 from data import control, database, runs, tables
 from domain.campaigns import RunStatus
 from domain.ledger import BatchState
-from tasks import continuing, prefect_api, wiring
+from tasks import continuing, prefect_api, watching, wiring
 from tests.cli.fakes import DEPLOYMENT_ID, FakeServer, flow_run, prefect_answers
 from tests.conftest import LINK_KEY, PEPPER
 from tests.data import ledger_rows
@@ -52,7 +52,6 @@ def prefect(
         _says(server, FIRST, "RUNNING")
         server.answer("POST", START, flow_run(_state("SCHEDULED"), SECOND), status=201)
         server.answer("POST", CRASH, {"status": "ACCEPT", "details": {"type": "accept_details"}, "state": None})
-        server.answer("POST", "/api/artifacts/filter", [])
         with database.write(engine) as connection:
             people = ledger_rows.add_parties(connection, "shop", 2)
             ledger_rows.add_run(
@@ -124,12 +123,33 @@ def test_what_did_not_help_is_tried_again_after_ten_minutes(
         assert prefect.asked[START]["idempotency_key"] == f"{RUN}:1"
 
 
-def test_a_flow_run_that_moves_its_bar_lives(prefect: FakeServer) -> None:
-    moved = {"id": str(UUID(int=9)), "key": f"progress-{RUN}", "updated": (LATER - timedelta(seconds=2)).isoformat()}
-    prefect.answer("POST", "/api/artifacts/filter", [moved])
+def test_a_flow_run_that_only_waits_lives(
+    engine: sa.Engine, prefect: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    monkeypatch.setenv("PREFECT__FLOW_RUN_ID", str(FIRST))
+    at = NOW
+    monkeypatch.setattr(wiring, "clock", lambda: at)
+    here = temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{prefect.port}/api"})
+    with here, watching.own_flow_run(RUN) as heed:
+        assert _worked_at(engine) == NOW
+        at = NOW + timedelta(seconds=29)
+        heed()
+        assert _worked_at(engine) == NOW  # it costs a write: not every second
+        at = NOW + timedelta(seconds=40)
+        heed()
+    assert _worked_at(engine) == at
+    at = NOW + timedelta(minutes=10, seconds=39)
     assert _look().continued == 0
-    assert START not in prefect.asked
-    assert prefect.asked["/api/artifacts/filter"]["artifacts"]["key"]["any_"] == [f"progress-{RUN}"]
+    assert not {START, CRASH} & prefect.asked.keys()
+    at = NOW + timedelta(minutes=10, seconds=40)
+    assert _look().continued == 1
+
+
+def _worked_at(engine: sa.Engine) -> Any:
+    with database.read(engine) as connection:
+        return connection.scalar(sa.select(tables.campaign_runs.c.worked_at))
 
 
 @pytest.mark.parametrize("kind", ["CANCELLED", "CANCELLING"])

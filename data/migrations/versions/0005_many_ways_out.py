@@ -162,6 +162,7 @@ def upgrade() -> None:
     for column in (
         _text("canary", True),
         _json("canary_figures", True),
+        _at("worked_at", True),
         sa.Column("two_phase", sa.Boolean(), nullable=False, server_default=sa.false()),
     ):
         op.add_column("campaign_runs", column)
@@ -175,7 +176,7 @@ def downgrade() -> None:
     op.drop_index("ix_batches_attempt_id", "batches")
     for name in ("refused_by", "canary", "mailbox_group"):
         op.drop_column("batches", name)
-    for name in ("two_phase", "canary_figures", "canary"):
+    for name in ("two_phase", "worked_at", "canary_figures", "canary"):
         op.drop_column("campaign_runs", name)
     for name in (
         "vettings",

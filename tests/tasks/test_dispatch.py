@@ -1,0 +1,76 @@
+"""What a wave leaves behind: when and why the run goes on, over a real store."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+import settings
+from data import database, ledger, runs, tables
+from domain.campaigns import Run
+from domain.ledger import Outcome, OutcomeKind
+from tasks import dispatch, wiring
+from tests.conftest import LINK_KEY, PEPPER
+from tests.data import frozen
+from tests.data.frozen import Clock
+
+pytestmark = pytest.mark.usefixtures("account_id")
+BUSY = Outcome(OutcomeKind.NOT_SENT, status=429, detail="429")
+ACCEPTED = Outcome(OutcomeKind.ACCEPTED, status=202)
+
+
+@pytest.fixture
+def clock(engine: sa.Engine, database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Clock]:
+    monkeypatch.chdir(tmp_path)  # no .env of the developer's
+    for name, value in {
+        "OMS_PRIVACY_PEPPER": PEPPER,
+        "OMS_PRIVACY_LINK_KEY": LINK_KEY,
+        "OMS_DATABASE_URL": database_url,
+    }.items():
+        monkeypatch.setenv(name, value)
+    settings.load.cache_clear()
+    clock = Clock()
+    monkeypatch.setattr(wiring, "clock", clock)
+    yield clock
+    settings.load.cache_clear()
+
+
+def _watched(engine: sa.Engine) -> Run:
+    """A run of 30 people, whose first ten are the canary."""
+    run = frozen.dispatching(engine, 30)
+    with database.write(engine) as connection:
+        connection.execute(tables.batches.update().where(tables.batches.c.first_ordinal == 0).values(canary=True))
+        connection.execute(tables.campaign_runs.update().values(canary="watching"))
+        return runs.get(connection, run.id)
+
+
+def _send(book: ledger.SqlLedger, outcome: Outcome) -> None:
+    batch = book.claim(book.run.id, worker="w")
+    assert batch is not None
+    book.record(batch, outcome, seconds=0.1)
+
+
+def test_a_canary_that_was_put_off_goes_again_before_anybody_waits_for_how_it_fares(
+    engine: sa.Engine, clock: Clock
+) -> None:
+    run = _watched(engine)
+    book = frozen.book(engine, run, clock)
+    _send(book, BUSY)
+    assert book.claim(run.id, worker="w") is None
+    assert dispatch._state(run.id, book.traffic.stalled) == dispatch.Dispatched(30, 2.0)
+    clock.forward(seconds=2)
+    _send(book, ACCEPTED)
+    assert book.claim(run.id, worker="w") is None
+    assert dispatch._state(run.id, book.traffic.stalled) == dispatch.Dispatched(20, 5.0, waits_for_canary=True)
+
+
+def test_what_waits_longer_than_the_canary_does_not_put_it_off(engine: sa.Engine, clock: Clock) -> None:
+    run = _watched(engine)
+    book = frozen.book(engine, run, clock)
+    _send(book, BUSY)
+    with database.write(engine) as connection:
+        others = tables.batches.update().where(~tables.batches.c.canary)
+        connection.execute(others.values(not_before=frozen.NOW + timedelta(seconds=1)))
+    assert dispatch._state(run.id, None).seconds_until_next == 2.0
