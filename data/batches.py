@@ -12,9 +12,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from data import tables
-from domain import ledger
+from domain import campaigns, ledger
 from domain.campaigns import RunStatus
-from domain.ledger import BatchState, Outcome
+from domain.ledger import BatchState, MessageState, Outcome
+from domain.ports import Batch
 from domain.routes import MIXED
 
 
@@ -204,5 +205,31 @@ def finish_attempt(connection: sa.Connection, attempt_id: str, outcome: Outcome,
             status_code=outcome.status,
             provider_reference=outcome.provider_reference,
             detail=outcome.detail,
+        )
+    )
+
+
+def follow_up(connection: sa.Connection, sent: Batch, row: Any, outcome: Outcome, now: datetime) -> None:
+    """What goes with the new state of a batch."""
+    finish_attempt(connection, sent.attempt_id, outcome, now)
+    if row.state == BatchState.PLANNED:
+        put_off(connection, row.id, ledger.retry_at(now, row.attempts, outcome.retry_after))
+    elif row.state == BatchState.SPLIT:
+        split(connection, row, now)
+    elif row.state == BatchState.REJECTED:
+        _reject(connection, sent, outcome, now)
+
+
+def _reject(connection: sa.Connection, sent: Batch, outcome: Outcome, now: datetime) -> None:
+    (only,) = sent.message_ids
+    parsed = campaigns.parse_message_id(only)
+    assert parsed is not None, "the ledger made this id"
+    connection.execute(
+        tables.message_exceptions.insert().values(
+            run_id=sent.run_id,
+            ordinal=parsed[1],
+            state=MessageState.REJECTED,
+            reason=outcome.detail,
+            created_at=now,
         )
     )

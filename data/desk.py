@@ -107,6 +107,13 @@ class Desk:
         move = failover.may_move(OutcomeKind.REJECTED, status=None, tried_by=refused_by, to=route, mail=self.needs)
         return None if move.allowed else move.reason
 
+    def put_off(self, route: Route) -> bool:
+        """Whether its ESP takes nothing for now: the breaker is open, or the ESP itself said when to come again."""
+        state = self.states.get(route.provider) or sound(route)
+        bucket = self.buckets.get(hand_over_key(route))
+        until = bucket.blocked_until if bucket is not None else None
+        return (until is not None and until > self.now) or breaker.leave(state.breaker, self.now) is breaker.Leave.NO
+
     def take(self, route: Route, messages: int, *, probe: bool) -> datetime:
         """Write what this batch uses; return when the mailbox providers may get it."""
         connection = self.connection

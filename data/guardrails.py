@@ -134,23 +134,6 @@ def overrule(connection: sa.Connection, run_id: str, *, by: str, note: str, now:
     )
 
 
-def give_up(connection: sa.Connection, run: Run, *, by: str, note: str, now: datetime) -> Run:
-    """A person ends a run whose canary did badly: what is planned is never sent."""
-    batch = tables.batches
-    planned = (batch.c.run_id == run.id) & (batch.c.state == BatchState.PLANNED)
-    connection.execute(batch.update().where(planned).values(state=BatchState.CANCELLED, finished_at=now))
-    audit_log.write(
-        connection,
-        account_id=run.plan.account_id,
-        actor=by,
-        action="cancel",
-        subject=f"run:{run.id}",
-        detail={"why": note, "figures": run.canary_figures},
-        now=now,
-    )
-    return runs.advance(connection, run, RunStatus.CANCELLED, stop_reason=f"ended by {by} after its canary did badly")
-
-
 def _move(
     connection: sa.Connection, run_id: str, before: CanaryState, after: CanaryState, figures: dict[str, Any]
 ) -> bool:

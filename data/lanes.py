@@ -27,10 +27,14 @@ from domain.suppression import Stream
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """Nothing can go now: why, in plain words, and when to ask again (seconds; None: never, until somebody acts)."""
+    """Nothing can go now: why, in plain words, and when to ask again (seconds; None: never, until somebody acts).
+
+    `by_esp`: the ESPs take nothing; otherwise it is we who wait (pace, warm-up, a slot, a brake).
+    """
 
     reason: str
     seconds: float | None
+    by_esp: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -112,7 +116,9 @@ class Lane:
         ]
         choice = routing.choose(candidates, messages=size)
         if choice.route is None:
-            return Stall(choice.reason, choice.wait_seconds)
+            waiting = {one.route for one in routing.served(candidates) if one.refused is None}
+            put_off = {route.name for route in permitted if desk.put_off(route)}
+            return Stall(choice.reason, choice.wait_seconds, by_esp=bool(waiting) and waiting <= put_off)
         route = next(one for one in self.routes if one.name == choice.route)
         messages = min(size, choice.at_most or size)
         release = desk.take(route, messages, probe=choice.probe)

@@ -176,7 +176,7 @@ class SqlLedger:
             )
             settled = row is not None or proofs.told_late(connection, batch, outcome, now=now)
             if row is not None:
-                _follow_up(connection, batch, row, outcome, now)
+                batches.follow_up(connection, batch, row, outcome, now)
         if not settled:  # outside of the transaction: what was told late is kept
             raise ledger.LeaseLost(f"batch {batch.batch_id}: the lease of this attempt is over")
         if blameless and row is not None and row.attempts >= ledger.REFUSALS_BEFORE_PAUSE:
@@ -335,29 +335,3 @@ def content_hash(batch: Batch) -> str:
     digest = hashlib.sha256(batch.content.hash.encode())
     digest.update(orjson.dumps([list(batch.message_ids), list(batch.addresses), dict(batch.variables)]))
     return digest.hexdigest()
-
-
-def _follow_up(connection: sa.Connection, batch: Batch, row: Any, outcome: Outcome, now: datetime) -> None:
-    """What goes with the new state of a batch."""
-    batches.finish_attempt(connection, batch.attempt_id, outcome, now)
-    if row.state == BatchState.PLANNED:
-        batches.put_off(connection, row.id, ledger.retry_at(now, row.attempts, outcome.retry_after))
-    elif row.state == BatchState.SPLIT:
-        batches.split(connection, row, now)
-    elif row.state == BatchState.REJECTED:
-        _reject(connection, batch, outcome, now)
-
-
-def _reject(connection: sa.Connection, batch: Batch, outcome: Outcome, now: datetime) -> None:
-    (only,) = batch.message_ids
-    parsed = campaigns.parse_message_id(only)
-    assert parsed is not None, "the ledger made this id"
-    connection.execute(
-        tables.message_exceptions.insert().values(
-            run_id=batch.run_id,
-            ordinal=parsed[1],
-            state=MessageState.REJECTED,
-            reason=outcome.detail,
-            created_at=now,
-        )
-    )

@@ -94,10 +94,14 @@ def _finish_runs(connection: sa.Connection, now: datetime) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Messages of a run by what became of their batch, and when the next may be claimed that was put off or held."""
+    """Messages of a run by what became of their batch, and when the next may be claimed that was put off or held.
+
+    `tried`: an ESP was asked to take that one before, and did not.
+    """
 
     states: dict[str, int]
     next_claim_at: datetime | None
+    tried: bool = False
 
     @property
     def open(self) -> int:
@@ -114,10 +118,14 @@ def progress(connection: sa.Connection, run_id: str, *, canary_only: bool = Fals
         .where(mine, batch.c.state != BatchState.SPLIT)
         .group_by(batch.c.state)
     )
-    next_at = connection.scalar(
-        sa.select(sa.func.min(batch.c.not_before)).where(mine, batch.c.state == BatchState.PLANNED)
-    )
-    return Progress({state: int(count) for state, count in connection.execute(query)}, next_at)
+    first = connection.execute(
+        sa.select(batch.c.not_before, batch.c.attempts)
+        .where(mine, batch.c.state == BatchState.PLANNED, batch.c.not_before.is_not(None))
+        .order_by(batch.c.not_before, batch.c.attempts)
+        .limit(1)
+    ).one_or_none()
+    states = {state: int(count) for state, count in connection.execute(query)}
+    return Progress(states, None, False) if first is None else Progress(states, first.not_before, first.attempts > 0)
 
 
 # A flow run that lives says so twenty times as often, whether it sends or waits.

@@ -79,11 +79,10 @@ class Choice:
 def choose(candidates: Sequence[Candidate], *, messages: int) -> Choice:
     """Choose a way for `messages` messages of one mailbox group. The order of the candidates does not matter."""
     ordered = sorted(candidates, key=lambda one: (one.priority, one.route))
-    regular = [one for one in ordered if one.share > 0]
-    served = regular if any(one.in_service for one in regular) else ordered
-    ready = [one for one in served if one.ready]
+    serving = served(ordered)
+    ready = [one for one in serving if one.ready]
     if not ready:
-        return _none(ordered, served)
+        return _none(ordered, serving)
     first = min(one.priority for one in ready)
     tier = [one for one in ready if one.priority == first]
     if probes := [one for one in tier if one.leave == "probe"]:
@@ -93,6 +92,12 @@ def choose(candidates: Sequence[Candidate], *, messages: int) -> Choice:
     behind = {one.route: _arrears(one, welcome, messages) for one in welcome}
     chosen = min(welcome, key=lambda one: (-behind[one.route], one.cost_per_thousand, one.route))
     return _by(chosen, _why(chosen, ordered, tier, welcome, behind), messages)
+
+
+def served(candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+    """Those that are chosen among: what stands by is, only while none of the others is in service."""
+    regular = [one for one in candidates if one.share > 0]
+    return regular if any(one.in_service for one in regular) else candidates
 
 
 def decision(candidates: Sequence[Candidate], *, messages: int, choice: Choice) -> dict[str, object]:

@@ -4,6 +4,7 @@ A flow run may be started twice, and is started again from the top after an appr
 what is still to be done, so every stage may be repeated.
 """
 
+import time
 from typing import Literal
 
 from prefect import flow, runtime
@@ -16,7 +17,6 @@ from tasks.campaign import RunState
 from tasks.request import CampaignRequest, Mode
 
 _APPROVAL_SECONDS = 7 * 24 * 3600
-_ROUNDS_IN_VAIN = 60  # an hour and more, as each pause grows to a minute
 
 
 class NotApproved(RuntimeError):
@@ -112,19 +112,15 @@ def _hold_for_person(run: RunState) -> RunState:
 
 
 def _dispatch(run_id: str) -> None:
-    """Hand over until there is nothing left to claim. Raises PutOff when the ESP puts us off again and again."""
-    rounds, left = 0, None
-    while rounds < _ROUNDS_IN_VAIN:
-        state = dispatch.dispatch_wave(run_id)
-        if state.seconds_until_next is None:
-            return
+    """Hand over until there is nothing left to claim. Raises PutOff when the ESP takes nothing for an hour."""
+    patience = dispatch.Patience()
+    while (state := dispatch.dispatch_wave(run_id)).seconds_until_next is not None:
+        if patience.ended(state, time.monotonic()):
+            raise PutOff(
+                f"The ESP has taken nothing for an hour. {state.open:,} messages are not sent yet and nothing is lost:"
+                f" continue with `campaigns resume {run_id}`."
+            )
         if state.waits_for_canary:
             guarding.await_canary(run_id)
-            continue
-        rounds = rounds + 1 if state.open == left else 0
-        left = state.open
-        dispatch.wait_until_due(run_id, state.seconds_until_next)
-    raise PutOff(
-        f"The ESP put us off {_ROUNDS_IN_VAIN} times. {left:,} messages are not sent yet and nothing is lost:"
-        f" continue with `campaigns resume {run_id}`."
-    )
+        else:
+            dispatch.wait_until_due(run_id, patience.pause(state.seconds_until_next))

@@ -12,7 +12,7 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 
 import settings
-from data import database, ledger_sweep, runs
+from data import database, ledger_sweep, quiet_hours, runs
 from data.lanes import Stall
 from domain import dispatch
 from domain.campaigns import RunStatus
@@ -24,6 +24,9 @@ _PROGRESS_SECONDS = 1.0
 _LOOK_EVERY = 2.0
 _SHORTEST_WAIT = 0.2
 _CANARY_SECONDS = 5.0
+_PATIENCE_SECONDS = 3600.0
+_PAUSE_GROWS_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 5.0
 
 
 class ProviderRefuses(RuntimeError):
@@ -41,6 +44,32 @@ class Dispatched:
     open: int  # messages whose batch is planned, inflight or unknown
     seconds_until_next: float | None  # None: nothing is left to claim, or nobody may claim it
     waits_for_canary: bool = False  # the first few are out, and how they fare is not known yet
+    by_esp: bool = False  # it is the ESP that takes nothing now, not we who wait
+
+
+@dataclass(slots=True)
+class Patience:
+    """How long an ESP that takes nothing is asked: an hour without any progress.
+
+    What else is waited for has no end but the run's window, when nothing is planned any more.
+    """
+
+    open: int | None = None
+    since: float = 0.0
+    rounds: int = 0
+
+    def ended(self, state: Dispatched, now: float) -> bool:
+        """Take in how far a wave came. `now`: seconds by any clock that is never set back."""
+        progress = state.open != self.open
+        if progress or not state.by_esp:
+            self.since = now
+        self.rounds = 0 if progress else self.rounds + 1
+        self.open = state.open
+        return now - self.since >= _PATIENCE_SECONDS
+
+    def pause(self, seconds: float) -> float:
+        """How long to wait for the next wave, which costs two task runs: longer, the more were in vain."""
+        return max(seconds, min(self.rounds * _PAUSE_GROWS_SECONDS, _LONGEST_PAUSE_SECONDS))
 
 
 # No retries: the ledger owns attempts, and a second run of this task claims only what is still planned.
@@ -100,13 +129,14 @@ def _show_progress(artifact: UUID, run_id: str, workers: list[Future[dispatch.Ta
 
 
 def _state(run_id: str, stalled: Stall | None) -> Dispatched:
-    now = wiring.clock()
+    now, policy = wiring.clock(), settings.load().sending
     with database.write(wiring.engine()) as connection:
-        ledger_sweep.sweep(connection, policy=settings.load().sending, now=now)
+        ledger_sweep.sweep(connection, policy=policy, now=now)
         progress = ledger_sweep.progress(connection, run_id)
         run = runs.get(connection, run_id)
         watched = run.canary == CanaryState.WATCHING
         mine = ledger_sweep.progress(connection, run_id, canary_only=True) if watched else progress
+        quiet = quiet_hours.quiet(connection, run, policy, now).until
     if run.status is not RunStatus.DISPATCHING or not progress.states.get(BatchState.PLANNED):
         return Dispatched(progress.open, None)
     if stalled is not None and stalled.seconds is None:
@@ -119,9 +149,10 @@ def _state(run_id: str, stalled: Stall | None) -> Dispatched:
         return Dispatched(progress.open, _CANARY_SECONDS, waits_for_canary=True)
     if stalled is not None:
         get_run_logger().info("%s", stalled.reason)
-        return Dispatched(progress.open, stalled.seconds)
+        return Dispatched(progress.open, stalled.seconds, by_esp=stalled.by_esp)
     due = mine.next_claim_at or now
-    return Dispatched(progress.open, max(0.0, (due - now).total_seconds()))
+    # At night what was tried before is held as well: then it is not the ESP's word that counts.
+    return Dispatched(progress.open, max(0.0, (due - now).total_seconds()), by_esp=mine.tried and not quiet)
 
 
 @task(task_run_name="wait for the next attempt of {run_id}", cache_policy=NO_CACHE)

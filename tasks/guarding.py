@@ -8,7 +8,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 import settings
-from data import brakes, database, guardrails, runs, traffic_rows
+from data import brakes, control, database, guardrails, runs, traffic_rows
 from data.brakes import Brake
 from data.guardrails import Braked, Observed
 from domain.campaigns import Run, RunStatus
@@ -193,5 +193,5 @@ def decide(run_id: str, *, go_on: bool, by: str, note: str) -> RunState:
                 guardrails.overrule(connection, run_id, by=by, note=note, now=now)
                 run = runs.advance(connection, run, RunStatus.DISPATCHING, stop_reason=None)
             else:
-                run = guardrails.give_up(connection, run, by=by, note=note, now=now)
+                run = control.cancel(connection, run_id, by=by, why=note, now=now).run
     return state_of(run)

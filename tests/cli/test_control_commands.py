@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from data import control, database, runs, tables
 from domain.campaigns import NEXT, RunStatus
+from domain.guardrails import CanaryState
 from domain.ledger import BatchState
 from tests.cli.conftest import Campaigns
 from tests.cli.fakes import DEPLOYMENT_ID, FakeServer, flow_run, prefect_answers
@@ -162,7 +163,7 @@ def test_a_flow_run_that_waits_for_a_worker_is_enough(
 def test_a_run_that_waits_for_a_persons_word_is_not_asked_about_twice(
     prefect: FakeServer, shop: sa.Engine, campaigns: Campaigns, status: RunStatus, says: str
 ) -> None:
-    _add_run(shop, status, canary=control.BREACHED, stop_reason="4 of 500 bounced")
+    _add_run(shop, status, canary=CanaryState.BREACHED, stop_reason="4 of 500 bounced")
     _known(prefect, "PAUSED")
     mistake = campaigns("resume", RUN_ID).mistake
     assert says in mistake
@@ -176,7 +177,7 @@ def test_a_run_that_waits_for_a_persons_word_is_not_asked_about_twice(
 def test_a_breached_canary_is_asked_about_anew_where_its_flow_run_is_gone(
     prefect: FakeServer, shop: sa.Engine, campaigns: Campaigns
 ) -> None:
-    _add_run(shop, RunStatus.PAUSED, canary=control.BREACHED)
+    _add_run(shop, RunStatus.PAUSED, canary=CanaryState.BREACHED)
     assert "its canary was breached: the new flow run asks a person" in campaigns("resume", RUN_ID).out
     assert _status(shop) is RunStatus.PAUSED
     assert prefect.asked[START]["parameters"]["request"]["resume_run"] == RUN_ID

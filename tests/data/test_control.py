@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from data import audit, control, database, ledger_sweep, reports, runs, tables
 from domain.campaigns import NEXT, Run, RunStatus
+from domain.guardrails import CanaryState
 from domain.ledger import BatchState, Outcome, OutcomeKind
 from tests.data import frozen, ledger_rows
 from tests.data.frozen import NOW, POLICY, Clock
@@ -186,5 +187,5 @@ def test_a_breached_canary_is_not_continued_without_a_persons_word(engine: sa.En
     run = frozen.dispatching(engine, 4)
     with database.write(engine) as connection:
         control.pause(connection, run.id, by="canary", why="", now=NOW)
-        connection.execute(tables.campaign_runs.update().values(canary=control.BREACHED))
+        connection.execute(tables.campaign_runs.update().values(canary=CanaryState.BREACHED))
         assert control.take_up(connection, run.id, flow_run_id="flow-2", now=NOW).status is RunStatus.PAUSED

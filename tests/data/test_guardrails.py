@@ -87,17 +87,6 @@ def test_a_bad_canary_pauses_the_run_with_figures_and_waits_for_a_person(engine:
         guardrails.overrule(connection, run.id, by="Bob", note="", now=NOW)
 
 
-def test_a_person_ends_the_run_instead(engine: sa.Engine) -> None:
-    parts = [Part("google", 600, BAD, canary=True), Part("google", 600, {}, state=BatchState.PLANNED)]
-    run = guarded.run_of(engine, parts, **WATCHING)
-    watch(engine, run)
-    with database.write(engine) as connection:
-        ended = guardrails.give_up(connection, runs.get(connection, run.id), by="Ann", note="old list", now=NOW)
-        states = connection.scalars(sa.select(tables.batches.c.state).order_by(tables.batches.c.id)).all()
-    assert (ended.status, states) == (RunStatus.CANCELLED, ["accepted", "cancelled"])
-    assert log(engine) == [("Ann", "cancel", f"run:{run.id}")]
-
-
 @pytest.mark.parametrize(
     ("parts", "minutes", "state"),
     [

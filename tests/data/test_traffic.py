@@ -153,6 +153,7 @@ def test_an_open_breaker_is_tried_again_with_a_few_messages(engine: sa.Engine) -
     assert _claim(book) is None
     assert book.traffic.stalled is not None
     assert "breaker" in book.traffic.stalled.reason
+    assert book.traffic.stalled.by_esp
     clock.forward(minutes=1)
     probe = _claimed(book)
     assert (len(probe), probe.grant.probe) == (routing.PROBE_MESSAGES, True)
@@ -169,6 +170,7 @@ def test_a_rate_limit_is_obeyed_by_whoever_asks_next(engine: sa.Engine) -> None:
     assert _claim(other) is None
     assert other.traffic.stalled is not None
     assert other.traffic.stalled.seconds == pytest.approx(30)
+    assert other.traffic.stalled.by_esp
     clock.forward(seconds=30)
     assert _drain(other) == {"a": 30}
 
@@ -334,3 +336,26 @@ def test_who_finds_nothing_at_all_does_not_hide_why_another_had_to_wait(engine: 
         connection.execute(tables.batches.update().values(not_before=frozen.NOW + timedelta(hours=1)))
     assert _claim(book) is None
     assert book.traffic.stalled == told
+
+
+@pytest.mark.parametrize(("share", "by_esp"), [(1.0, False), (0.0, True)], ids=["a pace", "what stands by"])
+def test_it_is_not_the_esps_word_while_another_way_only_waits_for_its_pace(
+    engine: sa.Engine, share: float, by_esp: bool
+) -> None:
+    slow = replace(B, priority=2, share=share, hand_over=Pace(per_minute=1, burst=1))
+    book, _ = _book(engine, 60, A, slow)
+    book = replace(book, policy=replace(book.policy, batch_size=10))
+    slow_down = Outcome(OutcomeKind.NOT_SENT, status=429, detail="429", retry_after=timedelta(seconds=30))
+    book.record(_claimed(book), slow_down, seconds=0.1)
+    while (batch := _claim(book)) is not None:
+        book.record(batch, ACCEPTED, seconds=0.1)
+    assert book.traffic.stalled is not None
+    assert book.traffic.stalled.by_esp == by_esp
+
+
+def test_a_pace_is_not_the_esps_word(engine: sa.Engine) -> None:
+    book, _ = _book(engine, 60, replace(A, hand_over=Pace(per_minute=10, burst=20)))
+    book = replace(book, policy=replace(book.policy, batch_size=10))
+    assert _drain(book)["a"] > 0
+    assert book.traffic.stalled is not None
+    assert not book.traffic.stalled.by_esp

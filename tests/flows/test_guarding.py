@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 from prefect import flow
 
-from data import brakes, database, runs
+from data import brakes, database, runs, tables
 from domain.campaigns import Run, RunStatus
 from domain.guardrails import CanaryState
 from domain.ledger import BatchState
@@ -96,4 +96,7 @@ def test_a_person_ends_a_run_whose_canary_did_badly(engine: sa.Engine) -> None:
     assert asked is not None
     assert "hard bounces 16.67% (100 of 600)" in asked
     assert state.status is RunStatus.CANCELLED
-    assert again(engine, run).stop_reason == "ended by Ann after its canary did badly"
+    assert again(engine, run).stop_reason == "cancelled by Ann: old list"
+    with database.read(engine) as connection:
+        row = connection.execute(sa.select(tables.audit_log)).one()
+    assert (row.actor, row.action, row.detail) == ("Ann", "cancel", {"why": "old list", "was": "paused"})

@@ -59,7 +59,7 @@ def test_a_canary_that_was_put_off_goes_again_before_anybody_waits_for_how_it_fa
     book = frozen.book(engine, run, clock)
     _send(book, BUSY)
     assert book.claim(run.id, worker="w") is None
-    assert dispatch._state(run.id, book.traffic.stalled) == dispatch.Dispatched(30, 2.0)
+    assert dispatch._state(run.id, book.traffic.stalled) == dispatch.Dispatched(30, 2.0, by_esp=True)
     clock.forward(seconds=2)
     _send(book, ACCEPTED)
     assert book.claim(run.id, worker="w") is None
@@ -74,3 +74,38 @@ def test_what_waits_longer_than_the_canary_does_not_put_it_off(engine: sa.Engine
         others = tables.batches.update().where(~tables.batches.c.canary)
         connection.execute(others.values(not_before=frozen.NOW + timedelta(seconds=1)))
     assert dispatch._state(run.id, None).seconds_until_next == 2.0
+
+
+def test_only_an_esp_that_takes_nothing_for_an_hour_ends_the_patience() -> None:
+    patience = dispatch.Patience()
+    put_off = dispatch.Dispatched(10, 0.5, by_esp=True)
+    assert not any(patience.ended(put_off, 0.5 * at) for at in range(7200))  # however often within the hour
+    assert patience.ended(put_off, 3600)
+    assert not patience.ended(dispatch.Dispatched(9, 0.5, by_esp=True), 3601)  # progress
+    assert not patience.ended(dispatch.Dispatched(9, 60.0), 90_000)  # it is we who wait: a pace, a brake, the canary
+    assert not patience.ended(dispatch.Dispatched(9, 60.0, by_esp=True), 93_599)
+    assert patience.ended(dispatch.Dispatched(9, 60.0, by_esp=True), 93_600)
+
+
+def test_rounds_in_vain_come_slower() -> None:
+    patience = dispatch.Patience()
+    pauses = []
+    for _ in range(12):
+        patience.ended(dispatch.Dispatched(10, 0.5), 0.0)
+        pauses.append(patience.pause(0.5))
+    assert (pauses[:4], pauses[-1]) == ([0.5, 0.5, 1.0, 1.5], 5.0)
+    patience.ended(dispatch.Dispatched(9, 0.5), 0.0)
+    assert (patience.pause(0.5), patience.pause(60.0)) == (0.5, 60.0)
+
+
+def test_what_an_esp_did_not_take_is_its_word_but_not_at_night(
+    engine: sa.Engine, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = frozen.dispatching(engine, 10)
+    assert not dispatch._state(run.id, None).by_esp  # nobody was asked yet
+    _send(frozen.book(engine, run, clock), BUSY)
+    assert dispatch._state(run.id, None) == dispatch.Dispatched(10, 2.0, by_esp=True)
+    monkeypatch.setenv("OMS_SENDING_QUIET_FROM", "09:00")  # at home it is ten
+    monkeypatch.setenv("OMS_SENDING_QUIET_UNTIL", "20:00")
+    settings.load.cache_clear()
+    assert not dispatch._state(run.id, None).by_esp
