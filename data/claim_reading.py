@@ -1,0 +1,55 @@
+"""What a claim reads: a batch's people as they stand now, each with what their mail needs and why they get none."""
+
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+
+from data import eligibility, tables, variables
+from data.columns import Instant
+from domain.audience import SkipReason
+
+
+@lru_cache(maxsize=64)
+def of(asked: eligibility.Question, names: tuple[str, ...]) -> sa.Select[Any]:
+    """Ordinal, address, reason and these variables of a batch's people: kept, for to build it costs 4 ms a claim.
+
+    Its parameters: run_id, first_ordinal, last_ordinal; now and since (data.eligibility).
+    """
+    now, since = sa.bindparam("now", type_=Instant), sa.bindparam("since", type_=Instant)
+    judged = eligibility.judged(asked, _unsent(names), now=now, since=since).subquery("judged")
+    # The freeze planned each mailbox once. Where an address is another one since, that may hold no more.
+    moved = sa.case((judged.c.address_hash.is_distinct_from(judged.c.frozen_hash), SkipReason.ADDRESS_CHANGED))
+    reason = sa.func.coalesce(judged.c.reason, moved).label("reason")
+    values = (judged.c[name] for name in names)
+    return sa.select(judged.c.ordinal, judged.c.email, reason, *values).order_by(judged.c.ordinal)
+
+
+def _unsent(names: tuple[str, ...]) -> sa.FromClause:
+    """The batch's people with all that a mail needs of them, less those suppressed or rejected before."""
+    member, exception = tables.audience, tables.message_exceptions
+    party, features = tables.parties, tables.customer_features
+    excepted = sa.exists().where(exception.c.run_id == member.c.run_id, exception.c.ordinal == member.c.ordinal)
+    return (
+        sa.select(
+            member.c.party_id,
+            member.c.ordinal,
+            member.c.address_hash.label("frozen_hash"),
+            party.c.address_hash,
+            party.c.email,
+            party.c.relay,
+            party.c.erased_at,
+            *(column.label(name) for name, column in variables.columns(names).items()),
+        )
+        .select_from(
+            member.join(party, party.c.id == member.c.party_id).outerjoin(
+                features, features.c.party_id == member.c.party_id
+            )
+        )
+        .where(
+            member.c.run_id == sa.bindparam("run_id"),
+            member.c.ordinal.between(sa.bindparam("first_ordinal"), sa.bindparam("last_ordinal")),
+            ~excepted,
+        )
+        .subquery("unsent")
+    )
