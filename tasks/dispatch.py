@@ -7,9 +7,11 @@ from datetime import timedelta
 from typing import cast
 from uuid import UUID
 
+import httpx
 from prefect import get_run_logger, task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.exceptions import PrefectHTTPStatusError
 
 import settings
 from data import database, ledger_sweep, quiet_hours, runs
@@ -78,8 +80,7 @@ def dispatch_wave(run_id: str) -> Dispatched:
     """Send every batch that can be claimed now. Raises ProviderRefuses."""
     book = sending.prepared(run_id)
     _start(run_id)
-    shown = create_progress_artifact(0.0, key=f"progress-{run_id}", description=f"Handing over run {run_id}")
-    done = sending.hand_over(book, lambda workers: _show_progress(cast("UUID", shown), run_id, workers))
+    done = sending.hand_over(book, lambda workers: _show_progress(run_id, workers))
     logger = get_run_logger()
     logger.info("Handed over %d messages", sum(tally.messages for tally in done.tallies))
     refused = {provider: words for tally in done.tallies for provider, words in tally.refused.items()}
@@ -115,8 +116,33 @@ def _pause(run_id: str, reason: str) -> None:
             runs.advance(connection, run, RunStatus.PAUSED, stop_reason=reason)
 
 
-def _show_progress(artifact: UUID, run_id: str, workers: list[Future[dispatch.Tally]]) -> None:
+@dataclass(slots=True)
+class _Bar:
+    """A run's progress as people see it in Prefect. Mail goes on where that does not answer."""
+
+    run_id: str
+    artifact: UUID | None = None
+    told: bool = False
+
+    def show(self, percent: float) -> None:
+        try:
+            if self.artifact is not None:
+                update_progress_artifact(self.artifact, percent)
+            else:
+                key, what = f"progress-{self.run_id}", f"Handing over run {self.run_id}"
+                self.artifact = cast("UUID", create_progress_artifact(percent, key=key, description=what))
+        except (httpx.HTTPError, PrefectHTTPStatusError) as error:
+            if not self.told:
+                get_run_logger().warning(
+                    "Prefect does not show how far this is (%s); mail goes on", type(error).__name__
+                )
+            self.told = True
+
+
+def _show_progress(run_id: str, workers: list[Future[dispatch.Tally]]) -> None:
     """Move the bar while the threads work, and heed what is done to the flow run in Prefect."""
+    bar = _Bar(run_id)
+    bar.show(0.0)
     pending: set[Future[dispatch.Tally]] = set(workers)
     with watching.own_flow_run(run_id) as heed:
         while pending:
@@ -125,7 +151,7 @@ def _show_progress(artifact: UUID, run_id: str, workers: list[Future[dispatch.Ta
             with database.read(wiring.engine()) as connection:
                 progress = ledger_sweep.progress(connection, run_id)
             total = sum(progress.states.values())
-            update_progress_artifact(artifact, 100.0 * (total - progress.open) / total if total else 100.0)
+            bar.show(100.0 * (total - progress.open) / total if total else 100.0)
 
 
 def _state(run_id: str, stalled: Stall | None) -> Dispatched:

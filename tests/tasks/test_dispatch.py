@@ -1,9 +1,12 @@
 """What a wave leaves behind: when and why the run goes on, over a real store."""
 
+import logging
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
+import httpx
 import pytest
 import sqlalchemy as sa
 
@@ -109,3 +112,20 @@ def test_what_an_esp_did_not_take_is_its_word_but_not_at_night(
     monkeypatch.setenv("OMS_SENDING_QUIET_UNTIL", "20:00")
     settings.load.cache_clear()
     assert not dispatch._state(run.id, None).by_esp
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_a_bar_that_prefect_does_not_take_ends_nothing_and_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, made: bool
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise httpx.ConnectError("All connection attempts failed")
+
+    # Prefect's own functions: over a real wire they leave their sockets to the collector, which is an error in tests.
+    monkeypatch.setattr(dispatch, "create_progress_artifact", fails)
+    monkeypatch.setattr(dispatch, "update_progress_artifact", fails)
+    monkeypatch.setattr(dispatch, "get_run_logger", lambda: logging.getLogger("dispatch"))
+    bar = dispatch._Bar("r23456789abcd", UUID(int=3) if made else None)
+    for percent in (0.0, 50.0, 100.0):
+        bar.show(percent)
+    assert [one.name for one in caplog.records] == ["dispatch"]
