@@ -5,6 +5,7 @@ Every variable is `OMS_<GROUP>_<NAME>`, in upper case; .env.example lists all of
 
 import os
 from functools import lru_cache
+from pathlib import Path
 
 from dotenv import dotenv_values
 from pydantic import BaseModel, Field, SecretStr
@@ -35,8 +36,8 @@ class PrefectConfig(BaseModel):
         return f"{self.url}/api"
 
 
-class Settings(BaseSettings):
-    """All settings of one installation."""
+class _Routing(BaseSettings):
+    """What the form of a run is made from, where no secret is at hand: by which routes mail can leave."""
 
     model_config = SettingsConfigDict(
         env_prefix="OMS_",
@@ -45,6 +46,12 @@ class Settings(BaseSettings):
         env_file=".env",
         extra="ignore",
     )
+
+    routes: RoutesConfig = RoutesConfig()
+
+
+class Settings(_Routing):
+    """All settings of one installation."""
 
     account: str = Field("main", description="the account that commands and flows work on unless told otherwise")
     environment: str = Field(
@@ -57,7 +64,6 @@ class Settings(BaseSettings):
     sending: SendingPolicy = SendingPolicy()
     gate: GatePolicy = GatePolicy()
     gateway: GatewayConfig = GatewayConfig()
-    routes: RoutesConfig = RoutesConfig()
     sendgrid: SendGridConfig = SendGridConfig()
     sandbox: SandboxConfig = SandboxConfig()
     dns: DnsConfig = DnsConfig()
@@ -69,6 +75,11 @@ class Settings(BaseSettings):
 def load() -> Settings:
     """Read the environment and .env once a process. Raises pydantic's ValidationError naming what is missing."""
     return Settings()
+
+
+def routes_file() -> Path:
+    """Where the routes are declared, read without the other settings."""
+    return _Routing().routes.file
 
 
 def secret(variable: str) -> SecretStr | None:

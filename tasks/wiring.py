@@ -60,7 +60,7 @@ def engine() -> sa.Engine:
 
 def declared() -> routes_file.RoutesFile:
     """What routes.yaml says; nothing where there is none. Raises UnusableRoutes."""
-    return routes_file.load(settings.load().routes.file)
+    return routes_file.load(settings.routes_file())
 
 
 def providers() -> tuple[str, ...]:
