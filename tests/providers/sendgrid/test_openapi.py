@@ -87,7 +87,7 @@ def content(**changes: Any) -> Any:
         (a_batch(1000, content=content(esp_template_id="d-1", subject="Spring")), {"validate_only": True}),
         (a_batch(), {"asm_group_id": 15}),
         (a_batch(), {"validate_only": True}),
-        (a_batch(pool="marketing", send_at=datetime.now(UTC) + timedelta(minutes=15), schedule_id="YmF0Y2g_-1"), {}),
+        (a_batch(pool="marketing", send_at=datetime.now(UTC) + timedelta(hours=48), schedule_id="YmF0Y2g_-1"), {}),
         (a_batch(), {"asm_group_id": 1, "validate_only": True}),
         (a_batch(campaign="Frühling – 春"), {}),
         (a_batch(campaign="x" * 400), {}),
