@@ -1,8 +1,11 @@
 """Commands about the data: migrate, features refresh."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 from cli import store
 from cli.output import AsJson, Mistake, answer, moment
@@ -26,14 +29,34 @@ def migrate(as_json: AsJson = False) -> None:
     from data import migrate as schema
 
     engine = store.connectable()
-    before = schema.current(engine)
+    before, claimed = schema.current(engine), _claim(engine)
     try:
         store.prepare(engine)
     except CommandError as error:
         raise Mistake(f"the database {store.place()} cannot be migrated by this program: {error}") from error
     after = schema.current(engine)
     went = f"went from {before or 'nothing'} to {after}" if before != after else f"is at {after} already"
-    answer({"before": before, "after": after}, as_json=as_json, text=f"The schema of {store.place()} {went}.")
+    told = f"The schema of {store.place()} {went}."
+    if claimed is None and (now := _claim(engine)) is not None:
+        told += (
+            f"\nIt belongs to the environment {now!r} from now on. Is it a copy? Then set OMS_ENVIRONMENT to another name,"
+            " such as staging: `campaigns environment claim` tells more."
+        )
+    answer({"before": before, "after": after, "environment": _claim(engine)}, as_json=as_json, text=told)
+
+
+def _claim(engine: "sa.Engine") -> str | None:
+    """To which environment the database belongs; None where nobody said so yet, or an older schema cannot say it."""
+    from sqlalchemy.exc import DBAPIError
+
+    from data import database, installation
+
+    try:
+        with database.read(engine) as connection:
+            found = installation.current(connection)
+    except DBAPIError:
+        return None
+    return None if found is None else found.environment
 
 
 @features.command("refresh")

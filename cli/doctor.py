@@ -153,7 +153,14 @@ def _routes(config: settings.Settings) -> Iterator[Check]:
     """The file that says by which ESPs mail leaves, and whether each of its keys is there."""
     from providers import routes_file
 
-    declared = routes_file.load(config.routes.file)
+    declared, place = routes_file.load(config.routes.file), config.routes.file
+    if not place.exists() and place != type(config.routes)().file:
+        yield Check("routes", ok=False, found=f"OMS_ROUTES_FILE names {place}, and there is no such file")
+        return
+    if declared.accounts and config.account not in declared.accounts:
+        named = ", ".join(declared.accounts)
+        yield Check("routes", ok=False, found=f"{place} names {named}, and not this installation's {config.account}")
+        return
     keys = {one.api_key_env for one in declared.providers.values() if one.api_key_env is not None}
     if lacking := sorted(key for key in keys if settings.secret(key) is None):
         yield Check("routes", ok=False, found=f"not set, in the environment or .env: {', '.join(lacking)}")

@@ -33,13 +33,20 @@ def show(as_json: AsJson = False) -> int:
         "trouble": trouble,
     }
     if found is None:
-        told = f"Nobody claimed {store.place()} yet: `campaigns up` or the first live run does, for {here!r}."
+        told = (
+            f"Nobody claimed {store.place()} yet: `campaigns migrate`, `up` or the first live run does, for {here!r}."
+        )
     else:
         told = (
             f"{store.place()} belongs to {found.environment!r}: claimed {moment(found.claimed_at)} UTC by"
             f" {found.claimed_by}."
         )
-    told += f" No live run may start: {trouble}. `campaigns environment claim` changes that." if trouble else ""
+    if trouble:
+        told += (
+            f" No live run may start: {trouble}. Is it the right database? If it is a copy for trials, set OMS_ENVIRONMENT"
+            " to a name of its own; only if it is the one that is to mail customers, and no other sends any more:"
+            f" `campaigns environment claim --name {here} --by YOUR-NAME`."
+        )
     answer(payload, as_json=as_json, text=told)
     return 0 if trouble is None else _FOREIGN
 
@@ -63,5 +70,11 @@ def claim(
     if not by.strip():
         raise Mistake("--by must say something: the audit log keeps it")
     with database.write(store.engine()) as connection:
+        was = installation.current(connection)
         found = installation.claim(connection, name, by=by.strip(), now=wiring.clock())
-    answer({"claim": found}, as_json=as_json, text=f"{store.place()} belongs to {name!r} now: live runs may start.")
+    told = f"{store.place()} belongs to {name!r} now: live runs may start."
+    if was is not None:
+        told += (
+            f" Before, it was claimed for {was.environment!r} by {was.claimed_by}: make sure that one sends no more."
+        )
+    answer({"claim": found, "was": was}, as_json=as_json, text=told)

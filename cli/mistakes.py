@@ -128,7 +128,6 @@ LINES: Mapping[str, Line] = {
     "data.samples.cdnow.MissingDataSet": str,
     "domain.accounts.InvalidAccount": str,
     "domain.addresses.InvalidAddress": str,
-    "domain.guardrails.InvalidCanary": str,
     "domain.rules.RuleError": str,
     "httpx.TransportError": _silent_service,
     "prefect.exceptions.PrefectHTTPStatusError": _prefect,

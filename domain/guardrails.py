@@ -26,10 +26,6 @@ class CanaryState(StrEnum):
     OVERRULED = "overruled"
 
 
-class InvalidCanary(ValueError):
-    """The canary's size cannot be right; the message says what to change."""
-
-
 @dataclass(frozen=True, slots=True)
 class Results:
     """What came back of mail that an ESP accepted; each message counts once in each figure.
@@ -83,7 +79,6 @@ class _Measure:
 
 # --- the canary ------------------------------------------------------------------------------------------------------
 
-_MOST_PERCENT = 5.0
 # Of a healthy list about 1 % bounces hard; at 5 % SES reviews the sender and SendGrid objects. Up to 2 % of deferrals is
 # grey-listing; a tenth put off or blocked means that the mailbox providers do not want this mail. Gmail's 0.1 and 0.3 %.
 _BOUNCES = _Measure("hard bounces", ("hard",), "heard", 0.01, 0.05)
@@ -111,14 +106,10 @@ class CanaryVerdict:
 
 
 def canary_size(planned: int, policy: SendingPolicy) -> int:
-    """How many go first; 0: everybody at once. Raises InvalidCanary.
+    """How many go first; 0: everybody at once.
 
     A small audience has none: of 2 % of a few thousand people nothing could be said within an acceptable error.
     """
-    if not 0 <= policy.canary_percent <= _MOST_PERCENT:
-        raise InvalidCanary(
-            f"OMS_SENDING_CANARY_PERCENT is {policy.canary_percent:g}: at most {_MOST_PERCENT:g}, or 0 for no canary"
-        )
     if planned <= policy.canary_above:
         return 0
     return math.ceil(planned * policy.canary_percent / 100)

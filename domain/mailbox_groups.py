@@ -116,6 +116,8 @@ _FOR_FIRMS = (
 )
 _GROUPS = (*_WORLDWIDE, *_EUROPE, *_ASIA_AND_AMERICA, *_FOR_FIRMS)
 
+# What a route's `release` may name.
+NAMES = (*(one.name for one in _GROUPS), OTHER)
 _SHOWN = {one.name: one.shown for one in _GROUPS} | {OTHER: "All others"}
 _DOMAINS = {domain: one.name for one in _GROUPS for domain in one.domains}
 # Reserved twins (RFC 6761), by which the sandbox ESP plays the mailbox providers.

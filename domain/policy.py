@@ -6,6 +6,7 @@ from domain import quiet_hours
 from domain.accounts import Account
 from domain.quiet_hours import QuietHours
 
+_MOST_CANARY_PERCENT = 5.0
 _SHORTEST_CALL_BACK, _LONGEST_CALL_BACK = 12, 60
 
 
@@ -34,6 +35,10 @@ class SendingPolicy:
 
     def __post_init__(self) -> None:
         quiet_hours.parse(self.quiet_from, self.quiet_until)
+        if not 0 <= self.canary_percent <= _MOST_CANARY_PERCENT:
+            raise ValueError(
+                f"canary_percent is {self.canary_percent:g}: at most {_MOST_CANARY_PERCENT:g}, or 0 for no canary"
+            )
         # SendGrid promises to forget mail up to ten minutes before it goes; an offer an hour late is another offer.
         if not _SHORTEST_CALL_BACK <= self.call_back_minutes <= _LONGEST_CALL_BACK:
             raise ValueError(

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from domain.routes import Pace, Route
+from domain import mailbox_groups
+from domain.routes import MIXED, Pace, Route
 from domain.suppression import Stream
 
 _NAME = r"^[a-z0-9][a-z0-9_.-]{0,59}$"
@@ -105,6 +106,14 @@ class RouteRow(_Row):
     authenticated: bool = True
     release: dict[str, PaceRow] = {}
 
+    @field_validator("release")
+    @classmethod
+    def _known_groups(cls, release: dict[str, PaceRow]) -> dict[str, PaceRow]:
+        known = {*mailbox_groups.NAMES, MIXED, "*"}
+        if unknown := sorted(release.keys() - known):
+            raise ValueError(f"no mailbox group is named {', '.join(unknown)}; there are: {', '.join(sorted(known))}")
+        return release
+
 
 class RoutesFile(_Row):
     """The whole file."""
@@ -115,7 +124,7 @@ class RoutesFile(_Row):
 
     @model_validator(mode="after")
     def _sound(self) -> "RoutesFile":
-        if faults := [*self._unknown(), *self._twice(), *self._of_both_streams()]:
+        if faults := [*self._unknown(), *self._twice(), *self._of_both_streams(), *self._shared_unsaid()]:
             raise ValueError("; ".join(faults))
         return self
 
@@ -150,6 +159,17 @@ class RoutesFile(_Row):
             names = [row.name for row in rows]
             for name in sorted({name for name in names if names.count(name) > 1}):
                 yield f"accounts.{account}: there are two routes {name}"
+
+    def _shared_unsaid(self) -> Iterator[str]:
+        """Who sends through another's pool must have a good record: only a pool that is said to be shared asks for it."""
+        users: dict[tuple[str, str], set[str]] = {}
+        for account, rows in self.accounts.items():
+            for row in rows:
+                users.setdefault((row.provider, row.pool), set()).add(account)
+        for account, rows in self.accounts.items():
+            for row in rows:
+                if len(users[row.provider, row.pool]) > 1 and not row.shared_pool:
+                    yield f"accounts.{account}: pool {row.pool} is of several accounts; say shared_pool: true"
 
     def _of_both_streams(self) -> Iterator[str]:
         """Trouble of marketing must not reach the mail that customers wait for (facts/reliability.md E46)."""

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain import guardrails
-from domain.guardrails import CanaryState, GuardAction, InvalidCanary, Results
+from domain.guardrails import CanaryState, GuardAction, Results
 from domain.policy import SendingPolicy
 
 POLICY = SendingPolicy(canary_percent=2, canary_above=25_000, canary_minutes=30)
@@ -44,7 +44,7 @@ def test_a_large_audience_has_a_canary_of_one_to_five_percent(planned: int, perc
 
 @pytest.mark.parametrize("percent", [-1, 5.1, 50])
 def test_another_size_is_refused(percent: float) -> None:
-    with pytest.raises(InvalidCanary, match="at most 5"):
+    with pytest.raises(ValueError, match="at most 5"):
         guardrails.canary_size(100, replace(POLICY, canary_percent=percent))
 
 

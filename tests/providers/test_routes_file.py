@@ -133,10 +133,25 @@ def test_what_cannot_be_right_is_refused_and_named(file: Path, said: dict[str, A
 
 def test_streams_are_told_apart_within_an_account_and_domains_in_the_whole_file(file: Path) -> None:
     said = document(route())
-    said["accounts"]["tea"] = [RECEIPTS | {"provider": "esp", "pool": "news"}]
+    said["accounts"]["tea"] = [RECEIPTS | {"provider": "second", "pool": "news"}]
     assert loaded(file, said).of_account("tea")
     said["accounts"]["tea"][0]["domain"] = "news.shop.example"
     assert "the domain news.shop.example is of both streams" in refused(file, said)
+
+
+def test_a_pool_of_several_accounts_is_said_to_be_shared(file: Path) -> None:
+    said = document(route())
+    said["accounts"]["tea"] = [route(domain="news.tea.example")]
+    assert "accounts.tea: pool news is of several accounts; say shared_pool: true" in refused(file, said)
+    for rows in said["accounts"].values():
+        rows[0]["shared_pool"] = True
+    assert loaded(file, said).of_account("tea")[0].shared_pool
+
+
+def test_a_mailbox_group_that_there_is_not_is_refused_with_those_there_are(file: Path) -> None:
+    told = refused(file, document(route(release={"gmial": {"per_minute": 3}})))
+    assert "no mailbox group is named gmial; there are: *, " in told
+    assert "gmail" in told
 
 
 def test_the_sandbox_may_rehearse_both_streams_with_one_key(file: Path) -> None:
