@@ -22,6 +22,8 @@ from domain.suppression import Stream
 
 # All requests that the ESP takes at once are under way; one of them is over soon.
 _UNTIL_A_SLOT = 0.5
+# To a priority: an ESP whose seed messages fare badly carries mail only while no other can.
+_BEHIND_ALL = 1000
 # Who has no pace of its own is slowed to this much of a batch a minute, times the brake's factor.
 _BRAKED_BATCHES_A_MINUTE = 1.0
 
@@ -32,6 +34,7 @@ class Outlook:
 
     brakes: Mapping[str, float] = field(default_factory=dict)
     results: Mapping[tuple[str, str], tuple[int, int]] = field(default_factory=dict)  # pool, group: delivered, blocked
+    unwell: frozenset[str] = frozenset()  # ESPs whose seed messages are refused, bounce, or bring no event
     factors: Mapping[tuple[str, str], float] = field(default_factory=dict)  # pool, group: volumes follow results
 
 
@@ -95,6 +98,7 @@ class Desk:
             carried=self.carried.get(route.pool, 0),
             delivered=delivered,
             blocked=blocked,
+            priority=route.priority + (_BEHIND_ALL if route.provider in self.outlook.unwell else 0),
         )
 
     def _stays(self, route: Route, refused_by: str) -> str | None:
@@ -203,6 +207,7 @@ class Desk:
 def _candidate(route: Route, **facts: Any) -> routing.Candidate:
     nothing: dict[str, Any] = {
         "refused": None,
+        "priority": route.priority,
         "leave": breaker.Leave.NO,
         "wait_seconds": 0.0,
         "room": None,
@@ -212,7 +217,6 @@ def _candidate(route: Route, **facts: Any) -> routing.Candidate:
     }
     return routing.Candidate(
         route=route.name,
-        priority=route.priority,
         share=route.share,
         cost_per_thousand=route.cost_per_thousand,
         **(nothing | facts),

@@ -7,12 +7,15 @@ from functools import lru_cache
 
 import sqlalchemy as sa
 
-from data import brakes, database, results
+from data import brakes, database, results, seeds
 from data.desk import Outlook
+from data.seeds import SeedState
 from domain import guardrails
 from domain.campaigns import Run
 from domain.routes import Route
 
+# What a seed message may show; unproven is no reproach.
+_UNWELL = frozenset({SeedState.SILENT, SeedState.REFUSED, SeedState.BOUNCED})
 _RESULTS_OF = timedelta(days=7)
 # To read them costs a row a message of the week (half a second to two for a million): not at each claim.
 _READ_EVERY = timedelta(minutes=5)
@@ -28,14 +31,17 @@ class _Store:
 def reader(
     engine: sa.Engine, run: Run, routes: Sequence[Route], now: datetime
 ) -> Callable[[sa.Connection, datetime], Outlook]:
-    """What `data.traffic.Traffic` asks before each claim: results as of now, brakes as of then."""
+    """What `data.traffic.Traffic` asks before each claim: results and seed messages as of now, brakes as of then."""
     account_id = run.plan.account_id
     pools = tuple(sorted({route.pool for route in routes}))
+    with database.read(engine) as connection:
+        told = [seeds.health(connection, provider, now) for provider in sorted({route.provider for route in routes})]
+    unwell = frozenset(one.provider for one in told if one.state in _UNWELL)
     known = _results(_Store(engine), account_id, pools, int(now.timestamp() // _READ_EVERY.total_seconds()))
 
     def outlook(connection: sa.Connection, then: datetime) -> Outlook:
         held = brakes.in_force(connection, account_id, run.id, then)
-        return replace(known, brakes={group: brake.factor for group, brake in held.items()})
+        return replace(known, brakes={group: brake.factor for group, brake in held.items()}, unwell=unwell)
 
     return outlook
 

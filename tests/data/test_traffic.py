@@ -9,7 +9,6 @@ import pytest
 import sqlalchemy as sa
 
 from data import audit, database, ledger, ledger_sweep, pools, tables
-from data.desk import Outlook
 from data.lanes import Stall
 from domain import routing
 from domain.ledger import BatchState, Outcome, OutcomeKind
@@ -259,48 +258,6 @@ def test_without_any_way_it_says_so(engine: sa.Engine) -> None:
     assert book.traffic.stalled == Stall(
         "no route may carry this mail: a: its sending domain is not authenticated", None
     )
-
-
-def _grouped(engine: sa.Engine, book: ledger.SqlLedger, groups: dict[int, str], *, canary: int = 0) -> None:
-    """Say of batches, by their place, which group they are of; the first so many are the canary."""
-    batch = tables.batches
-    with database.write(engine) as connection:
-        ids = list(connection.scalars(sa.select(batch.c.id).order_by(batch.c.first_ordinal)))
-        for place, group in groups.items():
-            connection.execute(batch.update().where(batch.c.id == ids[place]).values(mailbox_group=group))
-        connection.execute(batch.update().where(batch.c.id.in_(ids[:canary])).values(canary=True))
-        if canary:
-            connection.execute(tables.campaign_runs.update().values(canary="watching"))
-
-
-def test_a_group_that_must_wait_holds_no_other_back(engine: sa.Engine) -> None:
-    book, _ = _book(engine, 40, replace(A, release={"gmail": Pace(per_minute=1, burst=10)}))
-    _grouped(engine, book, {0: "gmail", 1: "gmail", 2: "yahoo", 3: "yahoo"})
-    assert _drain(book) == {"a": 30}
-
-
-def test_a_stopped_group_waits_for_a_person_and_a_slowed_one_goes_slower(engine: sa.Engine) -> None:
-    book, clock = _book(engine, 40)
-    _grouped(engine, book, {0: "gmail", 1: "gmail", 2: "yahoo", 3: "yahoo"})
-    braked = replace(book, outlook=lambda _connection, _now: Outlook(brakes={"gmail": 0.0}))
-    assert _drain(braked) == {"sendgrid": 20}
-    assert braked.traffic.stalled is not None
-    assert "gmail is stopped" in braked.traffic.stalled.reason
-    slowed = replace(book, policy=replace(book.policy, batch_size=10))
-    slowed = replace(slowed, outlook=lambda _connection, _now: Outlook(brakes={"gmail": 0.5}))
-    assert _drain(slowed) == {"sendgrid": 10}  # 5 a minute
-    clock.forward(minutes=2)
-    assert _drain(slowed) == {"sendgrid": 10}
-
-
-def test_while_the_canary_is_watched_nothing_else_goes(engine: sa.Engine) -> None:
-    book, _ = _book(engine, 40)
-    _grouped(engine, book, {}, canary=1)
-    book = replace(book, run=replace(book.run, canary="watching"))
-    assert _drain(book) == {"sendgrid": 10}
-    with database.write(engine) as connection:
-        connection.execute(tables.campaign_runs.update().values(canary="passed"))
-    assert _drain(book) == {"sendgrid": 30}
 
 
 def test_a_batch_whose_turn_was_taken_by_a_dead_worker_comes_up_again(engine: sa.Engine) -> None:
