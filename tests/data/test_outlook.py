@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from data import database, ledger, outlook, tables
 from data.desk import Outlook
 from domain.ledger import Outcome, OutcomeKind
+from domain.ports import Batch
 from domain.routes import Pace, Route
 from tests.data import frozen
 from tests.data.frozen import Clock
@@ -22,6 +23,12 @@ A, B = frozen.route("a"), frozen.route("b")
 def _book(engine: sa.Engine, people: int, *routes: Route, batch_size: int = 10) -> tuple[ledger.SqlLedger, Clock]:
     run, clock = frozen.dispatching(engine, people, batch_size=batch_size), Clock()
     return frozen.book(engine, run, clock, *routes), clock
+
+
+def _first(book: ledger.SqlLedger) -> Batch:
+    batch = book.claim(book.run.id, worker="w")
+    assert batch is not None
+    return batch
 
 
 def _drain(book: ledger.SqlLedger) -> Counter[str]:
@@ -83,3 +90,33 @@ def test_an_esp_whose_seed_messages_bring_no_event_goes_behind_all_others(engine
         connection.execute(tables.seed_messages.insert().values(**seed, **sent))
     book = replace(book, outlook=outlook.reader(engine, book.run, book.routes, clock()))
     assert _drain(book) == {"b": 20}
+
+
+def test_who_finds_nothing_at_all_does_not_hide_why_another_had_to_wait(engine: sa.Engine) -> None:
+    book, _ = _book(engine, 10, replace(A, release={"gmail": Pace(per_minute=1, burst=1)}))
+    _grouped(engine, book, {0: "gmail"})
+    with database.write(engine) as connection:
+        in_an_hour = frozen.NOW + timedelta(minutes=60)
+        connection.execute(tables.buckets.insert().values(key="pool/shop/a-marketing/gmail", tokens=0, at=in_an_hour))
+    assert book.claim(book.run.id, worker="w") is None
+    told = book.traffic.stalled
+    assert told is not None
+    with database.write(engine) as connection:  # as one whom another's lock lets pass
+        connection.execute(tables.batches.update().values(not_before=frozen.NOW + timedelta(hours=1)))
+    assert book.claim(book.run.id, worker="w") is None
+    assert book.traffic.stalled == told
+
+
+@pytest.mark.parametrize(("share", "by_esp"), [(1.0, False), (0.0, True)], ids=["a pace", "what stands by"])
+def test_it_is_not_the_esps_word_while_another_way_only_waits_for_its_pace(
+    engine: sa.Engine, share: float, by_esp: bool
+) -> None:
+    slow = replace(B, priority=2, share=share, hand_over=Pace(per_minute=1, burst=1))
+    book, _ = _book(engine, 60, A, slow)
+    book = replace(book, policy=replace(book.policy, batch_size=10))
+    slow_down = Outcome(OutcomeKind.NOT_SENT, status=429, detail="429", retry_after=timedelta(seconds=30))
+    book.record(_first(book), slow_down, seconds=0.1)
+    while (batch := book.claim(book.run.id, worker="w")) is not None:
+        book.record(batch, ACCEPTED, seconds=0.1)
+    assert book.traffic.stalled is not None
+    assert book.traffic.stalled.by_esp == by_esp

@@ -280,36 +280,6 @@ def test_marketing_cannot_leave_by_the_transactional_pool(engine: sa.Engine) -> 
         _claim(book)
 
 
-def test_who_finds_nothing_at_all_does_not_hide_why_another_had_to_wait(engine: sa.Engine) -> None:
-    book, _ = _book(engine, 10, replace(A, release={"gmail": Pace(per_minute=1, burst=1)}))
-    _grouped(engine, book, {0: "gmail"})
-    with database.write(engine) as connection:
-        in_an_hour = frozen.NOW + timedelta(minutes=60)
-        connection.execute(tables.buckets.insert().values(key="pool/shop/a-marketing/gmail", tokens=0, at=in_an_hour))
-    assert _claim(book) is None
-    told = book.traffic.stalled
-    assert told is not None
-    with database.write(engine) as connection:  # as one whom another's lock lets pass
-        connection.execute(tables.batches.update().values(not_before=frozen.NOW + timedelta(hours=1)))
-    assert _claim(book) is None
-    assert book.traffic.stalled == told
-
-
-@pytest.mark.parametrize(("share", "by_esp"), [(1.0, False), (0.0, True)], ids=["a pace", "what stands by"])
-def test_it_is_not_the_esps_word_while_another_way_only_waits_for_its_pace(
-    engine: sa.Engine, share: float, by_esp: bool
-) -> None:
-    slow = replace(B, priority=2, share=share, hand_over=Pace(per_minute=1, burst=1))
-    book, _ = _book(engine, 60, A, slow)
-    book = replace(book, policy=replace(book.policy, batch_size=10))
-    slow_down = Outcome(OutcomeKind.NOT_SENT, status=429, detail="429", retry_after=timedelta(seconds=30))
-    book.record(_claimed(book), slow_down, seconds=0.1)
-    while (batch := _claim(book)) is not None:
-        book.record(batch, ACCEPTED, seconds=0.1)
-    assert book.traffic.stalled is not None
-    assert book.traffic.stalled.by_esp == by_esp
-
-
 def test_a_pace_is_not_the_esps_word(engine: sa.Engine) -> None:
     book, _ = _book(engine, 60, replace(A, hand_over=Pace(per_minute=10, burst=20)))
     book = replace(book, policy=replace(book.policy, batch_size=10))
