@@ -116,7 +116,7 @@ def _unknown_and_scheduled(engine: sa.Engine, run_id: str) -> None:
                 send_at=wiring.clock() + timedelta(minutes=15),
             )
         )
-        connection.execute(tables.batch_attempts.update().values(outcome="unknown"))
+        connection.execute(tables.batch_attempts.update().values(outcome="unknown", provider="sandbox"))
         later = wiring.clock() + timedelta(days=1)
         run = tables.campaign_runs.update().where(tables.campaign_runs.c.id == run_id)
         connection.execute(
@@ -200,7 +200,7 @@ def test_an_esp_that_does_not_answer_stops_nothing_else(
     _move_to(engine, "delivered.test", range(1, 40))
     run_campaign(live())
     run = only_run(engine)
-    _second_run(engine, ledger_rows.BatchRow(0, 2))
+    _second_run(engine, ledger_rows.BatchRow(0, 2, attempt="b0"))  # by sendgrid
     _unreachable(monkeypatch, installation)
     with database.write(engine) as connection:
         _store(connection, DELIVERED, run.id)
@@ -245,6 +245,7 @@ def test_deadlines_pass_also_when_events_cannot_be_read(engine: sa.Engine, insta
         batch = ledger_rows.BatchRow(0, 2, BatchState.INFLIGHT, attempt="a0", finished_at=None)
         ledger_rows.add_run(connection, "shop", found, [batch], status=RunStatus.DISPATCHING)
         connection.execute(tables.batches.update().values(lease_expires_at=ledger_rows.NOW - timedelta(days=999)))
+        connection.execute(tables.batch_attempts.update().values(provider="sandbox"))
         connection.exec_driver_sql("ALTER TABLE webhook_inbox RENAME TO gone")
     with pytest.raises(sa.exc.DBAPIError, match="webhook_inbox"):
         process_delivery_events()
