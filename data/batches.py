@@ -1,7 +1,8 @@
 """The rows of batches and of their attempts: each change one statement, inside the transaction of whoever asks.
 
 Whose turn it is to be claimed is found with SKIP LOCKED on PostgreSQL (the same statement without it was measured to
-claim 3,370 of 4,000 rows twice), a claim is one guarded UPDATE … RETURNING, and a result is written only by the attempt that holds the lease.
+claim 3,370 of 4,000 rows twice), a claim is one guarded UPDATE … RETURNING, and a result is written only by the attempt
+that holds the lease.
 """
 
 import uuid
@@ -32,12 +33,9 @@ def next_due(
 
     Not among those that `besides` is true of, and not of these mailbox groups.
     """
-    batch, run = tables.batches, tables.campaign_runs
-    runnable = sa.exists().where(
-        run.c.id == run_id, run.c.status == RunStatus.DISPATCHING, run.c.live, run.c.expires_at > now
-    )
+    batch = tables.batches
     due = batch.c.not_before.is_(None) | (batch.c.not_before <= now)
-    query = sa.select(batch).where(batch.c.run_id == run_id, batch.c.state == BatchState.PLANNED, due, runnable)
+    query = sa.select(batch).where(batch.c.run_id == run_id, batch.c.state == BatchState.PLANNED, due, _runnable(now))
     if besides is not None:
         query = query.where(~besides)
     if groups:
@@ -51,13 +49,10 @@ def next_due(
 
 def take(connection: sa.Connection, batch_id: int, worker: str, now: datetime, lease: timedelta) -> Any | None:
     """Claim this batch; None where somebody else was faster, or its run may not be sent any more."""
-    batch, run = tables.batches, tables.campaign_runs
-    runnable = sa.exists().where(
-        run.c.id == batch.c.run_id, run.c.status == RunStatus.DISPATCHING, run.c.live, run.c.expires_at > now
-    )
+    batch = tables.batches
     claimed = (
         batch.update()
-        .where(batch.c.id == batch_id, batch.c.state == BatchState.PLANNED, runnable)
+        .where(batch.c.id == batch_id, batch.c.state == BatchState.PLANNED, _runnable(now))
         .values(
             state=BatchState.INFLIGHT,
             worker=worker,
@@ -69,6 +64,14 @@ def take(connection: sa.Connection, batch_id: int, worker: str, now: datetime, l
         .returning(batch)
     )
     return connection.execute(claimed).one_or_none()
+
+
+def _runnable(now: datetime) -> sa.ColumnElement[bool]:
+    """May the run of this batch be sent?"""
+    run = tables.campaign_runs.c
+    return sa.exists().where(
+        run.id == tables.batches.c.run_id, run.status == RunStatus.DISPATCHING, run.live, run.expires_at > now
+    )
 
 
 def locked(connection: sa.Connection, batch_id: int) -> Any:

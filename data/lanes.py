@@ -143,16 +143,13 @@ class Lane:
         sent = 0 if outcome.kind is OutcomeKind.NOT_SENT else messages
         with database.write(self.engine) as connection:
             now = self.clock()
-            traffic_rows.free_slot(connection, grant.id, now)
             self._judge(connection, grant.route, outcome, seconds, now)
             self._settle(connection, grant, sent, now)
 
     def given_back(self, grant: Grant) -> None:
         """Nothing was tried: somebody else has the batch, or all its people were suppressed."""
         with database.write(self.engine) as connection:
-            now = self.clock()
-            traffic_rows.free_slot(connection, grant.id, now)
-            self._settle(connection, grant, 0, now)
+            self._settle(connection, grant, 0, self.clock())
 
     def _judge(self, connection: sa.Connection, route: Route, outcome: Outcome, seconds: float, now: datetime) -> None:
         states = traffic_rows.provider_states(connection, [route.provider], self.stream)
@@ -176,7 +173,8 @@ class Lane:
             traffic_rows.write_bucket(connection, key, pacing.block(bucket, now + outcome.retry_after))
 
     def _settle(self, connection: sa.Connection, grant: Grant, sent: int, now: datetime) -> None:
-        """What did not go was not handed over: it leaves the hour's volume, and its tokens come back."""
+        """Give the slot back. What did not go was not handed over: it leaves the hour's volume, and its tokens come back."""
+        traffic_rows.free_slot(connection, grant.id, now)
         route, unused = grant.route, grant.messages - sent
         if unused and route.hand_over.per_minute is not None:
             key = hand_over_key(route)
