@@ -18,6 +18,7 @@ from data import tables
 from data.verdicts import PLANNED, Verdicts
 from domain import guardrails, ledger
 from domain.ledger import BatchState
+from domain.mailbox_groups import OTHER
 from domain.policy import SendingPolicy
 from domain.routes import MIXED
 
@@ -25,7 +26,6 @@ _Numbers = npt.NDArray[np.int64]
 _IDS_AT_ONCE = 5_000  # below the number of values that SQLite takes in one statement
 # Of all customers: from here on one pass over them costs less than a look-up for each that is planned.
 _MANY = 0.2
-_OTHER = "other"
 _LATELY, _OF_LATE = timedelta(days=30), timedelta(days=90)
 
 
@@ -104,7 +104,7 @@ def _read(
     """Mailbox group, as a place in the list of names, and tier of engagement (0 is the best) of each."""
     party, features = tables.parties, tables.customer_features
     query = (
-        sa.select(party.c.id, sa.func.coalesce(party.c.mailbox_provider, _OTHER), _tier(now))
+        sa.select(party.c.id, sa.func.coalesce(party.c.mailbox_provider, OTHER), _tier(now))
         .select_from(party.outerjoin(features, features.c.party_id == party.c.id))
         .where(party.c.account_id == account_id)
     )

@@ -13,17 +13,17 @@ import sqlalchemy as sa
 from data import database, tables
 from domain.delivery import SEVERITY, BounceClass, Seen, Severity
 from domain.ledger import BatchState
+from domain.mailbox_groups import OTHER
 from domain.reports import Figures
 
 _FAILED = Seen.BOUNCED | Seen.DROPPED
 _FINAL = Seen.DELIVERED | _FAILED
-_OTHER = "other"
 
 
 def figures(connection: sa.Connection, run_id: str) -> tuple[Figures, dict[str, Figures]]:
     """The run's figures, and the same by mailbox provider."""
     party = tables.parties
-    provider = sa.func.coalesce(party.c.mailbox_provider, _OTHER).label("mailbox_provider")
+    provider = sa.func.coalesce(party.c.mailbox_provider, OTHER).label("mailbox_provider")
     query = (
         accepted(provider, *_counts())
         .where(tables.batches.c.run_id == run_id)

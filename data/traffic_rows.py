@@ -27,13 +27,11 @@ class ProviderState:
     latency: float | None = None
 
 
-def provider_states(
-    connection: sa.Connection, providers: Iterable[str], stream: Stream, *, lock: bool = True
-) -> dict[str, ProviderState]:
-    """Those that have a row; a provider without one is sound."""
+def provider_states(connection: sa.Connection, providers: Iterable[str], stream: Stream) -> dict[str, ProviderState]:
+    """Those that have a row, locked; a provider without one is sound."""
     table = tables.provider_states
     query = sa.select(table).where(table.c.stream == stream, table.c.provider.in_(sorted(set(providers))))
-    query = query.order_by(table.c.provider)
+    query = query.order_by(table.c.provider).with_for_update()
     return {
         row.provider: ProviderState(
             Breaker(
@@ -47,8 +45,16 @@ def provider_states(
             row.concurrency,
             row.latency,
         )
-        for row in connection.execute(query.with_for_update() if lock else query)
+        for row in connection.execute(query)
     }
+
+
+def latencies(connection: sa.Connection, stream: Stream) -> dict[str, float]:
+    """Seconds that each provider's answer usually takes, where it was measured."""
+    state = tables.provider_states.c
+    query = sa.select(state.provider, state.latency)
+    rows = connection.execute(query.where(state.stream == stream, state.latency.is_not(None)))
+    return {row.provider: float(row.latency) for row in rows}
 
 
 def add_providers(
@@ -177,7 +183,18 @@ def warm_up(connection: sa.Connection, account_id: str, pool: str, group: str) -
         .where(table.c.account_id == account_id, table.c.pool == pool, table.c.mailbox_group == group)
         .with_for_update()
     ).one_or_none()
-    return None if row is None else WarmUp(row.day, row.day_began_at, row.last_sent_at, row.trouble_at)
+    return None if row is None else _as_warm_up(row)
+
+
+def warm_ups(connection: sa.Connection, account_id: str) -> dict[tuple[str, str], WarmUp]:
+    """How far each pool is with each mailbox group, where it began."""
+    table = tables.warmups
+    rows = connection.execute(sa.select(table).where(table.c.account_id == account_id))
+    return {(row.pool, row.mailbox_group): _as_warm_up(row) for row in rows}
+
+
+def _as_warm_up(row: Any) -> WarmUp:
+    return WarmUp(row.day, row.day_began_at, row.last_sent_at, row.trouble_at)
 
 
 def write_warm_up(connection: sa.Connection, account_id: str, pool: str, group: str, state: WarmUp) -> None:

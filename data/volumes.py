@@ -3,15 +3,12 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
 
 from data import tables
 from domain.ledger import BatchState
 from domain.mailbox_groups import OTHER
-from domain.suppression import Stream
-from domain.warmup import WarmUp
 
 WEEKS = timedelta(days=28)
 
@@ -93,21 +90,3 @@ def largest_day(days: Mapping[str, Mapping[date, int]], *, now: datetime) -> dic
 def today(days: Mapping[str, Mapping[date, int]], *, now: datetime) -> dict[str, int]:
     """What each group got today."""
     return {group: of.get(now.date(), 0) for group, of in days.items()}
-
-
-def warm_ups(connection: sa.Connection, account_id: str) -> dict[tuple[str, str], WarmUp]:
-    """How far each pool is with each mailbox group, where it began."""
-    table = tables.warmups
-    rows = connection.execute(sa.select(table).where(table.c.account_id == account_id))
-    return {
-        (row.pool, row.mailbox_group): WarmUp(row.day, row.day_began_at, row.last_sent_at, row.trouble_at)
-        for row in rows
-    }
-
-
-def answers(connection: sa.Connection, stream: Stream) -> dict[str, float]:
-    """Seconds that each provider's answer usually takes, where it was measured."""
-    state = tables.provider_states.c
-    query: sa.Select[Any] = sa.select(state.provider, state.latency)
-    rows = connection.execute(query.where(state.stream == stream, state.latency.is_not(None)))
-    return {provider: float(latency) for provider, latency in rows}

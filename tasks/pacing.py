@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import settings
-from data import database, runs, volumes
+from data import database, runs, traffic_rows, volumes
 from domain import pace_plan, pacing
 from domain.pace_plan import PacePlan, Question
 from domain.suppression import Stream
@@ -18,8 +18,8 @@ def of_run(run_id: str) -> PacePlan:
         account_id = run.plan.account_id
         people = volumes.planned(connection, run_id)
         days = volumes.by_day(connection, account_id, now=now)
-        warm_ups = volumes.warm_ups(connection, account_id)
-        answers = volumes.answers(connection, Stream.MARKETING)
+        warm_ups = traffic_rows.warm_ups(connection, account_id)
+        answers = traffic_rows.latencies(connection, Stream.MARKETING)
         routes = wiring.permitted(connection, run)
     policy = settings.load().sending
     return pace_plan.make(

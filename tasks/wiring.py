@@ -70,23 +70,26 @@ def providers() -> tuple[str, ...]:
 
 
 def _sendgrid_config(provider: str) -> SendGridConfig:
-    """How to reach a provider. The sandbox speaks SendGrid's API under its own address and key. Raises CannotStart."""
-    config = settings.load()
-    if provider == "sendgrid" and provider not in declared().providers:
-        return config.sendgrid
-    if provider == "sandbox" and provider not in declared().providers:
+    """How to reach a provider. The sandbox speaks SendGrid's API under its own address and key. Raises UnknownProvider."""
+    if provider in declared().providers:
+        return _of_connection(declared().provider(provider))
+    if provider == "sendgrid":
+        return settings.load().sendgrid
+    if provider == "sandbox":
         return _of_sandbox(None)
-    if provider not in declared().providers:
-        raise UnknownProvider(f"there is no provider {provider!r}; there are: {', '.join(providers())}")
-    connection = declared().provider(provider)
+    raise UnknownProvider(f"there is no provider {provider!r}; there are: {', '.join(providers())}")
+
+
+def _of_connection(connection: routes_file.Connection) -> SendGridConfig:
+    own = settings.load().sendgrid
     if connection.kind == "sandbox":
         found = _of_sandbox(connection.base_url)
     else:
         assert connection.api_key_env is not None, "the file demands it"
-        found = config.sendgrid.model_copy(
+        found = own.model_copy(
             update={
                 "api_key": settings.secret(connection.api_key_env),
-                "base_url": connection.base_url or config.sendgrid.base_url,
+                "base_url": connection.base_url or own.base_url,
                 "activity_lookup": connection.activity_lookup,
             }
         )

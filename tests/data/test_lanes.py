@@ -163,7 +163,7 @@ def test_a_stream_has_a_row_before_its_first_decision(engine: sa.Engine) -> None
     lane = _lane(engine, Clock(), Stream.TRANSACTIONAL)
     _asked(lane)
     with database.read(engine) as connection:
-        found = traffic_rows.provider_states(connection, ["esp"], Stream.TRANSACTIONAL, lock=False)
+        found = traffic_rows.provider_states(connection, ["esp"], Stream.TRANSACTIONAL)
     assert found["esp"].concurrency == 8
 
 

@@ -4,7 +4,7 @@ from datetime import date, datetime, timedelta
 
 import sqlalchemy as sa
 
-from data import database, tables, volumes
+from data import database, tables, traffic_rows, volumes
 from domain.ledger import BatchState
 from domain.suppression import Stream
 from domain.warmup import WarmUp
@@ -91,6 +91,6 @@ def test_warm_ups_and_answers(engine: sa.Engine, account_id: str) -> None:
         rows = [same | {"provider": "a", "latency": 0.25}, same | {"provider": "b", "latency": None}]
         rows.append(rows[0] | {"stream": "transactional", "latency": 9.0})
         connection.execute(tables.provider_states.insert(), rows)
-        assert volumes.warm_ups(connection, account_id) == {("new", "gmail"): state}
-        assert volumes.warm_ups(connection, "second") == {}
-        assert volumes.answers(connection, Stream.MARKETING) == {"a": 0.25}
+        assert traffic_rows.warm_ups(connection, account_id) == {("new", "gmail"): state}
+        assert traffic_rows.warm_ups(connection, "second") == {}
+        assert traffic_rows.latencies(connection, Stream.MARKETING) == {"a": 0.25}
