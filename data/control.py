@@ -12,7 +12,6 @@ import sqlalchemy as sa
 
 from data import audit_log, runs, tables
 from domain.campaigns import NEXT, Run, RunStatus
-from domain.guardrails import CanaryState
 from domain.ledger import BatchState
 
 # Why a run is paused whose flow run was suspended by Prefect's own button: that button's Resume continues it.
@@ -105,7 +104,7 @@ def take_up(connection: sa.Connection, run_id: str, *, flow_run_id: str, now: da
     wanted = first or asked > taken or run.stop_reason == SUSPENDED
     if wanted:
         _note(connection, run, _TAKEN_UP, by="flow run", detail={"flow_run": flow_run_id}, now=now)
-    if run.status is RunStatus.PAUSED and run.canary != CanaryState.BREACHED and wanted:
+    if run.status is RunStatus.PAUSED and not run.held_by_canary and wanted:
         run = runs.advance(connection, run, RunStatus.DISPATCHING, stop_reason=None)
     return run
 

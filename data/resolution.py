@@ -45,7 +45,7 @@ def unresolved(connection: sa.Connection, *, now: datetime) -> list[Question]:
         )
         .where(
             batch.c.state == BatchState.UNKNOWN,
-            # Of an unknown batch `not_before` says when it is asked about again; the claim left it in the past.
+            # Of an unknown batch `not_before` says when it is asked about again; the claim left it empty.
             batch.c.not_before.is_(None) | (batch.c.not_before <= now),
         )
         .order_by(route.c.send_at.is_(None), route.c.send_at, batch.c.finished_at, batch.c.id)

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from domain.guardrails import CanaryState
 from domain.rules import Rule
 
 
@@ -129,6 +130,11 @@ class Run:
     code_version: str | None = None
     canary: str | None = None  # how the first few fared (domain.guardrails); None: the run has no canary
     canary_figures: dict[str, Any] | None = None
+
+    @property
+    def held_by_canary(self) -> bool:
+        """Its first few did badly, and a person decides whether it goes on."""
+        return self.status is RunStatus.PAUSED and self.canary == CanaryState.BREACHED
 
 
 def message_id(run_id: str, ordinal: int) -> str:

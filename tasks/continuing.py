@@ -17,7 +17,6 @@ import settings
 from data import control, database, installation, ledger_sweep, runs
 from data.control import NotPossible
 from domain.campaigns import NEXT, Run, RunStatus
-from domain.guardrails import CanaryState
 from tasks import prefect_api, wiring
 from tasks.prefect_api import Client, FlowRun
 
@@ -64,7 +63,7 @@ def continue_run(connected: Client, run_id: str, *, by: str, why: str = "") -> C
 
 
 def _sentence(run: Run, known: FlowRun | None) -> str:
-    if run.status is RunStatus.PAUSED and run.canary == CanaryState.BREACHED:
+    if run.held_by_canary:
         return "its canary was breached: the new flow run asks a person before it goes on"
     if known is not None and known.running:
         return (
@@ -78,7 +77,7 @@ def _refuse_undecided(run: Run, known: FlowRun) -> None:
     """A second flow run would ask the same question a second time."""
     if run.status is RunStatus.AWAITING_APPROVAL:
         raise NotPossible(f"run {run.id} waits for a person's yes or no: say it by the Resume button at {known.page}")
-    if run.status is RunStatus.PAUSED and run.canary == CanaryState.BREACHED:
+    if run.held_by_canary:
         raise NotPossible(
             f"run {run.id} was held by its canary ({run.stop_reason}) and waits for a person's decision: say it by the"
             f" Resume button at {known.page}"

@@ -49,7 +49,7 @@ def await_canary(run_id: str) -> str | None:
     until = time.monotonic() + patience
     with watching.own_flow_run(run_id) as heed:
         while time.monotonic() < until:
-            upkeep.process_events.fn()
+            upkeep.apply_events()
             _watched(run_id)
             with database.read(wiring.engine()) as connection:
                 run = runs.get(connection, run_id)
@@ -168,7 +168,7 @@ def question(run_id: str) -> str | None:
     """What a person is asked about a run that its canary stopped; None where it does not wait for anybody."""
     with database.read(wiring.engine()) as connection:
         run = runs.get(connection, run_id)
-        if not _waits(run):
+        if not run.held_by_canary:
             return None
         observed = guardrails.observe(connection, run, wiring.clock())
     return (
@@ -178,17 +178,13 @@ def question(run_id: str) -> str | None:
     )
 
 
-def _waits(run: Run) -> bool:
-    return run.status is RunStatus.PAUSED and run.canary == CanaryState.BREACHED
-
-
 @task(task_run_name="record decision about the canary of {run_id}", cache_policy=NO_CACHE)
 def decide(run_id: str, *, go_on: bool, by: str, note: str) -> RunState:
     """Let the run go on or end it for ever, with who said so. A decision that was made already stands."""
     now = wiring.clock()
     with database.write(wiring.engine()) as connection:
         run = runs.get(connection, run_id, locked=True)
-        if _waits(run):
+        if run.held_by_canary:
             if go_on:
                 guardrails.overrule(connection, run_id, by=by, note=note, now=now)
                 run = runs.advance(connection, run, RunStatus.DISPATCHING, stop_reason=None)
