@@ -7,7 +7,7 @@ import typer
 
 from cli import store
 from cli.output import AsJson, Mistake, answer
-from cli.run_commands import RunId
+from cli.run_commands import RunId, fields_of
 from tasks import prefect_api
 
 Why = Annotated[str, typer.Option(help="The audit log keeps it.")]
@@ -45,15 +45,7 @@ def resume(run_id: RunId, why: Why = "", as_json: AsJson = False) -> None:
     with prefect_api.client() as connected:
         done = continuing.continue_run(connected, run_id, by=store.person(), why=why)
     flow_run = done.flow_run
-    payload = {
-        "run": run_id,
-        "told": done.told,
-        "flow_run": str(flow_run.id),
-        "name": flow_run.name,
-        "state": flow_run.state,
-        "message": flow_run.message,
-        "page": flow_run.page,
-    }
+    payload = {"run": run_id, "told": done.told} | fields_of(flow_run)
     text = f"Run {run_id}: {done.told}.\n{flow_run.name}: {flow_run.state}\n{flow_run.page}"
     answer(payload, as_json=as_json, text=text)
 

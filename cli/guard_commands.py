@@ -49,8 +49,9 @@ def _text(run: "Run", observed: "Observed", judged: "dict[str, Guard]", held: "d
     lines = [_canary(run), ""]
     lines.append(table("", _HEADS, rows) if rows else "Nothing was accepted by an ESP yet.")
     lines += [f"\n{_brake(one)}" for one in held.values()]
-    coming = [f"\n{group} is to {one.action}: {one.reason}" for group, one in judged.items() if one.reason]
-    return "\n".join(lines + [line for line in coming if line.split()[0] not in held])
+    coming = {group: one for group, one in judged.items() if one.reason and group not in held}
+    lines += [f"\n{group} is to {one.action}: {one.reason}" for group, one in coming.items()]
+    return "\n".join(lines)
 
 
 def _canary(run: "Run") -> str:

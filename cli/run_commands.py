@@ -127,13 +127,17 @@ def _start(connected: prefect_api.Client, request: dict[str, Any], *, wait: bool
     flow_run = prefect_api.start(connected, "run-campaign", {"request": request})
     if wait:
         flow_run = prefect_api.wait(connected, flow_run.id, seconds=math.inf)
-    payload = {
+    lines = [f"{flow_run.name}: {flow_run.state}", *filter(None, [flow_run.message]), flow_run.page]
+    answer(fields_of(flow_run), as_json=as_json, text="\n".join(lines))
+    return _FAILED if flow_run.final and not flow_run.completed else 0
+
+
+def fields_of(flow_run: prefect_api.FlowRun) -> dict[str, str]:
+    """A flow run as JSON answers tell of it."""
+    return {
         "flow_run": str(flow_run.id),
         "name": flow_run.name,
         "state": flow_run.state,
         "message": flow_run.message,
         "page": flow_run.page,
     }
-    lines = [f"{flow_run.name}: {flow_run.state}", *filter(None, [flow_run.message]), flow_run.page]
-    answer(payload, as_json=as_json, text="\n".join(lines))
-    return _FAILED if flow_run.final and not flow_run.completed else 0

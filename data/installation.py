@@ -12,6 +12,7 @@ import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -68,13 +69,7 @@ def ensure(connection: sa.Connection, environment: str, *, now: datetime) -> Cla
     """Claim a database that nobody claimed yet for the environment that uses it first; of two at once, one does."""
     connection.execute(
         database.insert(connection, tables.installation)
-        .values(
-            id=_THE_ONE,
-            environment=environment,
-            fingerprint=fingerprint(connection),
-            claimed_at=now,
-            claimed_by="first use",
-        )
+        .values(_row(connection, environment, "first use", now))
         .on_conflict_do_nothing()
     )
     found = current(connection)
@@ -87,15 +82,7 @@ def claim(connection: sa.Connection, environment: str, *, by: str, now: datetime
     was = current(connection)
     table = tables.installation
     connection.execute(table.delete())
-    connection.execute(
-        table.insert().values(
-            id=_THE_ONE,
-            environment=environment,
-            fingerprint=fingerprint(connection),
-            claimed_at=now,
-            claimed_by=by,
-        )
-    )
+    connection.execute(table.insert().values(_row(connection, environment, by, now)))
     audit_log.write(
         connection,
         account_id=None,
@@ -108,6 +95,16 @@ def claim(connection: sa.Connection, environment: str, *, by: str, now: datetime
     found = current(connection)
     assert found is not None, "written above"
     return found
+
+
+def _row(connection: sa.Connection, environment: str, by: str, now: datetime) -> dict[str, Any]:
+    return {
+        "id": _THE_ONE,
+        "environment": environment,
+        "fingerprint": fingerprint(connection),
+        "claimed_at": now,
+        "claimed_by": by,
+    }
 
 
 def trouble(connection: sa.Connection, environment: str) -> str | None:

@@ -94,7 +94,7 @@ def _until_change(one: _Going, at: float) -> float:
 def _rates(flows: Sequence[Flow], at: float, takes: Mapping[str, Limit]) -> list[_Going]:
     """A provider's flows share what it takes evenly, none goes over its own limit, and nothing is left unused."""
     going = []
-    for provider in {flow.provider for flow in flows}:
+    for provider in dict.fromkeys(flow.provider for flow in flows):  # in one order: a plan is the same each time
         mine = [(flow, flow.limit(at)) for flow in flows if flow.provider == provider]
         # The most limited first: what they leave over is there for the others.
         mine.sort(key=lambda one: one[1].per_minute)
