@@ -127,16 +127,21 @@ def engine(database_url: str) -> Iterator[sa.Engine]:
 @pytest.fixture
 def account_id(engine: sa.Engine) -> str:
     with database.write(engine) as connection:
-        connection.execute(
-            tables.accounts.insert().values(
-                id="shop",
-                name="The Shop",
-                currency="USD",
-                timezone="Europe/Berlin",
-                postal_address="1 Market Street, 12345 Town",
-                sender_email="news@shop.example.com",
-                sender_name="The Shop",
-                created_at=NOW,
-            )
-        )
+        add_shop(connection)
     return "shop"
+
+
+def add_shop(connection: sa.Connection) -> None:
+    """The account `shop`."""
+    connection.execute(
+        tables.accounts.insert().values(
+            id="shop",
+            name="The Shop",
+            currency="USD",
+            timezone="Europe/Berlin",
+            postal_address="1 Market Street, 12345 Town",
+            sender_email="news@shop.example.com",
+            sender_name="The Shop",
+            created_at=NOW,
+        )
+    )

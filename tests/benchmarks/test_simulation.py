@@ -14,23 +14,15 @@ from benchmarks.simulated_world import Busy, Outage, Scenario, Silent, Trouble, 
 from domain.ledger import BatchState
 from domain.policy import SendingPolicy
 from domain.routes import Pace, Route
-from domain.suppression import Stream
+from tests.data import frozen
 
 PEOPLE = 20_000
 POLICY = SendingPolicy(batch_size=500, window_hours=30, hold_after_minutes=30)
 
 
 def _route(name: str, **facts: object) -> Route:
-    values: dict[str, object] = {
-        "account_id": "shop",
-        "stream": Stream.MARKETING,
-        "provider": name,
-        "pool": f"{name}-marketing",
-        "domain": "shop.example.com",
-        "hand_over": Pace(100),
-        "release": {"gmail": Pace(40), "*": Pace(30)},
-    }
-    return Route(name=name, **(values | facts))  # type: ignore[arg-type]
+    paces = {"hand_over": Pace(100), "release": {"gmail": Pace(40), "*": Pace(30)}}
+    return frozen.route(name, **(paces | facts))
 
 
 A, B, COLD = _route("a", schedules=True), _route("b", share=0.5), _route("c", warm_up=True)

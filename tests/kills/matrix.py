@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks import shop as stores
 from tests.kills import naive, processes, rounds, shop
 from tests.kills.oracle import Verdict
-from tests.kills.points import POINTS, Point
+from tests.kills.points import BY_CODE, POINTS, Point
 from tests.kills.processes import Installation
 
 DATABASES = ("sqlite", "postgresql")
@@ -96,8 +96,7 @@ def column(url: str, folder: Path, points: Sequence[Point], kills: int, naive_ki
             sys.stderr.write(f"{made.engine.dialect.name} {point.code}: {found[point.code].kills} kills\n")
         for name, (code, strategy) in NAIVE.items() if naive_kills else ():
             shop.fill(made.engine)
-            (point,) = (one for one in POINTS if one.code == code)
-            found[name] = at(made, point, naive_kills, random.Random(f"{seed}/{name}"), strategy=strategy)
+            found[name] = at(made, BY_CODE[code], naive_kills, random.Random(f"{seed}/{name}"), strategy=strategy)
     return found
 
 

@@ -204,6 +204,7 @@ POINTS = (
     ),
     Point("C18", "after the reconciliation", Victim.INGEST, after_commit("tests.kills.processes:reconcile"), _CUT_BOTH),
 )
+BY_CODE = {point.code: point for point in POINTS}
 
 
 def strike(hooks: Hooks, arm: Arm, hit: int, *, by: signal.Signals = signal.SIGKILL) -> None:

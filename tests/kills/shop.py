@@ -9,7 +9,7 @@ from data import audience, database, runs, tables
 from domain import addresses
 from domain.campaigns import Run, RunStatus
 from tasks import wiring
-from tests.conftest import PEPPER
+from tests.conftest import PEPPER, add_shop
 from tests.data import frozen
 
 PEOPLE = 60
@@ -23,18 +23,7 @@ def fill(engine: sa.Engine) -> None:
     with database.write(engine) as connection:
         for table in reversed(tables.metadata.sorted_tables):
             connection.execute(sa.delete(table))
-        connection.execute(
-            tables.accounts.insert().values(
-                id="shop",
-                name="The Shop",
-                currency="USD",
-                timezone="Europe/Berlin",
-                postal_address="1 Market Street, 12345 Town",
-                sender_email="news@shop.example.com",
-                sender_name="The Shop",
-                created_at=frozen.NOW,
-            )
-        )
+        add_shop(connection)
         party = tables.parties
         for number, party_id in enumerate(frozen.consenting_parties(connection, PEOPLE)):
             address = f"customer{number}@delivered.test"

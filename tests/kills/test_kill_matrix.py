@@ -4,24 +4,14 @@ A small matrix: `make kill-matrix` is the large one.
 """
 
 import random
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.kills import matrix, naive, processes, rounds, shop
-from tests.kills.points import POINTS, Point
+from tests.kills import matrix, naive, rounds
+from tests.kills.points import BY_CODE, POINTS, Point
 from tests.kills.processes import Installation
 
 pytestmark = pytest.mark.slow
-BY_CODE = {point.code: point for point in POINTS}
-
-
-@pytest.fixture
-def installation(database_url: str, tmp_path: Path) -> Iterator[Installation]:
-    with processes.installed(database_url, tmp_path) as made:
-        shop.fill(made.engine)
-        yield made
 
 
 def test_a_kill_at_any_point_loses_nothing_and_sends_nothing_twice(installation: Installation) -> None:

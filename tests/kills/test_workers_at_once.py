@@ -2,26 +2,16 @@
 
 import os
 import signal
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from data import database, tables
 from tests.kills import oracle, processes, shop
-from tests.kills.points import POINTS
+from tests.kills.points import BY_CODE
 from tests.kills.processes import Installation
 
 pytestmark = pytest.mark.slow
-BY_CODE = {point.code: point for point in POINTS}
-
-
-@pytest.fixture
-def installation(database_url: str, tmp_path: Path) -> Iterator[Installation]:
-    with processes.installed(database_url, tmp_path) as made:
-        shop.fill(made.engine)
-        yield made
 
 
 def _over(made: Installation, run_id: str) -> oracle.Verdict:
