@@ -55,7 +55,8 @@ def test_an_old_schema_must_be_migrated(environment: pytest.MonkeyPatch, campaig
     _use(environment, url)
     newest = migrate.newest()
     assert f"has schema 0001, and this program needs {newest}: run `campaigns migrate`" in campaigns("status").mistake
-    assert campaigns("migrate", "--json").json == {"before": "0001", "after": newest}
+    migrated = {"before": "0001", "after": newest, "environment": "production"}
+    assert campaigns("migrate", "--json").json == migrated
     assert campaigns("status").out == "No runs yet: `campaigns run` starts one.\n"
 
 

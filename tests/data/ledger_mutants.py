@@ -5,7 +5,7 @@ Some are what well-known systems do: requeueing by time is how job queues rescue
 """
 
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,6 +18,7 @@ from data import batches, database, ledger_sweep, proofs, tables
 from data.ledger import SqlLedger
 from domain import ledger
 from domain.ledger import BatchState, Outcome, OutcomeKind
+from domain.routes import MIXED
 from providers import http
 from providers.sendgrid import mailer
 
@@ -64,10 +65,13 @@ def _claiming(*states: BatchState) -> Mutant:
     """A turn and a claim that do not ask whether the batch is planned."""
 
     def inject(patch: pytest.MonkeyPatch) -> None:
-        def wrong_turn(connection: sa.Connection, run_id: str, now: datetime, **_: Any) -> Any | None:
+        def wrong_turn(
+            connection: sa.Connection, run_id: str, now: datetime, *, groups: Collection[str], **_: Any
+        ) -> Any | None:
             due = _BATCH.c.not_before.is_(None) | (_BATCH.c.not_before <= now)
-            found = sa.select(_BATCH).where(_BATCH.c.run_id == run_id, _BATCH.c.state.in_(states), due).limit(1)
-            return connection.execute(found).one_or_none()
+            passed_over = sa.func.coalesce(_BATCH.c.mailbox_group, MIXED).in_(sorted(groups))
+            found = sa.select(_BATCH).where(_BATCH.c.run_id == run_id, _BATCH.c.state.in_(states), due, ~passed_over)
+            return connection.execute(found.limit(1)).one_or_none()
 
         def wrong_take(
             connection: sa.Connection, batch_id: int, worker: str, now: datetime, lease: timedelta

@@ -18,7 +18,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo's folder, once it has ended well. Its child processes are its own business, and ended by it."""
     home = tmp_path_factory.mktemp("demo")
     command = [str(Path(sys.executable).with_name("campaigns")), "demo"]
-    done = subprocess.run(command, cwd=home, capture_output=True, text=True, timeout=900, check=False)
+    done = subprocess.run(command, cwd=home, capture_output=True, text=True, timeout=540, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert "balanced, 0 sent twice, 0 missing" in done.stdout
     return home / "var" / "demo"
