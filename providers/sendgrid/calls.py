@@ -5,9 +5,9 @@ from typing import Any
 import httpx
 import orjson
 
+from domain.masking import masked
 from providers import http
 from providers.sendgrid.config import SendGridConfig, SendGridNotConfigured
-from providers.sendgrid.masking import masked
 
 
 class CallFailed(RuntimeError):

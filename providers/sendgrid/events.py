@@ -11,10 +11,11 @@ from typing import Any
 
 import orjson
 
+from domain.bounces import Verdict
 from domain.delivery import DeliveryEvent, EventKind, UnreadableEvent
+from domain.masking import masked
 from domain.suppression import Reason
 from providers.sendgrid import bounces
-from providers.sendgrid.masking import masked
 
 PROVIDER = "sendgrid"
 
@@ -35,10 +36,10 @@ KINDS = {
     "account_status_change": EventKind.UNKNOWN,  # about the account, with no address
 }
 _PLAIN_MEANING = {
-    EventKind.COMPLAINED: bounces.Verdict(suppresses=Reason.COMPLAINT),
-    EventKind.UNSUBSCRIBED: bounces.Verdict(suppresses=Reason.UNSUBSCRIBE),
+    EventKind.COMPLAINED: Verdict(suppresses=Reason.COMPLAINT),
+    EventKind.UNSUBSCRIBED: Verdict(suppresses=Reason.UNSUBSCRIBE),
 }
-_NO_MEANING = bounces.Verdict()
+_NO_MEANING = Verdict()
 _ENGAGEMENT = frozenset({EventKind.OPENED, EventKind.CLICKED})
 _TROUBLE = frozenset({EventKind.BOUNCED, EventKind.DROPPED, EventKind.DEFERRED})
 # 2009, when SendGrid began, to 2100: outside is a mistake, such as milliseconds for seconds.
@@ -109,7 +110,7 @@ def _event(element: Any) -> DeliveryEvent:
     )
 
 
-def _meaning(kind: EventKind, element: dict[str, Any]) -> bounces.Verdict:
+def _meaning(kind: EventKind, element: dict[str, Any]) -> Verdict:
     if kind is EventKind.BOUNCED:
         return bounces.classify(
             event_type=_prose(element, "type"),

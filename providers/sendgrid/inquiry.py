@@ -20,10 +20,10 @@ import orjson
 
 from domain import ports
 from domain.ledger import ProofKind
+from domain.masking import masked
 from domain.ports import Answer, Finding, UnknownAttempt
 from providers.sendgrid import calls, schedule
 from providers.sendgrid.config import SendGridConfig
-from providers.sendgrid.masking import masked
 
 _MESSAGES = "/v3/messages"
 _LOOK_UP_AFTER = timedelta(minutes=30)

@@ -9,10 +9,10 @@ import orjson
 
 from domain import ports
 from domain.ledger import Outcome, OutcomeKind
+from domain.masking import masked
 from providers import http
 from providers.sendgrid import calls, checks, payload, schedule
 from providers.sendgrid.config import SendGridConfig
-from providers.sendgrid.masking import masked
 
 PATH = "/v3/mail/send"
 _ERRORS_SHOWN = 5

@@ -15,9 +15,9 @@ import python_http_client
 import sendgrid
 from python_http_client.exceptions import HTTPError
 
+from domain.masking import masked
 from providers import http as pooled
 from providers.sendgrid.config import SendGridConfig
-from providers.sendgrid.masking import masked
 
 _SDK_LOGGER = "python_http_client.client"
 

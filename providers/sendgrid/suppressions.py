@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from domain.masking import masked
 from domain.ports import ListedSuppression
 from domain.suppression import Reason
 from providers.sendgrid.management import Management, ManagementError
-from providers.sendgrid.masking import masked
 
 # The list → what it means to us. All four make SendGrid drop later mail.
 LISTS = {

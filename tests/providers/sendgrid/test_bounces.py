@@ -4,6 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain import bounces as domain_bounces
+from domain.bounces import Verdict
 from domain.delivery import BounceClass, Fault
 from domain.suppression import Reason
 from providers.sendgrid import bounces
@@ -140,11 +142,11 @@ def test_where_evidence_contradicts_itself_nobody_is_suppressed(evidence, verdic
     ],
 )
 def test_each_reason_of_a_drop(reason, bounce_class, fault, suppresses):
-    assert bounces.dropped(reason) == bounces.Verdict(bounce_class, fault, suppresses)
+    assert bounces.dropped(reason) == Verdict(bounce_class, fault, suppresses)
 
 
 WORDS = st.sampled_from(["", *bounces.CLASSIFICATIONS, "unclassified", "news"])
-FULL = [code + ".0" * (2 - code.count(".")) for code in bounces.STATUSES]
+FULL = [code + ".0" * (2 - code.count(".")) for code in domain_bounces.STATUSES]
 CODES = st.sampled_from(["", *FULL, "5.7.515", "421", "450", "451", "452", "499", "550", "552"])
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from providers.sendgrid.masking import masked
+from domain.masking import masked
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What SendGrid and mailbox providers write in prose repeats addresses; ours must not."""
+"""What ESPs and mailbox providers write in prose repeats addresses; ours must not."""
 
 import re
 from collections.abc import Iterable
