@@ -9,29 +9,21 @@ ESP's own class): one that says otherwise is believed. Of those the most severe 
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from domain.delivery import SEVERITY, BounceClass, Fault
+from domain.bounce_causes import Cause, Verdict, verdict_of
+from domain.delivery import SEVERITY
 from domain.masking import masked
-from domain.suppression import Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What an event says about the address in our words; `suppresses` where it ends mail to it."""
+__all__ = ["Cause", "Verdict", "agreed", "judge", "speakers"]
 
-    bounce_class: BounceClass | None = None
-    fault: Fault | None = None
-    suppresses: Reason | None = None
-
-
-GONE = Verdict(BounceClass.HARD, Fault.RECIPIENT, Reason.HARD_BOUNCE)
-AWAY = Verdict(BounceClass.SOFT, Fault.RECIPIENT)  # full, disabled, domain not found this time
-TRANSIENT = Verdict(BounceClass.SOFT, Fault.PROVIDER)
-THROTTLED = Verdict(BounceClass.SOFT, Fault.SENDER)
-BLOCKED = Verdict(BounceClass.BLOCK, Fault.SENDER)
-CONTENT = Verdict(BounceClass.BLOCK, Fault.CONTENT)
-UNKNOWN = Verdict(BounceClass.SOFT, Fault.UNKNOWN)
+GONE = verdict_of(Cause.UNKNOWN_MAILBOX)
+AWAY = verdict_of(Cause.DISABLED_MAILBOX)
+TRANSIENT = verdict_of(Cause.SYSTEM)
+THROTTLED = verdict_of(Cause.RATE)
+BLOCKED = verdict_of(Cause.POLICY)
+CONTENT = verdict_of(Cause.CONTENT)
+UNKNOWN = verdict_of(Cause.UNKNOWN)
 
 # Enhanced codes of RFC 3463: the whole code first, then its first two numbers, then its first.
 STATUSES = {
