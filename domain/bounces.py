@@ -1,21 +1,22 @@
-"""What a refusal means for the address, and whose fault it is: one table for all ESPs, relays and returned mail.
+"""What a refusal means for the address, and whose fault it is: one judgement for all ESPs, relays and returned mail.
 
-Sources: facts/reliability.md section 4 (the codes), facts/sender-rules.md (which codes the mailbox providers use), RFC
-3463 (enhanced codes), RFC 5321 section 4.2 (basic codes).
+Sources: domain/bounce_codes.py and domain/bounce_table.py give one for each code and wording; facts/reliability.md
+section 4 says which class a cause is.
 
-A hard bounce stops all mail to a person for ever, so it takes unanimity of whatever speaks (the code, the prose, an
-ESP's own class): one that says otherwise is believed. Of those the most severe wins, and of equals the one named first.
+A hard bounce stops all mail to a person for ever, so it takes unanimity of whatever speaks (each code, the prose, an
+ESP's own class): one that says otherwise is believed.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from domain.bounce_causes import Cause, Verdict, verdict_of
-from domain.delivery import SEVERITY
-from domain.masking import masked
+from domain.bounce_codes import BASIC, ENHANCED
+from domain.bounce_rows import Row
+from domain.bounce_table import ROWS, WEAK
+from domain.delivery import BounceClass
 
-
-__all__ = ["Cause", "Verdict", "agreed", "judge", "speakers"]
+__all__ = ["Cause", "Verdict", "agreed", "judge", "source_of", "speakers"]
 
 GONE = verdict_of(Cause.UNKNOWN_MAILBOX)
 AWAY = verdict_of(Cause.DISABLED_MAILBOX)
@@ -25,87 +26,120 @@ BLOCKED = verdict_of(Cause.POLICY)
 CONTENT = verdict_of(Cause.CONTENT)
 UNKNOWN = verdict_of(Cause.UNKNOWN)
 
-# Enhanced codes of RFC 3463: the whole code first, then its first two numbers, then its first.
-STATUSES = {
-    "5.1.1": GONE,
-    "5.1.3": GONE,
-    "5.1.6": GONE,
-    "5.1.10": GONE,  # null MX
-    "5.1.2": AWAY,  # host unknown: hard only after a second look at the DNS
-    "5.2.1": AWAY,  # disabled: hard only the second time within a week
-    "5.2.2": AWAY,  # full
-    "5.2.3": CONTENT,  # size
-    "5.3.4": CONTENT,  # size
-    "5.4.7": TRANSIENT,  # given up after 72 hours of deferrals
-    "5.6": CONTENT,
-    "5.7": BLOCKED,  # policy, blocklists, authentication (5.7.23, 5.7.25, 5.7.26, 5.7.515)
-    "4.2.2": AWAY,
-    "4.3": TRANSIENT,
-    "4.4": TRANSIENT,
-    "4.7": THROTTLED,
-    "4": UNKNOWN,
-}
-# Basic codes of RFC 5321, asked only where no enhanced code was given. 550, 553 and 554 say nothing by themselves.
-REPLIES = {
-    "421": TRANSIENT,
-    "450": TRANSIENT,
-    "451": TRANSIENT,
-    "452": AWAY,
-    "552": AWAY,
-    "4": UNKNOWN,
-}
+_LONGEST = 4000  # characters of a reply that are read; the longest that providers write have about 1,000
+_MOST_CODES = 6
+_LONGEST_GAP = 60  # characters that ` * ` stands for
 
-# Prose, most telling first; what speaks for the recipient stands above all that speaks against him.
-PROSE: tuple[tuple[re.Pattern[str], Verdict], ...] = tuple(
-    (re.compile(pattern, re.IGNORECASE), verdict)
-    for pattern, verdict in (
-        (r"\[TS\d\d\]|unusual rate|rate limit|too many (messages|connections|recipients)|throttl", THROTTLED),
-        (r"\b(spf|dkim|dmarc)\b|unauthenticated|not authenticated|authentication (required|fail)", BLOCKED),
-        (r"\bspam\b|\bpolicy\b|block ?list|black ?list|\bblocked\b|spamhaus|spamcop|barracuda|reputation", BLOCKED),
-        (r"message (size|too (large|big))|size exceed|too large", CONTENT),
-        (r"mailbox (is )?full|inbox is full|over ?quota|quota exceeded|out of storage|insufficient storage", AWAY),
-        (r"\btimed? ?out\b|connection (refused|reset)|try again later|temporar", TRANSIENT),
-        (r"host unknown|unknown host|domain (name )?not found|nxdomain|no mx", AWAY),
-        (
-            r"(user|recipient|mailbox|account) (is )?(unknown|not found)|(unknown|no such) (user|recipient|mailbox)",
-            GONE,
-        ),
-        (r"(user|recipient|mailbox|address|account|to reach) does ?n[o']t exist|null mx", GONE),
-    )
+# Not a part of a version or an IP address: the second number of an enhanced code is one digit.
+_ENHANCED = re.compile(r"(?<![\d.])([45])\.([0-7])\.(\d{1,3})(?![\d.]*\d)")
+# Where a reply begins: at the start, or behind what a mail server writes before it.
+_BASIC = re.compile(r"(?:^\W{0,9}|smtp; ?|said: ?|response: ?|<<< ?|: )([45]\d\d)(?=[\s\-#;:]|$)", re.IGNORECASE)
+_TAG = re.compile(
+    r"</?(?:a|b|body|br|div|em|font|html|i|p|pre|span|strong|table|td|tr)(?:[ /][^<>]{0,200})?>", re.IGNORECASE
 )
-
-# At the beginning only: further on stand IP addresses and versions of mail servers.
-_START = r"^\W*(?:smtp;)?\s*"
-_ENHANCED = re.compile(_START + r"(?:[245]\d\d)?[\s\-#(]*([245]\.\d{1,3}\.\d{1,3})(?![\d.]*\d)", re.IGNORECASE)
-_BASIC = re.compile(_START + r"([245]\d\d)\b", re.IGNORECASE)
+_SEPARATORS = str.maketrans(dict.fromkeys('<>()[]{};,:"!?*|_=/\\\u201c\u201d\u00ab\u00bb\u3002\uff0c\uff1a', " "))
+_NO_APOSTROPHES = str.maketrans(dict.fromkeys("'\u2019\u2018`\u00b4", ""))
+# 550-5.7.26 at the head of each line of a reply, also in the middle of one that was folded.
+_REPLY_CODE = re.compile(r"^(?:[245]\d\d(?:-|$))?#?(?:[245]\.\d\.\d{1,3}\b)?")
+_HOST = re.compile(
+    r"^[\w-]+(?:\.[\w-]+)*\.(?:com|net|org|edu|gov|info|biz|io|co|example|invalid|test|local|"
+    r"de|fr|uk|jp|it|es|ru|cn|br|nl|be|at|ch|pl|cz|ee|se|no|dk|fi|eu|us|ca|au|in|tw|kr|mx|pt|ie)$"
+)
 
 
 def judge(*, status: str, text: str) -> Verdict:
-    """Judge a refusal by its code (enhanced or basic, or a text that begins with one) and its prose; "" says nothing."""
+    """Judge a refusal by its codes (enhanced or basic, in `status` or in the text) and its prose; "" says nothing."""
     return agreed(speakers(status=status, text=text)) or UNKNOWN
 
 
 def speakers(*, status: str, text: str) -> tuple[Verdict | None, Verdict | None]:
-    """What the code says, and what the prose says; None of one that says nothing."""
-    prose = masked(text)  # an address such as joe@spam.example.com is no evidence of spam
-    return by_status(status, prose), next((verdict for pattern, verdict in PROSE if pattern.search(prose)), None)
+    """What the prose says, and what the codes say; None of one that says nothing."""
+    text = text[:_LONGEST]
+    status = status[:_LONGEST]
+    enhanced = [*_enhanced(status), *_enhanced(text)][:_MOST_CODES]
+    codes = agreed([*map(_of_enhanced, enhanced), *map(_of_basic, _basics(status, text))])
+    words, whole = normalised(text)
+    prose = _first(ROWS, words, whole, enhanced)
+    if prose is None and codes is None:
+        prose = _first(WEAK, words, whole, enhanced)
+    return prose, codes
 
 
 def agreed(spoken: Sequence[Verdict | None]) -> Verdict | None:
-    """What all that spoke come to; None when nothing did."""
+    """What all that spoke come to, the best informed first; None when nobody did.
+
+    Hard only when all say so. Otherwise the first of those who do not, and of these one that is not vague.
+    """
     heard = [verdict for verdict in spoken if verdict is not None]
-    others = [verdict for verdict in heard if verdict != GONE]
+    others = [verdict for verdict in heard if verdict.bounce_class is not BounceClass.HARD]
     if others:
-        return max(others, key=lambda verdict: SEVERITY[verdict.bounce_class])
+        return next((verdict for verdict in others if not verdict.vague), others[0])
     return heard[0] if heard else None
 
 
-def by_status(status: str, prose: str) -> Verdict | None:
-    """What the code alone says: that of `status`, or else the one that the prose begins with."""
-    found = _ENHANCED.search(status) or _ENHANCED.search(prose)
-    if found:
-        first, second, _ = found[1].split(".")
-        keys = (found[1], f"{first}.{second}", first)
-        return next((STATUSES[key] for key in keys if key in STATUSES), None)
-    basic = _BASIC.search(status) or _BASIC.search(prose)
-    return REPLIES.get(basic[1], REPLIES.get(basic[1][0])) if basic else None
+def source_of(rule: str) -> str:
+    """Where the row comes from that a verdict names; "" of a rule that is in no table of ours."""
+    code = ENHANCED.get(rule) or BASIC.get(rule)
+    if code:
+        return code.source
+    return next((row.source for row in (*ROWS, *WEAK) if row.rule == rule), "")
+
+
+def normalised(text: str) -> tuple[str, str]:
+    """The words of a reply, as the phrases of the table are written: without host names, and with them.
+
+    An address becomes an @: joe@spam.example.com is no evidence of spam.
+    """
+    plain = _TAG.sub(" ", text).casefold().translate(_NO_APOSTROPHES).replace("%40", "@").replace("\uff20", "@")
+    tokens = [token for token in map(_token, plain.translate(_SEPARATORS).split()) if token]
+    words = [token for token in tokens if not _HOST.match(token)]
+    return f" {' '.join(words)} ", f" {' '.join(tokens)} "
+
+
+def _token(token: str) -> str:
+    if "@" in token:
+        return "@"
+    return _REPLY_CODE.sub("", token, count=1).strip(".-#&")
+
+
+def _first(rows: Iterable[Row], words: str, whole: str, codes: Sequence[str]) -> Verdict | None:
+    for row in rows:
+        if row.codes and row.codes.isdisjoint(codes):
+            continue
+        if any(_found(phrase, whole if "." in phrase else words) for phrase in row.phrases):
+            return verdict_of(row.cause, rule=row.rule)
+    return None
+
+
+def _found(phrase: str, text: str) -> bool:
+    if phrase in text:
+        return True
+    head, star, tail = phrase.partition(" * ")
+    if not star:
+        return False
+    at = text.find(head)
+    while at >= 0:
+        behind = at + len(head)
+        if tail in text[behind : behind + _LONGEST_GAP + len(tail)]:
+            return True
+        at = text.find(head, behind)
+    return False
+
+
+def _enhanced(text: str) -> list[str]:
+    return [".".join(found.groups()) for found in _ENHANCED.finditer(text)]
+
+
+def _basics(status: str, text: str) -> list[str]:
+    return [found[1] for found in (_BASIC.search(status), _BASIC.search(text)) if found]
+
+
+def _of_enhanced(code: str) -> Verdict | None:
+    first, second, _ = code.split(".")
+    key = next((key for key in (code, f"{first}.{second}", first) if key in ENHANCED), None)
+    return verdict_of(ENHANCED[key].cause, rule=key, vague=ENHANCED[key].vague) if key else None
+
+
+def _of_basic(code: str) -> Verdict | None:
+    key = next((key for key in (code, code[0]) if key in BASIC), None)
+    return verdict_of(BASIC[key].cause, rule=key, vague=BASIC[key].vague) if key else None
