@@ -36,6 +36,7 @@ _IANA = {
     "5.5.3": Cause.RATE,  # too many recipients
     "5.6": Cause.CONTENT,
     "5.7.8": Cause.AUTHENTICATION,
+    "5.7.17": Cause.UNKNOWN_MAILBOX,  # the mailbox has another owner now (RFC 7293)
     "5.7.20": Cause.AUTHENTICATION,  # 20 to 22: DKIM
     "5.7.21": Cause.AUTHENTICATION,
     "5.7.22": Cause.AUTHENTICATION,

@@ -14,6 +14,10 @@ from domain.bounce_gone import GONE
 from domain.bounce_rows import Row, row
 
 # fmt: off
+_GREYLISTED = (
+    row("greylist", Cause.GREYLISTED, sources.GREYLISTS, "greylist", "graylist", "grey list", "gray list",
+        "grey-list", "gray-list", "greyed", "grey.rbl"),
+)
 _AUTHENTICATION = (
     row("auth-dmarc", Cause.AUTHENTICATION, sources.GOOGLE, "dmarc"),
     row("auth-spf", Cause.AUTHENTICATION, sources.GOOGLE, " spf", "sender policy framework", "openspf.", "sender id",
@@ -84,11 +88,12 @@ _SENDER_LISTED = (
         "complaint", "open relay", "ratware", "suspicious", "suspected", "abuse detected", "bad behavi", "untrusted"),
     row("reputation-languages", Cause.REPUTATION, sources.LANGUAGES, "reputaci", "réputation", "reputazione",
         "репутац", "信誉"),
-    row("list-spamhaus", Cause.BLOCKLIST, sources.LISTS, "spamhaus", "spamcop", " sorbs", "sorbs.net", "surbl",
-        "uribl", "dnsbl", " rbl", "-rbl", "rbl.", "dnswl", "uceprotect", "mailspike", "manitu", "nixspam",
-        "barracudacentral", "barracuda reputation", "invaluement", "ivmsip", "abusix", "cloudmark", "csi.",
-        "backscatterer", "spamrl", "hostkarma", "truncate.gbudb", "psbl", "cbl.abuseat", "drbl", "senderscore.com",
-        "lashback", "zapbl", " rats-", "ipbl"),
+    row("list-spamhaus", Cause.BLOCKLIST, sources.LISTS, "spamhaus", "spamhaus.", "spamcop", "spamcop.", "surbl.",
+        "uribl.", "dnsbl.", "sorbs.", "barracudacentral.", "cloudmark.", "uceprotect.", "abusix.", "invaluement.",
+        "mailspike.", " sorbs", "sorbs.net", "surbl", "uribl", "dnsbl", " rbl", "-rbl", "rbl.", "dnswl", "uceprotect",
+        "mailspike", "manitu", "nixspam", "barracudacentral", "barracuda reputation", "invaluement", "ivmsip",
+        "abusix", "cloudmark", "csi.", "backscatterer", "spamrl", "hostkarma", "truncate.gbudb", "psbl",
+        "cbl.abuseat", "drbl", "senderscore.com", "lashback", "zapbl", " rats-", "ipbl"),
     row("list-microsoft", Cause.BLOCKLIST, sources.OUTLOOK, " s3140", " s3150", " s3114", " s3115", " sc-00",
         " ou-001", " ou-002", " dy-001", "weren t sent", "werent sent", "banned send", "banned ip", "block list"),
     row("list-yahoo", Cause.BLOCKLIST, sources.YAHOO, " bl21 ", " bl23 ", " tss07 ", "permanently blocked"),
@@ -137,12 +142,12 @@ _POLICY = (
     row("policy", Cause.POLICY, sources.WORDS, "polic", "politique", "política", "politica", "richtlinie", "политик",
         "策略", "ポリシー"),
     row("policy-security", Cause.POLICY, sources.MIMECAST, "security", "administratively", "by administrator",
-        "by the administrator", "by your administrator", "by an administrator", "prohibit", "restrict", "forbid",
-        "not permitted", "unauthorized", "unauthorised", "not authorized", "not authorised", "not allowed",
-        "disallowed", "geographic", "country", "envelope blocked", "envelope rejected", "manually blocked",
-        "sender blocked", "blocked sender", "suspected bounce", "no permit", "accept mail from", "accepts mail from",
-        "accept email from", "host rejected", "client rejected", "whitelist", "allowlist", "access to submit",
-        "this mail system has been rejected", "bounce attack", "ipv6"),
+        "by the administrator", "by your administrator", "by an administrator", "prohibit", "senderfilterconfig",
+        "returned mail", "restrict", "forbid", "not permitted", "unauthorized", "unauthorised", "not authorized",
+        "not authorised", "not allowed", "disallowed", "geographic", "country", "envelope blocked",
+        "envelope rejected", "manually blocked", "sender blocked", "blocked sender", "suspected bounce", "no permit",
+        "accept mail from", "accepts mail from", "accept email from", "host rejected", "client rejected", "whitelist",
+        "allowlist", "access to submit", "this mail system has been rejected", "bounce attack", "ipv6"),
     row("policy-isp", Cause.POLICY, sources.CHARTER, "aup#", " aup ", "ofr 506", "ofr 513", "ouk 513", "mail rejete",
         "service refus", "access-denied-xm", "message refused", "mail refused", "data refused"),
     row("blocked", Cause.POLICY, sources.WORDS, "blocked", "blocking", " banned", "denied by", "refused by",
@@ -193,8 +198,7 @@ _CONTENT = (
         "invalid message", "no date", "future date"),
 )
 _PROVIDER = (
-    row("greylist", Cause.GREYLISTED, sources.GREYLISTS, "greylist", "graylist", "grey list", "gray list",
-        "grey-list", "gray-list", "greyed", "first encounter", "first time", "grey.rbl", "please retry later",
+    row("deferred-first", Cause.GREYLISTED, sources.GREYLISTS, "first encounter", "first time", "please retry later",
         "come back later", "deferring", "delayed for", "not yet authorized"),
     row("loop", Cause.LOOP, sources.SENDMAIL, "loop", "too many hops", "hop count", "hops exceeded",
         "exceeded * hops", "too many received", "boucle", "schleife"),
@@ -229,10 +233,12 @@ _PROVIDER = (
     row("system-languages", Cause.SYSTEM, sources.LANGUAGES, "veuillez essayer plus tard", "reessayer plus tard",
         "réessayer", "später", "spaeter erneut", "intentelo mas tarde", "inténtelo", "riprova", "tente novamente",
         "稍后", "後で", "попробуйте", "позже"),
-    row("relay", Cause.RELAYING, sources.POSTFIX, "relay", "rcpthosts", "not local host", "not a gateway",
-        "we dont handle", "do not handle", "not host", "does not accept mail for", "not handle mail for",
-        "doesnt handle mail for", "no such domain at this location", "local user only", "unknown virtual domain",
-        "domain isnt", "domain is not", "specified domain"),
+    row("relay", Cause.RELAYING, sources.POSTFIX, "relaying", "relay access", "relay denied", "relay not",
+        "not relay", "to relay", "no relay", "a relay", "relay operation", "relay prohibited", "relay rejected",
+        "relays", "rcpthosts", "not local host", "not a gateway", "we dont handle", "do not handle", "not host",
+        "does not accept mail for", "not handle mail for", "doesnt handle mail for",
+        "no such domain at this location", "local user only", "unknown virtual domain", "domain isnt",
+        "domain is not", "specified domain"),
 )
 _AWAY = (
     row("host-unknown", Cause.UNKNOWN_HOST, sources.SENDMAIL, "host unknown", "unknown host", "host not found",
@@ -255,7 +261,7 @@ _AWAY = (
         "mailbox inactive", "inbounds disabled", "account disabled"),
     row("disabled", Cause.DISABLED_MAILBOX, sources.WORDS, "disabled", "deactivated", "de-activated", "suspend",
         "is inactive", "inactive user", "inactive account", "inactive mailbox", "inactive recipient", "inactivated",
-        "inactivity", "not active", "not activated", "isnt active", "no longer active", "is locked", "account locked",
+        "not active", "not activated", "isnt active", "no longer active", "is locked", "account locked",
         "mailbox locked", "user locked", "on hold", "frozen", "account expired", "expired account",
         "account has expired", "mailbox expired", "user expired", "no longer accepting", "not currently accepting",
         "not accept any mail", "not receiving mail", "cannot receive", "cant receive", "can t accept", "not enabled",
@@ -269,6 +275,7 @@ _AWAY = (
 # fmt: on
 
 ROWS: tuple[Row, ...] = (
+    *_GREYLISTED,
     *_AUTHENTICATION,
     *_CONFIGURATION,
     *_RATE,

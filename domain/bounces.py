@@ -14,7 +14,7 @@ from domain.bounce_causes import Cause, Verdict, verdict_of
 from domain.bounce_codes import BASIC, ENHANCED
 from domain.bounce_rows import Row
 from domain.bounce_table import ROWS, WEAK
-from domain.delivery import BounceClass
+from domain.delivery import BounceClass, Fault
 
 __all__ = ["Cause", "Verdict", "agreed", "judge", "source_of", "speakers"]
 
@@ -28,7 +28,6 @@ UNKNOWN = verdict_of(Cause.UNKNOWN)
 
 _LONGEST = 4000  # characters of a reply that are read; the longest that providers write have about 1,000
 _MOST_CODES = 6
-_LONGEST_GAP = 60  # characters that ` * ` stands for
 
 # Not a part of a version or an IP address: the second number of an enhanced code is one digit.
 _ENHANCED = re.compile(r"(?<![\d.])([45])\.([0-7])\.(\d{1,3})(?![\d.]*\d)")
@@ -68,13 +67,19 @@ def speakers(*, status: str, text: str) -> tuple[Verdict | None, Verdict | None]
 def agreed(spoken: Sequence[Verdict | None]) -> Verdict | None:
     """What all that spoke come to, the best informed first; None when nobody did.
 
-    Hard only when all say so. Otherwise the first of those who do not, and of these one that is not vague.
+    Hard only when all say so. Otherwise the first of those who do not, and of these one that is not vague. That a reply
+    blames the person vaguely, as 552 does, is no objection to one that blames her plainly.
     """
     heard = [verdict for verdict in spoken if verdict is not None]
     others = [verdict for verdict in heard if verdict.bounce_class is not BounceClass.HARD]
-    if others:
-        return next((verdict for verdict in others if not verdict.vague), others[0])
-    return heard[0] if heard else None
+    known = next((verdict for verdict in others if not verdict.vague), None)
+    if known or len(others) == len(heard):
+        return known or next(iter(others), None)
+    return next((verdict for verdict in others if verdict.fault is not Fault.RECIPIENT), None) or _hard(heard)
+
+
+def _hard(heard: Sequence[Verdict]) -> Verdict:
+    return next(verdict for verdict in heard if verdict.bounce_class is BounceClass.HARD)
 
 
 def source_of(rule: str) -> str:
@@ -106,24 +111,9 @@ def _first(rows: Iterable[Row], words: str, whole: str, codes: Sequence[str]) ->
     for row in rows:
         if row.codes and row.codes.isdisjoint(codes):
             continue
-        if any(_found(phrase, whole if "." in phrase else words) for phrase in row.phrases):
+        if row.speaks(words, whole):
             return verdict_of(row.cause, rule=row.rule)
     return None
-
-
-def _found(phrase: str, text: str) -> bool:
-    if phrase in text:
-        return True
-    head, star, tail = phrase.partition(" * ")
-    if not star:
-        return False
-    at = text.find(head)
-    while at >= 0:
-        behind = at + len(head)
-        if tail in text[behind : behind + _LONGEST_GAP + len(tail)]:
-            return True
-        at = text.find(head, behind)
-    return False
 
 
 def _enhanced(text: str) -> list[str]:
