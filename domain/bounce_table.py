@@ -62,11 +62,12 @@ _CONFIGURATION = (
         "before greeting", "before banner", "synchronization error", "cxsmtp", "nested mail"),
 )
 _RATE = (
+    row("deferred-for-good", Cause.REPUTATION, sources.YAHOO, " tss09 ", " tss11 ", "permanently deferred"),
     row("rate-gmail", Cause.RATE, sources.GOOGLE, "unusual rate", "too quickly", "receiving mail at a rate",
         "rate that prevents", "rate limit", "ratelimit", "rate-limit", "daily user sending", "sending limit"),
     row("rate-yahoo", Cause.RATE, sources.YAHOO, " ts01 ", " ts02 ", " ts03 ", " tss", "ipts0",
-        "temporarily deferred due to", "permanently deferred", "max message per connection", "excessive volume",
-        "unexpected volume", "messages from * temporarily deferred", "volume of mail", "volume or"),
+        "temporarily deferred due to", "max message per connection", "excessive volume", "unexpected volume",
+        "messages from * temporarily deferred", "volume of mail", "volume or"),
     row("rate-outlook", Cause.RATE, sources.OUTLOOK, "rp-001", "rp-002", "rp-003", "exceeded the rate",
         "exceeded the number of messages", "exceeded the connection limit"),
     row("rate-qq", Cause.RATE, sources.TENCENT, "mailbox unavailable or access denied", "frequency", "频率", "过于频繁",
@@ -78,8 +79,8 @@ _RATE = (
         "daily limit", "per hour", "per minute", "per day", "concurren", "connection limit", "limit exceeded for",
         "exceeded the maximum number of", "number of recipients", "number of connections", "number of messages",
         "threshold", "flood", "maximum connections", "connections exceeded", "dyn t"),
-    row("rate-isp", Cause.RATE, sources.COX, "cxcnct", "cxmxrt", "cxthrt", "rl000", "rl010", "ofr004 104",
-        "lpn105 104", "ofr 104", "lpn 104", "rly b1"),
+    row("rate-isp", Cause.RATE, sources.COX, "cxcnct", "service refus", "cxmxrt", "cxthrt", "rl000", "rl010",
+        "ofr004 104", "lpn105 104", "ofr 104", "lpn 104", "rly b1"),
     row("rate-languages", Cause.RATE, sources.LANGUAGES, "zu viele", "trop de ", "demasiad", "troppi", "troppe",
         "muitas mensagens", "多すぎ", "太多", "слишком много"),
 )
@@ -149,9 +150,9 @@ _POLICY = (
         "accept mail from", "accepts mail from", "accept email from", "host rejected", "client rejected", "whitelist",
         "allowlist", "access to submit", "this mail system has been rejected", "bounce attack", "ipv6"),
     row("policy-isp", Cause.POLICY, sources.CHARTER, "aup#", " aup ", "ofr 506", "ofr 513", "ouk 513", "mail rejete",
-        "service refus", "access-denied-xm", "message refused", "mail refused", "data refused"),
-    row("blocked", Cause.POLICY, sources.WORDS, "blocked", "blocking", " banned", "denied by", "refused by",
-        "rejected by", "gesperrte", "bloqué ", "bloqueado", "bloccato", "拒绝", "受信拒否"),
+        "access-denied-xm", "message refused", "mail refused", "data refused"),
+    row("blocked", Cause.POLICY, sources.WORDS, "blocked", "blocking", " banned", "denied by", "message refused by",
+        "mail refused by", "rejected by", "gesperrte", "bloqué ", "bloqueado", "bloccato", "拒绝", "受信拒否"),
 )
 _FULL = (
     row("full-gmail", Cause.FULL_MAILBOX, sources.GOOGLE, "over quota", "out of storage", "overquota", "over-quota"),
@@ -194,8 +195,8 @@ _CONTENT = (
         "rfc822", "rfc complian", "not rfc", "mime error", "mime reject", "bare lf", "bare line feed",
         "bare carriage", "bare cr", "bare newline", "invalid header", "header is", "missing header", "message-id",
         "date header", "from header", "header from", "invalid characters", "line too long", "line length",
-        "malformed", "8-bit", "8bit", "non-ascii", "smtputf8", "multiple from", "duplicate header", "invalid data",
-        "invalid message", "no date", "future date"),
+        "malformed message", "malformed header", "malformed mime", "8-bit", "8bit", "non-ascii", "smtputf8",
+        "multiple from", "duplicate header", "invalid data", "invalid message", "no date", "future date"),
 )
 _PROVIDER = (
     row("deferred-first", Cause.GREYLISTED, sources.GREYLISTS, "first encounter", "first time", "please retry later",
@@ -238,7 +239,7 @@ _PROVIDER = (
         "relays", "rcpthosts", "not local host", "not a gateway", "we dont handle", "do not handle", "not host",
         "does not accept mail for", "not handle mail for", "doesnt handle mail for",
         "no such domain at this location", "local user only", "unknown virtual domain", "domain isnt",
-        "domain is not", "specified domain"),
+        "domain is not", "specified domain is not"),
 )
 _AWAY = (
     row("host-unknown", Cause.UNKNOWN_HOST, sources.SENDMAIL, "host unknown", "unknown host", "host not found",
@@ -249,7 +250,8 @@ _AWAY = (
         "no such domain", "unknown domain", "domain unknown", "invalid domain", "domain invalid", "nxdomain",
         "no mx ", "mx record", "mx lookup", "mx host", "unrouteable", "unroutable", "not routable", "no route",
         "dead domain", "dns error", "dns lookup", "dns failure", "dns domain", "no dns", "no a record", "not resolve",
-        "couldnt find any host", "couldnt be found by", "address resolution", "host lookup", "parked domain"),
+        "failed to resolve", "mail exchange", "mx server", "couldnt find any host", "couldnt be found by",
+        "address resolution", "host lookup", "parked domain"),
     row("domain-languages", Cause.UNKNOWN_HOST, sources.LANGUAGES, "host unbekannt", "domain unbekannt", "domäne",
         "domaine", "hôte inconnu", "dominio", "domínio", "домен", "域名", "ドメイン"),
     row("disabled-gmail", Cause.DISABLED_MAILBOX, sources.GOOGLE, "tried to reach is disabled",
