@@ -14,7 +14,9 @@ from domain.bounce_gone import GONE
 from domain.bounce_rows import Row, row
 
 # fmt: off
-_GREYLISTED = (
+_UNMISTAKABLE = (
+    row("loop", Cause.LOOP, sources.SENDMAIL, "loop", "too many hops", "hop count", "hops exceeded",
+        "exceeded * hops", "too many received", "boucle", "schleife"),
     row("greylist", Cause.GREYLISTED, sources.GREYLISTS, "greylist", "graylist", "grey list", "gray list",
         "grey-list", "gray-list", "greyed", "grey.rbl"),
 )
@@ -29,10 +31,10 @@ _AUTHENTICATION = (
         "requires authentication", "authentication is required", "authentication fail", "auth failed", "smtp auth",
         "authenticate", "authentication data", "invalid credentials", "authentication mechanism",
         "sender authentication", "authentication unsuccessful"),
-    row("auth-ptr", Cause.AUTHENTICATION, sources.COMCAST, "reverse dns", " rdns", " ptr", "reverse lookup",
-        "reverse host", "fcrdns", "reverse address", "reverse-dns", "reverse ip", "cannot find your hostname",
-        "reverse name", "ip-to-name", "forward-confirmed", "generic hostname", "missing reverse", "dynamic ip",
-        "dynamic host", "dns check failure"),
+    row("auth-ptr", Cause.AUTHENTICATION, sources.COMCAST, "reverse dns", "ip name lookup", " rdns", " ptr",
+        "reverse lookup", "reverse host", "fcrdns", "reverse address", "reverse-dns", "reverse ip",
+        "cannot find your hostname", "reverse name", "ip-to-name", "forward-confirmed", "generic hostname",
+        "missing reverse", "dynamic ip", "dynamic host", "dns check failure"),
     row("auth-tls", Cause.AUTHENTICATION, sources.GOOGLE, "tls required", "starttls command first",
         "requires encryption", "must use tls", "requires tls", "tls is required", "senders to use tls",
         "encryption required"),
@@ -42,13 +44,13 @@ _AUTHENTICATION = (
 )
 _CONFIGURATION = (
     row("sender-address", Cause.CONFIGURATION, sources.POSTFIX, "sender address", "address of sender",
-        "domain of sender", "sender domain", "senders domain", "sender-domain", "sending domain", "from domain",
-        "domain of the sender", "rfc.5321", "envelope from", "envelope sender", "returnpath", "return path",
-        "return-path", "reply address", "from address", "bad sender", "invalid sender", "sender invalid",
-        "sender is invalid", "sender unknown", "unknown sender", "sender email", "sender ok", "unroutable sender",
-        "sender rejected", "rejected sender", "sender is rejected", "sender denied", "sender refused", "sender not",
-        "no valid sender", "null sender", "empty sender", "sender does", "sender must", "mail from is", "mailfrom",
-        "mail from command", "mail from not"),
+        "domain of sender", "sender domain", "domain may not exist", "senders domain", "sender-domain",
+        "sending domain", "from domain", "domain of the sender", "rfc.5321", "envelope from", "envelope sender",
+        "returnpath", "return path", "return-path", "reply address", "from address", "bad sender", "invalid sender",
+        "sender invalid", "sender is invalid", "sender unknown", "unknown sender", "sender email", "sender ok",
+        "unroutable sender", "sender rejected", "rejected sender", "sender is rejected", "sender denied",
+        "sender refused", "sender not", "no valid sender", "null sender", "empty sender", "sender does",
+        "sender must", "mail from is", "mailfrom", "mail from command", "mail from not"),
     row("sender-verify", Cause.CONFIGURATION, sources.EXIM, "sender verif", "verify sender", "verifying sender",
         "verification failed for", "callout verification", "callback setup failed", "sender callout",
         "could not complete sender", "sender check"),
@@ -122,7 +124,16 @@ _SPAM = (
         "phish", "fraud", "forgery", "spoof", "scam", "abuse", "pourriel", "indésirable", "indesirable", "no deseado",
         "indesejad", "indesiderat", "迷惑メール", "スパム", "спам", "spamový"),
 )
-_OWN_WORD = (  # before "blocked" and "rejected", which they often hold
+_SPECIFIC = (  # before the policies, whose "blocked" and "not permitted" they often hold
+    row("virus", Cause.VIRUS, sources.FILTERS, "virus", "malware", "infected", "trojan", "clamav", " worm", "dy-002",
+        "rtr ch", "вирус", "病毒", "ウイルス"),
+    row("content-file", Cause.CONTENT, sources.FILTERS, "banned file", "file type", "file extension"),
+    row("relay", Cause.RELAYING, sources.POSTFIX, "relaying", "relay access", "relay denied", "relay not",
+        "not relay", "to relay", "no relay", "a relay", "relay operation", "relay prohibited", "relay rejected",
+        "relays", "rcpthosts", "not local host", "not a gateway", "we dont handle", "do not handle", "not host",
+        "does not accept mail for", "not handle mail for", "doesnt handle mail for",
+        "no such domain at this location", "local user only", "unknown virtual domain", "domain isnt",
+        "domain is not", "specified domain is not"),
     row("orange-blocked", Cause.DISABLED_MAILBOX, sources.FRANCE, "recipient account isblocked",
         "recipient account is blocked", "compte du destinataire est bloqu", "archived recipient",
         "destinataire archiv"),
@@ -181,14 +192,11 @@ _CONTENT = (
         "number of attachments"),
     row("size-languages", Cause.SIZE, sources.LANGUAGES, "zu groß", "zu gross", "taille limite", "trop volumineux",
         "trop gros", "demasiado grande", "troppo grande", "muito grande", "大きすぎ", "サイズ", "过大", "слишком больш"),
-    row("virus", Cause.VIRUS, sources.FILTERS, "virus", "malware", "infected", "trojan", "clamav", " worm", "dy-002",
-        "rtr ch", "вирус", "病毒", "ウイルス"),
     row("content", Cause.CONTENT, sources.FILTERS, "content reject", "rejected * content", "message content",
         "mail content", "content filter", "content analysis", "content denied", "banned content", "offensive",
         "inappropriate", "prohibited content", "content examination", "message filtered", "filtered by",
         "matched a filter", "matches a filter", "by content", "content is", "bad content"),
-    row("content-attachment", Cause.CONTENT, sources.GOOGLE, "attachment", "file type", "file extension",
-        "executable", "banned file", "macro"),
+    row("content-attachment", Cause.CONTENT, sources.GOOGLE, "attachment", "executable", "macro"),
     row("content-link", Cause.CONTENT, sources.LISTS, " url ", " urls ", " uri ", "links in", "a link", "your link",
         "urlbl", "blocked domain in", "link found"),
     row("content-form", Cause.CONTENT, sources.MICROSOFT, "rfc 5322", "rfc 2822", "rfc5322", "rfc2822", "rfc 822",
@@ -201,8 +209,6 @@ _CONTENT = (
 _PROVIDER = (
     row("deferred-first", Cause.GREYLISTED, sources.GREYLISTS, "first encounter", "first time", "please retry later",
         "come back later", "deferring", "delayed for", "not yet authorized"),
-    row("loop", Cause.LOOP, sources.SENDMAIL, "loop", "too many hops", "hop count", "hops exceeded",
-        "exceeded * hops", "too many received", "boucle", "schleife"),
     row("expired", Cause.EXPIRED, sources.EXCHANGE, "message expired", "queue expired", "delivery time expired",
         "retry timeout", "retry time not reached", "too long in queue", "in the queue too long", "been in the queue",
         "message delayed", "could not be delivered for", "not delivered for", "giving up", "gave up",
@@ -217,7 +223,7 @@ _PROVIDER = (
         "certificate", "no answer from host", "not respond", "bad connection", "primary target ip address responded",
         "failed to connect", "connection expired", "tlsa", "dnssec", " dane "),
     row("system-exchange", Cause.SYSTEM, sources.EXCHANGE, "storedrv.deliver", "resources temporarily",
-        "insufficient system resources", "system not accepting network messages", "tenantattribution", "tenant "),
+        "insufficient system resources", "system not accepting network messages"),
     row("system", Cause.SYSTEM, sources.WORDS, "system is busy", "system busy", "system u busy", "server busy",
         "server is busy", "system full", "disk full", "no space left", "insufficient system", "internal error",
         "server error", "system error", "local error", "unknown error", "unknown reason", "unknown problem",
@@ -234,12 +240,6 @@ _PROVIDER = (
     row("system-languages", Cause.SYSTEM, sources.LANGUAGES, "veuillez essayer plus tard", "reessayer plus tard",
         "réessayer", "später", "spaeter erneut", "intentelo mas tarde", "inténtelo", "riprova", "tente novamente",
         "稍后", "後で", "попробуйте", "позже"),
-    row("relay", Cause.RELAYING, sources.POSTFIX, "relaying", "relay access", "relay denied", "relay not",
-        "not relay", "to relay", "no relay", "a relay", "relay operation", "relay prohibited", "relay rejected",
-        "relays", "rcpthosts", "not local host", "not a gateway", "we dont handle", "do not handle", "not host",
-        "does not accept mail for", "not handle mail for", "doesnt handle mail for",
-        "no such domain at this location", "local user only", "unknown virtual domain", "domain isnt",
-        "domain is not", "specified domain is not"),
 )
 _AWAY = (
     row("host-unknown", Cause.UNKNOWN_HOST, sources.SENDMAIL, "host unknown", "unknown host", "host not found",
@@ -277,13 +277,13 @@ _AWAY = (
 # fmt: on
 
 ROWS: tuple[Row, ...] = (
-    *_GREYLISTED,
+    *_UNMISTAKABLE,
     *_AUTHENTICATION,
     *_CONFIGURATION,
     *_RATE,
     *_SENDER_LISTED,
     *_SPAM,
-    *_OWN_WORD,
+    *_SPECIFIC,
     *_POLICY,
     *_FULL,
     *_CONTENT,
@@ -294,21 +294,11 @@ ROWS: tuple[Row, ...] = (
 # Heard only where nothing else speaks: they are said of anything.
 WEAK: tuple[Row, ...] = (
     row(
-        "weak-unavailable",
-        Cause.UNKNOWN,
-        sources.WORDS,
-        "mailbox unavailable",
-        "mailbox not available",
+        "weak-unavailable", Cause.UNKNOWN, sources.WORDS, "mailbox unavailable", "mailbox not available",
         "mailbox is unavailable",
     ),
     row(
-        "weak-later",
-        Cause.SYSTEM,
-        sources.WORDS,
-        "temporar",
-        "try again",
-        "retry",
-        "service unavailable",
+        "weak-later", Cause.SYSTEM, sources.WORDS, "temporar", "try again", "retry", "service unavailable",
         "service not available",
     ),
     row("weak-refused", Cause.POLICY, sources.WORDS, "access denied", "connection denied"),

@@ -131,5 +131,5 @@ def _of_enhanced(code: str) -> Verdict | None:
 
 
 def _of_basic(code: str) -> Verdict | None:
-    key = next((key for key in (code, code[0]) if key in BASIC), None)
+    key = next((key for key in (code, f"{code[0]}yz") if key in BASIC), None)
     return verdict_of(BASIC[key].cause, rule=key, vague=BASIC[key].vague) if key else None
