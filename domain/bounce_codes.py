@@ -101,7 +101,8 @@ ENHANCED: dict[str, Code] = {
     **{code: Code(Cause.AUTHENTICATION, GOOGLE) for code in _GOOGLE},
     **{code: Code(cause, MICROSOFT) for code, cause in _MICROSOFT.items()},
 }
-# The whole code first, then its first digit as RFC 5321 writes it. All but 556 are vague: they are what a server says when it does not care to say.
+# The whole code first, then its first digit as RFC 5321 writes it. All but 556 are vague: they are what a server says
+# when it does not care to say.
 BASIC: dict[str, Code] = {
     "421": Code(Cause.SYSTEM, RFC5321, vague=True),
     "450": Code(Cause.SYSTEM, RFC5321, vague=True),

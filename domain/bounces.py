@@ -36,7 +36,7 @@ _BASIC = re.compile(r"(?:^\W{0,9}|smtp; ?|said: ?|response: ?|<<< ?|: )([45]\d\d
 _TAG = re.compile(
     r"</?(?:a|b|body|br|div|em|font|html|i|p|pre|span|strong|table|td|tr)(?:[ /][^<>]{0,200})?>", re.IGNORECASE
 )
-_SEPARATORS = str.maketrans(dict.fromkeys('<>()[]{};,:"!?*|_=/\\\u201c\u201d\u00ab\u00bb\u3002\uff0c\uff1a', " "))
+_SEPARATORS = str.maketrans(dict.fromkeys('<>()[]{};,:"!?*|=/\\\u201c\u201d\u00ab\u00bb\u3002\uff0c\uff1a', " "))
 _NO_APOSTROPHES = str.maketrans(dict.fromkeys("'\u2019\u2018`\u00b4", ""))
 # 550-5.7.26 at the head of each line of a reply, also in the middle of one that was folded.
 _REPLY_CODE = re.compile(r"^(?:[245]\d\d(?:-|$))?#?(?:[245]\.\d\.\d{1,3}\b)?")
@@ -95,7 +95,14 @@ def normalised(text: str) -> tuple[str, str]:
 
     An address becomes an @: joe@spam.example.com is no evidence of spam.
     """
-    plain = _TAG.sub(" ", text).casefold().translate(_NO_APOSTROPHES).replace("%40", "@").replace("\uff20", "@")
+    plain = (
+        _TAG.sub(" ", text)
+        .casefold()
+        .translate(_NO_APOSTROPHES)
+        .replace("%40", "@")
+        .replace("\uff20", "@")
+        .replace("_", "-")
+    )
     tokens = [token for token in map(_token, plain.translate(_SEPARATORS).split()) if token]
     words = [token for token in tokens if not _HOST.match(token)]
     return f" {' '.join(words)} ", f" {' '.join(tokens)} "
