@@ -190,7 +190,7 @@ _CONTENT = (
         "exceeds * size", "exceeded * size", "size limit", "maximum size", "maximum message", "larger than",
         "message length", "message exceeds", "header size", "recipsizelimit", "exceeds the maximum",
         "number of attachments"),
-    row("size-languages", Cause.SIZE, sources.LANGUAGES, "zu groß", "zu gross", "taille limite", "trop volumineux",
+    row("size-languages", Cause.SIZE, sources.LANGUAGES, "zu gross", "taille limite", "trop volumineux",
         "trop gros", "demasiado grande", "troppo grande", "muito grande", "大きすぎ", "サイズ", "过大", "слишком больш"),
     row("content", Cause.CONTENT, sources.FILTERS, "content reject", "rejected * content", "message content",
         "mail content", "content filter", "content analysis", "content denied", "banned content", "offensive",

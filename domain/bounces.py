@@ -46,22 +46,22 @@ _HOST = re.compile(
 )
 
 
-def judge(*, status: str, text: str) -> Verdict:
-    """Judge a refusal by its codes (enhanced or basic, in `status` or in the text) and its prose; "" says nothing."""
-    return agreed(speakers(status=status, text=text)) or UNKNOWN
+def judge(*, status: str, text: str, also: Verdict | None = None) -> Verdict:
+    """Judge a refusal by its codes (enhanced or basic, in `status` or in the text) and its prose; "" says nothing.
+
+    `also`: what somebody who read more than we did says of it, such as an ESP's own class. Words that are said of
+    anything ("try again later") are heard only where nothing else speaks.
+    """
+    spoken = (*speakers(status=status, text=text), also)
+    return agreed(spoken) or _first(WEAK, text, ()) or UNKNOWN
 
 
 def speakers(*, status: str, text: str) -> tuple[Verdict | None, Verdict | None]:
     """What the prose says, and what the codes say; None of one that says nothing."""
-    text = text[:_LONGEST]
-    status = status[:_LONGEST]
+    status, text = status[:_LONGEST], text[:_LONGEST]
     enhanced = [*_enhanced(status), *_enhanced(text)][:_MOST_CODES]
     codes = agreed([*map(_of_enhanced, enhanced), *map(_of_basic, _basics(status, text))])
-    words, whole = normalised(text)
-    prose = _first(ROWS, words, whole, enhanced)
-    if prose is None and codes is None:
-        prose = _first(WEAK, words, whole, enhanced)
-    return prose, codes
+    return _first(ROWS, text, enhanced), codes
 
 
 def agreed(spoken: Sequence[Verdict | None]) -> Verdict | None:
@@ -114,11 +114,10 @@ def _token(token: str) -> str:
     return _REPLY_CODE.sub("", token, count=1).strip(".-#&")
 
 
-def _first(rows: Iterable[Row], words: str, whole: str, codes: Sequence[str]) -> Verdict | None:
+def _first(rows: Iterable[Row], text: str, codes: Sequence[str]) -> Verdict | None:
+    words, whole = normalised(text[:_LONGEST])
     for row in rows:
-        if row.codes and row.codes.isdisjoint(codes):
-            continue
-        if row.speaks(words, whole):
+        if (not row.codes or not row.codes.isdisjoint(codes)) and row.speaks(words, whole):
             return verdict_of(row.cause, rule=row.rule)
     return None
 
