@@ -45,7 +45,7 @@ GONE: tuple[Row, ...] = (
     row("gone-proofpoint", Cause.UNKNOWN_MAILBOX, sources.PROOFPOINT, "no such recipient", "unknown address"),
     row("gone-barracuda", Cause.UNKNOWN_MAILBOX, sources.BARRACUDA, "no such address", "@ unknown user"),
     row("gone-notes", Cause.UNKNOWN_MAILBOX, sources.NOTES, "not listed in public", "not listed in domino",
-        "not listed in directory", "not listed in * address book", "not found in name & address",
+        "not listed in directory", "not listed in * address book", "not found in name address",
         "not in name directory"),
     row("gone-qmail", Cause.UNKNOWN_MAILBOX, sources.QMAIL, "no mailbox here by that name", "no mailbox by that name",
         "badrcptto", "no account by that name", "no user by that name", "invalid or unknown virtual user",
