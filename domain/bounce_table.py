@@ -76,11 +76,12 @@ _RATE = (
         "过多", "次数"),
     row("rate-163", Cause.RATE, sources.NETEASE, " mi mfp", " dt spm-limit", "rcpt too", "message too frequent",
         "quota of connections"),
-    row("rate-many", Cause.RATE, sources.POSTFIX, "too many", "too much", "too fast", "too often", "throttl",
-        "slow down", "rate exceeded", "message rate", "mail rate", "connection rate", "rate of", "hourly",
-        "daily limit", "per hour", "per minute", "per day", "concurren", "connection limit", "limit exceeded for",
-        "exceeded the maximum number of", "number of recipients", "number of connections", "number of messages",
-        "threshold", "flood", "maximum connections", "connections exceeded", "dyn t"),
+    row("rate-many", Cause.RATE, sources.POSTFIX, "too many", "number of invalid", "percentage of invalid",
+        "too much", "too fast", "too often", "throttl", "slow down", "rate exceeded", "message rate", "mail rate",
+        "connection rate", "rate of", "hourly", "daily limit", "per hour", "per minute", "per day", "concurren",
+        "connection limit", "limit exceeded for", "exceeded the maximum number of", "number of recipients",
+        "number of connections", "number of messages", "threshold", "flood", "maximum connections",
+        "connections exceeded", "dyn t"),
     row("rate-isp", Cause.RATE, sources.COX, "cxcnct", "service refus", "cxmxrt", "cxthrt", "rl000", "rl010",
         "ofr004-104", "lpn105-104", "ofr-104", "lpn-104", "rly b1"),
     row("rate-languages", Cause.RATE, sources.LANGUAGES, "zu viele", "trop de ", "demasiad", "troppi", "troppe",
@@ -190,8 +191,8 @@ _CONTENT = (
         "exceeds * size", "exceeded * size", "size limit", "maximum size", "maximum message", "larger than",
         "message length", "message exceeds", "header size", "recipsizelimit", "exceeds the maximum",
         "number of attachments"),
-    row("size-languages", Cause.SIZE, sources.LANGUAGES, "zu gross", "taille limite", "trop volumineux",
-        "trop gros", "demasiado grande", "troppo grande", "muito grande", "大きすぎ", "サイズ", "过大", "слишком больш"),
+    row("size-languages", Cause.SIZE, sources.LANGUAGES, "zu gross", "taille limite", "trop volumineux", "trop gros",
+        "demasiado grande", "troppo grande", "muito grande", "大きすぎ", "サイズ", "过大", "слишком больш"),
     row("content", Cause.CONTENT, sources.FILTERS, "content reject", "rejected * content", "message content",
         "mail content", "content filter", "content analysis", "content denied", "banned content", "offensive",
         "inappropriate", "prohibited content", "content examination", "message filtered", "filtered by",
@@ -274,6 +275,15 @@ _AWAY = (
         "désactivé", "desactive", "suspendu", "suspendida", "desactivad", "inactiva", "desativad", "inativ", "sospes",
         "disattivat", "disabilitat", "停止", "отключен", "неактив", "deaktivován", "zablokov"),
 )
+_POINTS_AT_THE_SENDER = (  # last of all that speaks for the person: whoever is named, it is not her
+    row("sender-named", Cause.CONFIGURATION, sources.WORDS, " sender", "mail from", "reverse path", "reverse-path",
+        "return address", "your address", "your email", "your e-mail", "your account", "your mailbox", "your user",
+        "pop before"),
+    row("host-named", Cause.POLICY, sources.WORDS, "your ip", "your server", "your host", "your mail server",
+        "your domain", "your mta", "your system", "your network", "your isp", "connecting ip", "connecting host",
+        "client ip", "client host", "client address", "ip address", "ip not", "sending ip", "sending server",
+        "sending host", "sending mta", "remote ip", "harvest"),
+)
 # fmt: on
 
 ROWS: tuple[Row, ...] = (
@@ -289,6 +299,7 @@ ROWS: tuple[Row, ...] = (
     *_CONTENT,
     *_PROVIDER,
     *_AWAY,
+    *_POINTS_AT_THE_SENDER,
     *GONE,
 )
 # Heard only where nothing else speaks: they are said of anything.
