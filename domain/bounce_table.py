@@ -276,9 +276,11 @@ _AWAY = (
         "disattivat", "disabilitat", "停止", "отключен", "неактив", "deaktivován", "zablokov"),
 )
 _POINTS_AT_THE_SENDER = (  # last of all that speaks for the person: whoever is named, it is not her
-    row("sender-named", Cause.CONFIGURATION, sources.WORDS, " sender", "mail from", "reverse path", "reverse-path",
-        "return address", "your address", "your email", "your e-mail", "your account", "your mailbox", "your user",
-        "pop before"),
+    row("sender-named", Cause.CONFIGURATION, sources.WORDS, " sender", "mail from", "reverse path", "reply-to",
+        "in from ", " header", "reverse-path", "return address", "your address", "your email", "your e-mail",
+        "your account", "your mailbox", "your user", "pop before"),
+    row("message-named", Cause.POLICY, sources.WORDS, "message rejected", "mail rejected", "email rejected",
+        "mail is rejected", "message not accepted", "mail not accepted", "access denied", "go away", codes="5.1.1"),
     row("host-named", Cause.POLICY, sources.WORDS, "your ip", "your server", "your host", "your mail server",
         "your domain", "your mta", "your system", "your network", "your isp", "connecting ip", "connecting host",
         "client ip", "client host", "client address", "ip address", "ip not", "sending ip", "sending server",
