@@ -16,7 +16,7 @@ from domain.bounce_rows import Row
 from domain.bounce_table import ROWS, WEAK
 from domain.delivery import BounceClass, Fault
 
-__all__ = ["Cause", "Verdict", "agreed", "judge", "source_of", "speakers"]
+__all__ = ["Cause", "Verdict", "agreed", "judge", "normalised", "source_of", "speakers", "what_follows"]
 
 GONE = verdict_of(Cause.UNKNOWN_MAILBOX)
 AWAY = verdict_of(Cause.DISABLED_MAILBOX)
@@ -90,6 +90,21 @@ def source_of(rule: str) -> str:
     return next((row.source for row in (*ROWS, *WEAK) if row.rule == rule), "")
 
 
+def what_follows(verdict: Verdict) -> str:
+    """One sentence for people: what a verdict leads to."""
+    if verdict.suppresses:
+        return "Ends all mail to the address."
+    if verdict.fault is Fault.SENDER:
+        return "Suppresses nobody: the sender is to blame, and sending to that mailbox provider slows or pauses."
+    if verdict.fault is Fault.CONTENT:
+        return "Suppresses nobody: the content is to blame, and that variant is what has to change."
+    if verdict.fault is Fault.RECIPIENT and verdict.bounce_class is BounceClass.SOFT:
+        return "Suppresses nobody yet: it is counted against the address, which may recover."
+    if verdict.fault is Fault.UNKNOWN:
+        return "Suppresses nobody: unknown is soft, and the text is worth a row."
+    return "Suppresses nobody."
+
+
 def normalised(text: str) -> tuple[str, str]:
     """The words of a reply, as the phrases of the table are written: without host names, and with them.
 
@@ -139,18 +154,3 @@ def _of_enhanced(code: str) -> Verdict | None:
 def _of_basic(code: str) -> Verdict | None:
     key = next((key for key in (code, f"{code[0]}yz") if key in BASIC), None)
     return verdict_of(BASIC[key].cause, rule=key, vague=BASIC[key].vague) if key else None
-
-
-def what_follows(verdict: Verdict) -> str:
-    """One sentence for people: what a verdict leads to."""
-    if verdict.suppresses:
-        return "Ends all mail to the address."
-    if verdict.fault is Fault.SENDER:
-        return "Suppresses nobody: the sender is to blame, and sending to that mailbox provider slows or pauses."
-    if verdict.fault is Fault.CONTENT:
-        return "Suppresses nobody: the content is to blame, and that variant is what has to change."
-    if verdict.fault is Fault.RECIPIENT and verdict.bounce_class is BounceClass.SOFT:
-        return "Suppresses nobody yet: it is counted against the address, which may recover."
-    if verdict.fault is Fault.UNKNOWN:
-        return "Suppresses nobody: unknown is soft, and the text is worth a row."
-    return "Suppresses nobody."
