@@ -1,119 +1,156 @@
-"""What a refusal means for the address, and whose fault it is: one table for all ESPs, relays and returned mail.
+"""What a refusal means for the address, and whose fault it is: one judgement for all ESPs, relays and returned mail.
 
-Sources: facts/reliability.md section 4 (the codes), facts/sender-rules.md (which codes the mailbox providers use), RFC
-3463 (enhanced codes), RFC 5321 section 4.2 (basic codes).
+Sources: domain/bounce_codes.py and domain/bounce_table.py give one for each code and wording; facts/reliability.md
+section 4 says which class a cause is.
 
-A hard bounce stops all mail to a person for ever, so it takes unanimity of whatever speaks (the code, the prose, an
-ESP's own class): one that says otherwise is believed. Of those the most severe wins, and of equals the one named first.
+A hard bounce stops all mail to a person for ever, so it takes unanimity of whatever speaks (each code, the prose, an
+ESP's own class): one that says otherwise is believed.
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
-from domain.delivery import SEVERITY, BounceClass, Fault
-from domain.masking import masked
-from domain.suppression import Reason
+from domain.bounce_causes import Cause, Verdict, verdict_of
+from domain.bounce_codes import BASIC, ENHANCED
+from domain.bounce_rows import Row
+from domain.bounce_table import ROWS, WEAK
+from domain.delivery import BounceClass, Fault
 
+__all__ = ["Cause", "Verdict", "agreed", "judge", "normalised", "source_of", "speakers", "what_follows"]
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What an event says about the address in our words; `suppresses` where it ends mail to it."""
+GONE = verdict_of(Cause.UNKNOWN_MAILBOX)
+AWAY = verdict_of(Cause.DISABLED_MAILBOX)
+TRANSIENT = verdict_of(Cause.SYSTEM)
+THROTTLED = verdict_of(Cause.RATE)
+BLOCKED = verdict_of(Cause.POLICY)
+CONTENT = verdict_of(Cause.CONTENT)
+UNKNOWN = verdict_of(Cause.UNKNOWN)
 
-    bounce_class: BounceClass | None = None
-    fault: Fault | None = None
-    suppresses: Reason | None = None
+_LONGEST = 4000  # characters of a reply that are read; the longest that providers write have about 1,000
+_MOST_CODES = 6
 
-
-GONE = Verdict(BounceClass.HARD, Fault.RECIPIENT, Reason.HARD_BOUNCE)
-AWAY = Verdict(BounceClass.SOFT, Fault.RECIPIENT)  # full, disabled, domain not found this time
-TRANSIENT = Verdict(BounceClass.SOFT, Fault.PROVIDER)
-THROTTLED = Verdict(BounceClass.SOFT, Fault.SENDER)
-BLOCKED = Verdict(BounceClass.BLOCK, Fault.SENDER)
-CONTENT = Verdict(BounceClass.BLOCK, Fault.CONTENT)
-UNKNOWN = Verdict(BounceClass.SOFT, Fault.UNKNOWN)
-
-# Enhanced codes of RFC 3463: the whole code first, then its first two numbers, then its first.
-STATUSES = {
-    "5.1.1": GONE,
-    "5.1.3": GONE,
-    "5.1.6": GONE,
-    "5.1.10": GONE,  # null MX
-    "5.1.2": AWAY,  # host unknown: hard only after a second look at the DNS
-    "5.2.1": AWAY,  # disabled: hard only the second time within a week
-    "5.2.2": AWAY,  # full
-    "5.2.3": CONTENT,  # size
-    "5.3.4": CONTENT,  # size
-    "5.4.7": TRANSIENT,  # given up after 72 hours of deferrals
-    "5.6": CONTENT,
-    "5.7": BLOCKED,  # policy, blocklists, authentication (5.7.23, 5.7.25, 5.7.26, 5.7.515)
-    "4.2.2": AWAY,
-    "4.3": TRANSIENT,
-    "4.4": TRANSIENT,
-    "4.7": THROTTLED,
-    "4": UNKNOWN,
-}
-# Basic codes of RFC 5321, asked only where no enhanced code was given. 550, 553 and 554 say nothing by themselves.
-REPLIES = {
-    "421": TRANSIENT,
-    "450": TRANSIENT,
-    "451": TRANSIENT,
-    "452": AWAY,
-    "552": AWAY,
-    "4": UNKNOWN,
-}
-
-# Prose, most telling first; what speaks for the recipient stands above all that speaks against him.
-PROSE: tuple[tuple[re.Pattern[str], Verdict], ...] = tuple(
-    (re.compile(pattern, re.IGNORECASE), verdict)
-    for pattern, verdict in (
-        (r"\[TS\d\d\]|unusual rate|rate limit|too many (messages|connections|recipients)|throttl", THROTTLED),
-        (r"\b(spf|dkim|dmarc)\b|unauthenticated|not authenticated|authentication (required|fail)", BLOCKED),
-        (r"\bspam\b|\bpolicy\b|block ?list|black ?list|\bblocked\b|spamhaus|spamcop|barracuda|reputation", BLOCKED),
-        (r"message (size|too (large|big))|size exceed|too large", CONTENT),
-        (r"mailbox (is )?full|inbox is full|over ?quota|quota exceeded|out of storage|insufficient storage", AWAY),
-        (r"\btimed? ?out\b|connection (refused|reset)|try again later|temporar", TRANSIENT),
-        (r"host unknown|unknown host|domain (name )?not found|nxdomain|no mx", AWAY),
-        (
-            r"(user|recipient|mailbox|account) (is )?(unknown|not found)|(unknown|no such) (user|recipient|mailbox)",
-            GONE,
-        ),
-        (r"(user|recipient|mailbox|address|account|to reach) does ?n[o']t exist|null mx", GONE),
-    )
+# Not a part of a version or an IP address: the second number of an enhanced code is one digit.
+_ENHANCED = re.compile(r"(?<![\d.])([45])\.([0-7])\.(\d{1,3})(?![\d.]*\d)")
+# Where a reply begins: at the start, or behind what a mail server writes before it.
+_BASIC = re.compile(r"(?:^\W{0,9}|smtp; ?|said: ?|response: ?|<<< ?|: )([45]\d\d)(?=[\s\-#;:]|$)", re.IGNORECASE)
+_TAG = re.compile(
+    r"</?(?:a|b|body|br|div|em|font|html|i|p|pre|span|strong|table|td|tr)(?:[ /][^<>]{0,200})?>", re.IGNORECASE
+)
+_SEPARATORS = str.maketrans(dict.fromkeys('<>()[]{};,:"!?*|=/\\\u201c\u201d\u00ab\u00bb\u3002\uff0c\uff1a', " "))
+_NO_APOSTROPHES = str.maketrans(dict.fromkeys("'\u2019\u2018`\u00b4", ""))
+# 550-5.7.26 at the head of each line of a reply, also in the middle of one that was folded.
+_REPLY_CODE = re.compile(r"^(?:[245]\d\d(?:-|$))?#?(?:[245]\.\d\.\d{1,3}\b)?")
+_HOST = re.compile(
+    r"^[\w-]+(?:\.[\w-]+)*\.(?:com|net|org|edu|gov|info|biz|io|co|example|invalid|test|local|"
+    r"de|fr|uk|jp|it|es|ru|cn|br|nl|be|at|ch|pl|cz|ee|se|no|dk|fi|eu|us|ca|au|in|tw|kr|mx|pt|ie)$"
 )
 
-# At the beginning only: further on stand IP addresses and versions of mail servers.
-_START = r"^\W*(?:smtp;)?\s*"
-_ENHANCED = re.compile(_START + r"(?:[245]\d\d)?[\s\-#(]*([245]\.\d{1,3}\.\d{1,3})(?![\d.]*\d)", re.IGNORECASE)
-_BASIC = re.compile(_START + r"([245]\d\d)\b", re.IGNORECASE)
 
+def judge(*, status: str, text: str, also: Verdict | None = None) -> Verdict:
+    """Judge a refusal by its codes (enhanced or basic, in `status` or in the text) and its prose; "" says nothing.
 
-def judge(*, status: str, text: str) -> Verdict:
-    """Judge a refusal by its code (enhanced or basic, or a text that begins with one) and its prose; "" says nothing."""
-    return agreed(speakers(status=status, text=text)) or UNKNOWN
+    `also`: what somebody who read more than we did says of it, such as an ESP's own class. Words that are said of
+    anything ("try again later") are heard only where nothing else speaks.
+    """
+    spoken = (*speakers(status=status, text=text), also)
+    return agreed(spoken) or _first(WEAK, text, ()) or UNKNOWN
 
 
 def speakers(*, status: str, text: str) -> tuple[Verdict | None, Verdict | None]:
-    """What the code says, and what the prose says; None of one that says nothing."""
-    prose = masked(text)  # an address such as joe@spam.example.com is no evidence of spam
-    return by_status(status, prose), next((verdict for pattern, verdict in PROSE if pattern.search(prose)), None)
+    """What the prose says, and what the codes say; None of one that says nothing."""
+    status, text = status[:_LONGEST], text[:_LONGEST]
+    enhanced = [*_enhanced(status), *_enhanced(text)][:_MOST_CODES]
+    codes = agreed([*map(_of_enhanced, enhanced), *map(_of_basic, _basics(status, text))])
+    return _first(ROWS, text, enhanced), codes
 
 
 def agreed(spoken: Sequence[Verdict | None]) -> Verdict | None:
-    """What all that spoke come to; None when nothing did."""
+    """What all that spoke come to, the best informed first; None when nobody did.
+
+    Hard only when all say so. Otherwise the first of those who do not, and of these one that is not vague. That a reply
+    blames the person vaguely, as 552 does, is no objection to one that blames her plainly.
+    """
     heard = [verdict for verdict in spoken if verdict is not None]
-    others = [verdict for verdict in heard if verdict != GONE]
-    if others:
-        return max(others, key=lambda verdict: SEVERITY[verdict.bounce_class])
-    return heard[0] if heard else None
+    others = [verdict for verdict in heard if verdict.bounce_class is not BounceClass.HARD]
+    known = next((verdict for verdict in others if not verdict.vague), None)
+    if known or len(others) == len(heard):
+        return known or next(iter(others), None)
+    return next((verdict for verdict in others if verdict.fault is not Fault.RECIPIENT), None) or _hard(heard)
 
 
-def by_status(status: str, prose: str) -> Verdict | None:
-    """What the code alone says: that of `status`, or else the one that the prose begins with."""
-    found = _ENHANCED.search(status) or _ENHANCED.search(prose)
-    if found:
-        first, second, _ = found[1].split(".")
-        keys = (found[1], f"{first}.{second}", first)
-        return next((STATUSES[key] for key in keys if key in STATUSES), None)
-    basic = _BASIC.search(status) or _BASIC.search(prose)
-    return REPLIES.get(basic[1], REPLIES.get(basic[1][0])) if basic else None
+def _hard(heard: Sequence[Verdict]) -> Verdict:
+    return next(verdict for verdict in heard if verdict.bounce_class is BounceClass.HARD)
+
+
+def source_of(rule: str) -> str:
+    """Where the row comes from that a verdict names; "" of a rule that is in no table of ours."""
+    code = ENHANCED.get(rule) or BASIC.get(rule)
+    if code:
+        return code.source
+    return next((row.source for row in (*ROWS, *WEAK) if row.rule == rule), "")
+
+
+def what_follows(verdict: Verdict) -> str:
+    """One sentence for people: what a verdict leads to."""
+    if verdict.suppresses:
+        return "Ends all mail to the address."
+    if verdict.fault is Fault.SENDER:
+        return "Suppresses nobody: the sender is to blame, and sending to that mailbox provider slows or pauses."
+    if verdict.fault is Fault.CONTENT:
+        return "Suppresses nobody: the content is to blame, and that variant is what has to change."
+    if verdict.fault is Fault.RECIPIENT and verdict.bounce_class is BounceClass.SOFT:
+        return "Suppresses nobody yet: it is counted against the address, which may recover."
+    if verdict.fault is Fault.UNKNOWN:
+        return "Suppresses nobody: unknown is soft, and the text is worth a row."
+    return "Suppresses nobody."
+
+
+def normalised(text: str) -> tuple[str, str]:
+    """The words of a reply, as the phrases of the table are written: without host names, and with them.
+
+    An address becomes an @: joe@spam.example.com is no evidence of spam.
+    """
+    plain = (
+        _TAG.sub(" ", text)
+        .casefold()
+        .translate(_NO_APOSTROPHES)
+        .replace("%40", "@")
+        .replace("\uff20", "@")
+        .replace("_", "-")
+    )
+    tokens = [token for token in map(_token, plain.translate(_SEPARATORS).split()) if token]
+    words = [token for token in tokens if not _HOST.match(token)]
+    return f" {' '.join(words)} ", f" {' '.join(tokens)} "
+
+
+def _token(token: str) -> str:
+    if "@" in token:
+        return "@"
+    return _REPLY_CODE.sub("", token, count=1).strip(".-#&")
+
+
+def _first(rows: Iterable[Row], text: str, codes: Sequence[str]) -> Verdict | None:
+    words, whole = normalised(text[:_LONGEST])
+    for row in rows:
+        if (not row.codes or not row.codes.isdisjoint(codes)) and row.speaks(words, whole):
+            return verdict_of(row.cause, rule=row.rule)
+    return None
+
+
+def _enhanced(text: str) -> list[str]:
+    return [".".join(found.groups()) for found in _ENHANCED.finditer(text)]
+
+
+def _basics(status: str, text: str) -> list[str]:
+    return [found[1] for found in (_BASIC.search(status), _BASIC.search(text)) if found]
+
+
+def _of_enhanced(code: str) -> Verdict | None:
+    first, second, _ = code.split(".")
+    key = next((key for key in (code, f"{first}.{second}", first) if key in ENHANCED), None)
+    return verdict_of(ENHANCED[key].cause, rule=key, vague=ENHANCED[key].vague) if key else None
+
+
+def _of_basic(code: str) -> Verdict | None:
+    key = next((key for key in (code, f"{code[0]}yz") if key in BASIC), None)
+    return verdict_of(BASIC[key].cause, rule=key, vague=BASIC[key].vague) if key else None

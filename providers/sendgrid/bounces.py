@@ -7,51 +7,53 @@ facts/reliability.md section 4 (SendGrid's classes).
 import re
 
 from domain import bounces
-from domain.bounces import AWAY, BLOCKED, CONTENT, GONE, THROTTLED, TRANSIENT, UNKNOWN, Verdict
+from domain.bounce_causes import Cause, Verdict, verdict_of
 from domain.delivery import BounceClass, Fault
 from domain.suppression import Reason
 
 # `bounce_classification`; the webhook's spelling and the suppression API's. "Unclassified" says nothing.
 CLASSIFICATIONS = {
-    "invalid address": GONE,
-    "mailbox unavailable": AWAY,
-    "technical": TRANSIENT,
-    "technical failure": TRANSIENT,
-    "content": CONTENT,
-    "reputation": BLOCKED,
-    "frequency volume": THROTTLED,
-    "frequency or volume too high": THROTTLED,
+    "invalid address": verdict_of(Cause.UNKNOWN_MAILBOX, rule="sendgrid-class"),
+    "mailbox unavailable": verdict_of(Cause.DISABLED_MAILBOX, rule="sendgrid-class"),
+    "technical": verdict_of(Cause.SYSTEM, rule="sendgrid-class"),
+    "technical failure": verdict_of(Cause.SYSTEM, rule="sendgrid-class"),
+    "content": verdict_of(Cause.CONTENT, rule="sendgrid-class"),
+    "reputation": verdict_of(Cause.REPUTATION, rule="sendgrid-class"),
+    "frequency volume": verdict_of(Cause.RATE, rule="sendgrid-class"),
+    "frequency or volume too high": verdict_of(Cause.RATE, rule="sendgrid-class"),
 }
 
-# `type`: asked only where nothing else spoke. Both others than "bounce" also forbid a hard verdict.
-TYPES = {"bounce": UNKNOWN, "blocked": BLOCKED, "expired": TRANSIENT}
-_NEVER_HARD = frozenset({"blocked", "expired"})
-
+# `type`, of others than "bounce": asked where nothing else spoke, and where all the rest would end mail to a person
+# whom SendGrid itself goes on mailing.
+TYPES = {
+    "blocked": verdict_of(Cause.POLICY, rule="sendgrid-type"),
+    "expired": verdict_of(Cause.EXPIRED, rule="sendgrid-type"),
+}
 
 # `reason` of a dropped event: SendGrid took the message and refuses to hand it on. Addresses on SendGrid's own lists
 # belong on ours; a drop for a complaint or an unsubscription is no bounce.
+_INVALID = Verdict(BounceClass.HARD, Fault.RECIPIENT, Reason.INVALID, Cause.INVALID_ADDRESS, "sendgrid-drop")
 DROPS = {
-    "bounced address": GONE,
-    "invalid": Verdict(BounceClass.HARD, Fault.RECIPIENT, Reason.INVALID),
-    "invalid address": Verdict(BounceClass.HARD, Fault.RECIPIENT, Reason.INVALID),
-    "spam reporting address": Verdict(None, Fault.RECIPIENT, Reason.COMPLAINT),
-    "unsubscribed address": Verdict(None, Fault.RECIPIENT, Reason.UNSUBSCRIBE),
-    "spam content": CONTENT,
-    "invalid smtpapi header": BLOCKED,
-    "recipient list over package quota": BLOCKED,
+    "bounced address": verdict_of(Cause.UNKNOWN_MAILBOX, rule="sendgrid-drop"),
+    "invalid": _INVALID,
+    "invalid address": _INVALID,
+    "spam reporting address": Verdict(None, Fault.RECIPIENT, Reason.COMPLAINT, rule="sendgrid-drop"),
+    "unsubscribed address": Verdict(None, Fault.RECIPIENT, Reason.UNSUBSCRIBE, rule="sendgrid-drop"),
+    "spam content": verdict_of(Cause.CONTENT, rule="sendgrid-drop"),
+    "invalid smtpapi header": verdict_of(Cause.CONFIGURATION, rule="sendgrid-drop"),
+    "recipient list over package quota": verdict_of(Cause.CONFIGURATION, rule="sendgrid-drop"),
 }
-_UNKNOWN_DROP = Verdict(BounceClass.UNDETERMINED, Fault.UNKNOWN)
+_UNKNOWN_DROP = Verdict(BounceClass.UNDETERMINED, Fault.UNKNOWN, None, Cause.UNKNOWN)
 
 _NO_WORD = re.compile(r"[^a-z0-9]+")
 
 
 def classify(*, event_type: str, classification: str, status: str, text: str) -> Verdict:
     """Judge a bounce event by all that SendGrid says of it; empty strings say nothing."""
-    spoken = (CLASSIFICATIONS.get(_normalised(classification)), *bounces.speakers(status=status, text=text))
-    verdict, kind = bounces.agreed(spoken), _normalised(event_type)
-    if verdict is None:
-        return TYPES.get(kind, UNKNOWN)
-    return AWAY if verdict == GONE and kind in _NEVER_HARD else verdict
+    verdict = bounces.judge(status=status, text=text, also=CLASSIFICATIONS.get(_normalised(classification)))
+    if verdict.suppresses or verdict.cause is Cause.UNKNOWN:
+        return TYPES.get(_normalised(event_type), verdict)
+    return verdict
 
 
 def dropped(reason: str) -> Verdict:

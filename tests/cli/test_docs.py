@@ -36,6 +36,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
         *("guards show", "guards lift", "guards go-on"),
         *("segments list", "segments show", "segments new", "segments check", "segments preview"),
         *("gate check", "gate accept"),
+        "bounces judge",
         *("run", "pause", "resume", "cancel", "plan", "status", "audit", "report", "explain"),
         *("environment show", "environment claim"),
         *("rates load", "rates list", "account show", "account limit", "account vet", "routes"),

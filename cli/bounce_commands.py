@@ -1,0 +1,52 @@
+"""Commands about bounces: what we would make of a refusal, and by which row."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.output import AsJson, Mistake, answer
+
+if TYPE_CHECKING:
+    from domain.bounces import Verdict
+
+app = typer.Typer(no_args_is_help=True)
+_SHOWN = 160  # characters of the reply that are told back
+
+
+@app.command("judge")
+def judge(
+    text: Annotated[
+        str, typer.Argument(metavar="TEXT", help="The reply, as it came; quote it. '-' reads it from stdin.")
+    ],
+    status: Annotated[str, typer.Option("--status", help="The code that came beside it, such as 5.1.1 or 550.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Class, fault and cause of a refusal, the row that says so with its source, and what would follow. Keeps nothing."""
+    from domain import bounces
+    from domain.masking import masked
+
+    if text == "-":
+        text = typer.get_text_stream("stdin").read()
+    if not text.strip() and not status:
+        raise Mistake("there is nothing to judge; give the reply in quotes, or --status CODE")
+    verdict = bounces.judge(status=status, text=text)
+    payload = {
+        "reply": masked(text)[:_SHOWN],
+        "status": status,
+        "class": verdict.bounce_class,
+        "fault": verdict.fault,
+        "cause": verdict.cause,
+        "suppresses": verdict.suppresses,
+        "rule": verdict.rule,
+        "source": bounces.source_of(verdict.rule),
+        "follows": bounces.what_follows(verdict),
+    }
+    answer(payload, as_json=as_json, text=_text(verdict, str(payload["source"]), str(payload["follows"])))
+
+
+def _text(verdict: "Verdict", source: str, follows: str) -> str:
+    said = f"{verdict.bounce_class}, the fault of the {verdict.fault}: {str(verdict.cause).replace('_', ' ')}."
+    if verdict.fault == "unknown":
+        said = f"{verdict.bounce_class}, nobody's fault that we know of: {str(verdict.cause).replace('_', ' ')}."
+    row = f"Row {verdict.rule} ({source})." if verdict.rule else "No row knows it; docs/bounces.md says how to add one."
+    return f"{said}\n{row}\n{follows}"

@@ -1,0 +1,59 @@
+"""What we would make of a refusal, told."""
+
+import io
+
+import pytest
+
+from tests.cli.conftest import Campaigns
+
+
+def test_a_reply_is_judged_with_its_row_and_source(campaigns: Campaigns) -> None:
+    assert campaigns("bounces", "judge", "550 5.1.1 <joe@example.com>: User unknown").lines == [
+        "hard, the fault of the recipient: unknown mailbox.",
+        "Row gone (words that several servers use).",
+        "Ends all mail to the address.",
+    ]
+
+
+def test_the_json_holds_no_address(campaigns: Campaigns) -> None:
+    told = campaigns("bounces", "judge", "552 <joe@example.com> over quota", "--status", "5.2.2", "--json")
+    assert told.json == {
+        "reply": "552 <[address]> over quota",
+        "status": "5.2.2",
+        "class": "soft",
+        "fault": "recipient",
+        "cause": "full_mailbox",
+        "suppresses": None,
+        "rule": "full-gmail",
+        "source": "Google: SMTP errors and codes, support.google.com/a/answer/3726730",
+        "follows": "Suppresses nobody yet: it is counted against the address, which may recover.",
+    }
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        ("550 5.7.26 DMARC", "the sender is to blame"),
+        ("552 5.3.4", "the content is to blame"),
+        ("421 4.4.2", "Suppresses nobody."),
+        ("550 you have been blocked by the recipient", "Suppresses nobody."),
+        ("new to us", "worth a row"),
+    ],
+)
+def test_it_says_what_would_follow(campaigns: Campaigns, reply: str, words: str) -> None:
+    assert words in campaigns("bounces", "judge", reply).lines[-1]
+
+
+def test_what_no_row_knows_is_nobodys_fault(campaigns: Campaigns) -> None:
+    first, second, _ = campaigns("bounces", "judge", "new to us").lines
+    assert first == "soft, nobody's fault that we know of: unknown."
+    assert second == "No row knows it; docs/bounces.md says how to add one."
+
+
+def test_a_reply_of_many_lines_is_read_from_stdin(campaigns: Campaigns, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"550-5.1.1 The account\n550 5.1.1 does not exist\n")))
+    assert campaigns("bounces", "judge", "-", "--json").json["rule"] == "gone-comcast"
+
+
+def test_nothing_to_judge_is_a_mistake(campaigns: Campaigns) -> None:
+    assert campaigns("bounces", "judge", " ").mistake.startswith("there is nothing to judge")
