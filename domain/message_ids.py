@@ -55,15 +55,19 @@ def mailbox_of(address: str) -> str:
 
 
 def named_in(texts: Iterable[str], *, keys: dict[str, str], link_purpose: str) -> Named | None:
-    """The first message that one of the texts names by a signature of ours; a link only where nothing else does."""
-    by_link = None
-    candidates = islice(chain.from_iterable(map(_SIGNED.finditer, texts)), _MOST_NAMES)
-    for found in candidates:
-        if (named := _proper(found, keys)) is not None:
-            return named
+    """The first message that one of the texts names by a signature of ours; a link only where nothing else does.
+
+    A return path lacks the attempt, so what follows it is asked for that.
+    """
+    named = by_link = None
+    for found in islice(chain.from_iterable(map(_SIGNED.finditer, texts)), _MOST_NAMES):
+        proper = _proper(found, keys)
+        named = named or proper
+        if proper is not None and named is not None and proper.message_id == named.message_id and proper.attempt_id:
+            return proper
         if by_link is None and (subject := tokens.verify(found[0], purpose=link_purpose, keys=keys)) is not None:
             by_link = Named(subject, by_link=True)
-    return by_link
+    return named or by_link
 
 
 def _proper(found: re.Match[str], keys: dict[str, str]) -> Named | None:

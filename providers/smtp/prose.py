@@ -85,17 +85,25 @@ def found_in(returned: Mail, text: str) -> Iterator[Finding]:
 
 
 def is_bounce(returned: Mail, text: str) -> bool:
-    """Two signs, or the field that Exim and Gmail write into bounces only."""
-    if returned.field("x-failed-recipients"):
-        return True
-    sender = returned.field("return-path")
+    """Two signs, or the field that Exim and Gmail write into bounces only.
+
+    An empty return path counts beside a subject alone: answers have it too, and may speak of full mailboxes.
+    """
+    subject = _SUBJECT.search(returned.field("subject")) is not None
     signs = (
-        _DAEMON.search(returned.field("from")) is not None or _DAEMON.search(sender) is not None or sender == "<>",
-        _SUBJECT.search(returned.field("subject")) is not None,
+        of_mail_system(returned),
+        subject,
+        subject and returned.field("return-path") == "<>",
         _SENTENCE.search(text[:8000]) is not None,
-        "delivery-status" in returned.field("content-type").lower(),
     )
-    return sum(signs) > 1
+    return bool(returned.field("x-failed-recipients")) or sum(signs) > 1
+
+
+def of_mail_system(returned: Mail) -> bool:
+    """Whether a mail system wrote it, and no person's mailbox."""
+    if returned.field("x-failed-recipients") or "delivery-status" in returned.field("content-type").lower():
+        return True
+    return any(_DAEMON.search(returned.field(name)) for name in ("from", "return-path"))
 
 
 def _kind(subject: str, head: str) -> EventKind:
@@ -138,6 +146,8 @@ def _reasons(returned: Mail, head: list[str]) -> dict[str, str]:
     }
     if named:
         return {one: reasons.get(one) or _telling(head) for one in sorted(named)}
+    if len(reasons) == 1 and not any(map(code_in, reasons.values())):
+        return {address: f"{reason} {_telling(head)}".strip() for address, reason in reasons.items()}
     return {address: reason or _telling(head) for address, reason in reasons.items()}
 
 

@@ -126,7 +126,7 @@ def _receipts(returned: Mail, text: str) -> Iterator[Finding]:
 def _answers(returned: Mail, text: str) -> Iterator[Finding]:
     """An automatic answer, unless a mail daemon gave it: some mark their bounces as answers."""
     kind = auto_replies.kind_of(returned)
-    if kind is not None and not prose.is_bounce(returned, text):
+    if kind is not None and not (prose.of_mail_system(returned) and prose.is_bounce(returned, text)):
         yield Finding(EventKind.UNKNOWN, detail=kind)
 
 
