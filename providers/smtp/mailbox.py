@@ -113,8 +113,7 @@ def opened(config: ReturnsConfig) -> Iterator[Mailbox]:
     try:
         yield Mailbox(connection, config, _selected(connection, config, password))
     finally:
-        with contextlib.suppress(*_TROUBLE):
-            connection.logout()
+        _hang_up(connection)
 
 
 def _connected(config: ReturnsConfig) -> imaplib.IMAP4:
@@ -124,11 +123,22 @@ def _connected(config: ReturnsConfig) -> imaplib.IMAP4:
         if config.imap_security == "tls":
             return imaplib.IMAP4_SSL(host, port, ssl_context=context, timeout=patience)
         connection = imaplib.IMAP4(host, port, timeout=patience)
-        if config.imap_security == "starttls":
-            connection.starttls(context)
     except _TROUBLE as error:
         raise _unavailable("connect", error) from error
+    if config.imap_security == "starttls":
+        try:
+            connection.starttls(context)
+        except _TROUBLE as error:
+            _hang_up(connection)
+            raise _unavailable("secure the connection", error) from error
     return connection
+
+
+def _hang_up(connection: imaplib.IMAP4) -> None:
+    with contextlib.suppress(*_TROUBLE):
+        connection.logout()
+    with contextlib.suppress(*_TROUBLE):
+        connection.shutdown()  # logging out leaves the socket open where the server is gone
 
 
 def _selected(connection: imaplib.IMAP4, config: ReturnsConfig, password: str) -> int:
