@@ -24,14 +24,13 @@ def listen(as_json: AsJson = False) -> None:
     config = settings.load().returns
     receiver = receiving.Receiver(store.engine(), config.max_backlog, wiring.clock)
     with Listener(config, receiver.keep) as listener:
-        where = {"host": config.listen_host, "port": listener.port, "lmtp": config.lmtp}
-        text = f"Listening on {config.listen_host}, port {listener.port}. Ctrl-C ends it."
-        answer(where, as_json=as_json, text=text)
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
-        thread = threading.Thread(target=listener.serve_forever, name="returned-mail", daemon=True)
-        thread.start()
+        threading.Thread(target=listener.serve_forever, name="returned-mail", daemon=True).start()
+        where = {"host": config.listen_host, "port": listener.port, "lmtp": config.lmtp}
+        text = f"Listening on {config.listen_host}, port {listener.port}. Ctrl-C ends it."
+        answer(where, as_json=as_json, text=text)
         stop.wait()
         listener.shutdown()
     if not as_json:

@@ -39,7 +39,7 @@ class _Session(socketserver.StreamRequestHandler):
         folders: Folders = self.server.folders  # type: ignore[attr-defined]
         self._say(b"* OK ready")
         while line := self.rfile.readline():
-            tag, by_uid, word, rest = _COMMAND.fullmatch(line.rstrip(b"\r\n")).groups()  # type: ignore[union-attr]
+            tag, _by_uid, word, rest = _COMMAND.fullmatch(line.rstrip(b"\r\n")).groups()  # type: ignore[union-attr]
             command = word.decode().upper()
             folders.said.append(command)
             if command == folders.drop_at:
@@ -78,7 +78,7 @@ class _Session(socketserver.StreamRequestHandler):
         self._say(b"* SEARCH " + " ".join(map(str, found)).encode())
 
     def _fetch(self, folders: Folders, rest: str) -> bytes | None:
-        uid, limit = int(rest.split()[0]), int(re.search(r"<0\.(\d+)>", rest)[1])  # type: ignore[index]
+        uid, limit = int(rest.split(maxsplit=1)[0]), int(re.search(r"<0\.(\d+)>", rest)[1])  # type: ignore[index]
         if uid in folders.refused:
             return b"NO [SERVERBUG] this one is broken"
         if uid in folders.inbox:
@@ -88,13 +88,13 @@ class _Session(socketserver.StreamRequestHandler):
         return None
 
     def _store(self, folders: Folders, rest: str) -> None:
-        uid = int(rest.split()[0])
+        uid = int(rest.split(maxsplit=1)[0])
         folders.inbox[uid].flags |= set(re.findall(r"\\\w+", rest))
 
     def _copy(self, folders: Folders, rest: str) -> bytes | None:
         if not rest.endswith('"Done"'):
             return b"NO [TRYCREATE] no such folder"
-        folders.done.append(folders.inbox[int(rest.split()[0])].body)
+        folders.done.append(folders.inbox[int(rest.split(maxsplit=1)[0])].body)
         return None
 
     def _expunge(self, folders: Folders, rest: str) -> None:
@@ -103,7 +103,7 @@ class _Session(socketserver.StreamRequestHandler):
     def _move(self, folders: Folders, rest: str) -> bytes | None:
         refused = self._copy(folders, rest)
         if refused is None:
-            self._expunge(folders, rest.split()[0])
+            self._expunge(folders, rest.split(maxsplit=1)[0])
         return refused
 
     def _logout(self, folders: Folders, rest: str) -> None:

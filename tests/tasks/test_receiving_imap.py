@@ -154,7 +154,7 @@ def test_a_wrong_password_is_told_and_stays_secret(engine: sa.Engine, box: Box) 
 
 
 def test_what_is_missing_is_named(engine: sa.Engine) -> None:
-    with pytest.raises(ReturnsNotConfigured, match="OMS_RETURNS_IMAP_HOST and OMS_RETURNS_IMAP_USER and .*PASSWORD"):
+    with pytest.raises(ReturnsNotConfigured, match=r"OMS_RETURNS_IMAP_HOST and OMS_RETURNS_IMAP_USER and .*PASSWORD"):
         receiving.fetch(engine, ReturnsConfig(), clock=lambda: NOW)
     with pytest.raises(ValidationError, match="loopback"):
         ReturnsConfig(imap_host="mail.example.org", imap_security="none")
