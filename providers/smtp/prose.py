@@ -51,7 +51,7 @@ _DELIVERED = re.compile(r"(?:was|been) successfully (?:delivered|relayed)|succes
 # Here the returned mail begins: what it says is ours and no reason of anybody.
 _RETURNED = re.compile(
     r"^[\s>*|-]*(?:return-path|received|dkim-signature|message-id|x-originating-ip)\s*:"
-    r"|^\W{0,10}(?:below this line is a copy|this is a copy of (?:the|your) message|(?:the )?(?:original|unsent|returned|failed) message"
+    r"|^\W{0,10}(?:below (?:this line )?is a copy|this is a copy of (?:the|your) message|(?:the )?(?:original|unsent|returned|failed) message"
     r"|(?:the )?headers? of the original|message (?:text|header|headers|contents) follow|a copy of (?:the|your)"
     r"|original message|included is a copy|the following (?:is|are) the (?:text|header)|your original mail)",
     re.IGNORECASE,
