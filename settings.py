@@ -19,6 +19,7 @@ from providers.config import RoutesConfig
 from providers.dns import DnsConfig
 from providers.sandbox.config import SandboxConfig
 from providers.sendgrid.config import SendGridConfig
+from providers.smtp.config import ReturnsConfig
 
 
 class PrefectConfig(BaseModel):
@@ -66,6 +67,7 @@ class Settings(_Routing):
     gateway: GatewayConfig = GatewayConfig()
     sendgrid: SendGridConfig = SendGridConfig()
     sandbox: SandboxConfig = SandboxConfig()
+    returns: ReturnsConfig = ReturnsConfig()
     dns: DnsConfig = DnsConfig()
     seeds: SeedConfig = SeedConfig()
     prefect: PrefectConfig = PrefectConfig()

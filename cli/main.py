@@ -28,6 +28,7 @@ from cli import (
     preview_commands,
     rate_commands,
     report_commands,
+    return_commands,
     route_commands,
     run_commands,
     segment_commands,
@@ -60,6 +61,7 @@ app.add_typer(
     environment_commands.app, name="environment", help="Which environment this database belongs to: show, claim."
 )
 app.add_typer(rate_commands.app, name="rates", help="What currencies were worth: load and list dated rates.")
+app.add_typer(return_commands.app, name="returns", help="Mail that comes back: listen for it, fetch it.")
 app.add_typer(suppression_commands.app, name="suppressions", help="Whom not to mail: list, add, remove, export.")
 
 _WRONG_INPUT = 2

@@ -135,6 +135,8 @@ LINES: Mapping[str, Line] = {
     "providers.routes_file.UnusableRoutes": str,
     "providers.sandbox.record.RecordUnavailable": str,
     "providers.sendgrid.management.ManagementError": str,
+    "providers.smtp.config.ReturnsNotConfigured": str,
+    "providers.smtp.mailbox.MailboxUnavailable": str,
     "pydantic_core._pydantic_core.ValidationError": settings_line,
     "pydantic_settings.exceptions.SettingsError": _unreadable_setting,
     "segments.explain.NotACustomer": str,

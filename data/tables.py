@@ -11,7 +11,7 @@ from data.schema.campaigns import (
     message_exceptions,
     previews,
 )
-from data.schema.delivery import campaign_kpis, delivery_events, message_delivery, webhook_inbox
+from data.schema.delivery import campaign_kpis, delivery_events, mailbox_cursors, message_delivery, webhook_inbox
 from data.schema.governance import audit_log, sync_cursors
 from data.schema.intake import (
     dead_letters,
@@ -75,6 +75,7 @@ __all__ = [
     "intake_quarantines",
     "intake_records",
     "mail_domains",
+    "mailbox_cursors",
     "message_delivery",
     "message_exceptions",
     "metadata",

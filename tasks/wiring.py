@@ -33,6 +33,8 @@ from providers.sendgrid.management import Management
 from providers.sendgrid.schedule import CALL_BACK_UNTIL, open_scheduler
 from providers.sendgrid.suppressions import SendGridSuppressions
 from providers.sendgrid.webhook import SendGridEvents
+from providers.smtp import returns
+from providers.smtp.returns import ReturnedMail
 
 # Marketing has four fifths of these under way at once; with the three unknown ones that open the breaker that is nine.
 _MOST_CALLED_BACK = 8
@@ -152,7 +154,14 @@ def name_server() -> ports.NameServer:
 
 def event_readers() -> Mapping[str, ports.EventReader]:
     """Who understands the webhook bodies of which provider."""
-    return {"sendgrid": SendGridEvents(settings.load().sendgrid.webhook_public_keys)}
+    config = settings.load()
+    returned = ReturnedMail(
+        keys={"1": config.privacy.link_key.get_secret_value()},
+        link_purpose=ledger.UNSUBSCRIBE_PURPOSE,
+        unsubscribe_mailboxes=config.returns.unsubscribe_addresses,
+        trusting=config.returns.trust_addresses,
+    )
+    return {"sendgrid": SendGridEvents(config.sendgrid.webhook_public_keys), returns.PROVIDER: returned}
 
 
 def pepper() -> str:

@@ -62,6 +62,16 @@ message_delivery = sa.Table(
     base.at("unsubscribed_at", required=False),
 )
 
+# How far mailboxes were read to which bounces and complaints come (RFC 3501: UIDs grow while the validity stays).
+mailbox_cursors = sa.Table(
+    "mailbox_cursors",
+    base.metadata,
+    sa.Column("mailbox", sa.Text, primary_key=True),
+    sa.Column("uid_validity", sa.BigInteger, nullable=False),
+    sa.Column("last_uid", sa.BigInteger, nullable=False),
+    base.at("read_at"),
+)
+
 campaign_kpis = sa.Table(
     "campaign_kpis",
     base.metadata,
