@@ -14,6 +14,7 @@ from typer.exceptions import TyperException
 
 from cli import (
     account_commands,
+    bounce_unknown_command,
     control_commands,
     data_commands,
     environment_commands,
@@ -57,6 +58,9 @@ app.add_typer(account_commands.app, name="account", help="The shop or brand: its
 app.add_typer(
     environment_commands.app, name="environment", help="Which environment this database belongs to: show, claim."
 )
+bounces = typer.Typer(no_args_is_help=True)
+bounce_unknown_command.register(bounces)
+app.add_typer(bounces, name="bounces", help="What refusals meant: the texts that nobody knows yet.")
 app.add_typer(rate_commands.app, name="rates", help="What currencies were worth: load and list dated rates.")
 app.add_typer(suppression_commands.app, name="suppressions", help="Whom not to mail: list, add, remove, export.")
 

@@ -147,9 +147,7 @@ def held(connection: sa.Connection, addresses: Collection[Address]) -> dict[Addr
     return found
 
 
-def _add_mail(
-    connection: sa.Connection, account_id: str, hashes: Sequence[str], found: dict[Address, Record]
-) -> None:
+def _add_mail(connection: sa.Connection, account_id: str, hashes: Sequence[str], found: dict[Address, Record]) -> None:
     """What became of all mail to these mailboxes. What was delivered and came back later did not arrive."""
     party, member, told = tables.parties.c, tables.audience.c, tables.message_delivery
     query = (

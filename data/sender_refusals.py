@@ -111,9 +111,9 @@ def by_way(
     `lifts`: when a person lifted a way's brake; what was refused before counts for it no more.
     """
     refusal = tables.sender_refusals.c
-    query = sa.select(
-        refusal.provider, refusal.mailbox_group, refusal.trouble, refusal.text, refusal.at
-    ).where(refusal.account_id == account_id, refusal.at >= since, refusal.trouble != Trouble.CONTENT.value)
+    query = sa.select(refusal.provider, refusal.mailbox_group, refusal.trouble, refusal.text, refusal.at).where(
+        refusal.account_id == account_id, refusal.at >= since, refusal.trouble != Trouble.CONTENT.value
+    )
     texts: dict[tuple[Way, Trouble], Counter[str]] = defaultdict(Counter)
     for provider, group, trouble, text, at in connection.execute(query):
         way = Way(provider, group)

@@ -55,9 +55,7 @@ def judge(engine: sa.Engine, *, installation: SendingPolicy, now: datetime) -> J
             address_marks.settle(connection, addresses, now=now)
 
 
-def _judge(
-    connection: sa.Connection, addresses: list[Address], installation: SendingPolicy, now: datetime
-) -> Judged:
+def _judge(connection: sa.Connection, addresses: list[Address], installation: SendingPolicy, now: datetime) -> Judged:
     held = address_marks.held(connection, addresses)
     standing = _standing(connection, addresses)
     policies = {

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import pairwise
 
 from domain import refusal_causes
 from domain.delivery import BounceClass, DeliveryEvent, EventKind, Fault
@@ -42,6 +43,7 @@ _AWAY: dict[str | None, MarkKind] = {
     refusal_causes.DISABLED: MarkKind.DISABLED,
     refusal_causes.NO_HOST: MarkKind.NO_HOST,
 }
+
 
 def mark_of(event: DeliveryEvent) -> MarkKind | None:
     """What an event leaves behind against its address; None for all that is not the recipient's fault."""
@@ -97,7 +99,7 @@ def disabled_for_good(disabled: Iterable[datetime], successes: Iterable[datetime
     """When a mailbox was disabled for the second time within a week, of two messages and with no success between."""
     arrived = list(successes)
     told = sorted(disabled)
-    for first, second in zip(told, told[1:], strict=False):
+    for first, second in pairwise(told):
         if second - first <= DISABLED_WITHIN and not any(first < one <= second for one in arrived):
             return second
     return None

@@ -14,8 +14,14 @@ DISABLED, NO_HOST = "disabled_mailbox", "unknown_host"
 AUTHENTICATION, CONFIGURATION, RATE = "authentication", "configuration", "rate"
 
 _RECIPIENT = (
-    (re.compile(r"\b[45]\.2\.1\b|(mailbox|account|user)[^.;]{0,30}\b(disabled|inactive|suspended)", re.I), DISABLED),
-    (re.compile(r"\b[45]\.1\.2\b|host unknown|unknown host|domain (name )?not found|nxdomain|no mx", re.I), NO_HOST),
+    (
+        re.compile(r"\b[45]\.2\.1\b|(mailbox|account|user)[^.;]{0,30}\b(disabled|inactive|suspended)", re.IGNORECASE),
+        DISABLED,
+    ),
+    (
+        re.compile(r"\b[45]\.1\.2\b|host unknown|unknown host|domain (name )?not found|nxdomain|no mx", re.IGNORECASE),
+        NO_HOST,
+    ),
 )
 # Gmail: .23/.25 reverse DNS, .26 unauthenticated, .27 SPF, .29 TLS, .30 DKIM, .31/.32/.40 DMARC; Microsoft 5.7.515;
 # RFC 7372: .20 to .27 (support.google.com/a/answer/3726730).
@@ -24,11 +30,11 @@ _SENDER = (
         re.compile(
             r"\b[45]\.7\.(2[0-79]|3[0-2]|40|515)\b|\b(spf|dkim|dmarc)\b|unauthenticated|not authenticated"
             r"|authentication (required|fail)",
-            re.I,
+            re.IGNORECASE,
         ),
         AUTHENTICATION,
     ),
-    (re.compile(r"\[TSS?\d\d\]|\b[45]\.7\.28\b|unusual rate|rate limit|too many \w+|throttl", re.I), RATE),
+    (re.compile(r"\[TSS?\d\d\]|\b[45]\.7\.28\b|unusual rate|rate limit|too many \w+|throttl", re.IGNORECASE), RATE),
 )
 
 

@@ -28,8 +28,8 @@ _SETTINGS = frozenset({refusal_causes.AUTHENTICATION, refusal_causes.CONFIGURATI
 # Of these a mailbox provider says itself how long it takes: senders.yahooinc.com/smtp-error-codes, and Gmail's answer
 # 81126: "stop for at least ten minutes".
 _LASTS = (
-    (re.compile(r"\[TSS?\d\d\]", re.I), timedelta(hours=2)),
-    (re.compile(r"\b[45]\.7\.28\b|unusual rate", re.I), timedelta(minutes=10)),
+    (re.compile(r"\[TSS?\d\d\]", re.IGNORECASE), timedelta(hours=2)),
+    (re.compile(r"\b[45]\.7\.28\b|unusual rate", re.IGNORECASE), timedelta(minutes=10)),
 )
 # Whoever says nothing of how long: KumoMTA's rules suspend for half an hour.
 _SLOW_FOR = timedelta(minutes=30)
@@ -102,7 +102,9 @@ def _by_rate(refused: Refused, least_heard: int) -> bool:
 
 def _reason(trouble: Trouble, refused: Refused) -> str:
     heard = max(refused.heard, refused.messages)
-    return f"{trouble}: {refused.messages:,} of {heard:,} messages refused or put off, most of them with: {refused.text}"
+    return (
+        f"{trouble}: {refused.messages:,} of {heard:,} messages refused or put off, most of them with: {refused.text}"
+    )
 
 
 def _figures(trouble: Trouble, refused: Refused) -> dict[str, object]:
@@ -123,4 +125,3 @@ TO_DO = {
     " lift it",
     Trouble.CONTENT: "change what the text complains of (links, attachments, size) in a new run, or let this one go on",
 }
-

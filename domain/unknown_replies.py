@@ -10,14 +10,14 @@ from domain.refusal_causes import refusal
 MOST_KEPT = 1000
 
 # The codes at the beginning say what was meant, so they stay.
-_CODES = re.compile(r"^\W*(?:smtp;)?\s*(?:[245]\d\d)?[\s\-#(]*(?:[245]\.\d{1,3}\.\d{1,3}\b)?", re.I)
+_CODES = re.compile(r"^\W*(?:smtp;)?\s*(?:[245]\d\d)?[\s\-#(]*(?:[245]\.\d{1,3}\.\d{1,3}\b)?", re.IGNORECASE)
 _PLACEHOLDERS = (
-    (re.compile(r"https?://\S+", re.I), "<url>"),
+    (re.compile(r"https?://\S+", re.IGNORECASE), "<url>"),
     (re.compile(r"\[address\]"), "<address>"),
     (re.compile(r"\b\d{1,3}(?:[.-]\d{1,3}){3}\b"), "<ip>"),
-    (re.compile(r"\b(?:[0-9a-f]{1,4}:){2,7}[0-9a-f:]*[0-9a-f]{1,4}\b", re.I), "<ip>"),
-    (re.compile(r"\b(?:[a-z0-9-]+\.)+[a-z]{2,}\b", re.I), "<host>"),
-    (re.compile(r"\b(?=[\w.+=-]*\d)(?=[\w.+=-]*[a-z])[\w.+=-]{6,}", re.I), "<id>"),
+    (re.compile(r"\b(?:[0-9a-f]{1,4}:){2,7}[0-9a-f:]*[0-9a-f]{1,4}\b", re.IGNORECASE), "<ip>"),
+    (re.compile(r"\b(?:[a-z0-9-]+\.)+[a-z]{2,}\b", re.IGNORECASE), "<host>"),
+    (re.compile(r"\b(?=[\w.+=-]*\d)(?=[\w.+=-]*[a-z])[\w.+=-]{6,}", re.IGNORECASE), "<id>"),
     (re.compile(r"\d+"), "<n>"),
 )
 

@@ -68,7 +68,7 @@ def test_deployments_are_module_paths_of_flows_that_exist() -> None:
     names = {one["name"] for one in deployments}
     assert names == {
         *("run-campaign", "refresh-features", "process-delivery-events", "reconcile", "report-kpis"),
-        *("ingest-orders", "pull-orders", "watch-intake", "group-mailboxes", "probe-routes", "control-campaign"),
+        *("ingest-orders", "pull-orders", "watch-intake", "group-mailboxes", "probe-routes", "look-again", "control-campaign"),
     }
     for one in deployments:
         module, _, function = one["entrypoint"].rpartition(".")
