@@ -48,7 +48,7 @@ class Account:
             raise InvalidAccount(f"account {self.id}: the frequency cap needs at least 1 mail and 1 day")
         if (self.soft_bounces is None) is not (self.soft_bounces_active is None):
             raise InvalidAccount(f"account {self.id}: soft bounces need both limits, or neither")
-        if not 1 <= (self.soft_bounces or 1) <= (self.soft_bounces_active or 1):
+        if self.soft_bounces is not None and not 1 <= self.soft_bounces <= (self.soft_bounces_active or 0):
             raise InvalidAccount(f"account {self.id}: the limits of soft bounces are at least 1, the second no smaller")
         if (self.quiet_from is None) is not (self.quiet_until is None):
             raise InvalidAccount(f"account {self.id}: quiet hours need both a beginning and an end, or neither")
