@@ -61,6 +61,14 @@ def test_one_run_counts_once_however_often_it_bounces(engine: sa.Engine) -> None
     assert standing(engine) == {}
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_of_one_run_the_last_bounce_counts_whichever_is_heard_of_first(engine: sa.Engine, first: int) -> None:
+    of_one = [soft(0, 0), soft(0, 5)]
+    judged(engine, event(3, EventKind.DELIVERED, 3), soft(1, 6), soft(2, 7), of_one[first])
+    judged(engine, of_one[1 - first])
+    assert standing(engine) == {"soft_limit": (at(7), at(97))}
+
+
 @pytest.mark.parametrize("fault", [Fault.SENDER, Fault.CONTENT, Fault.PROVIDER, Fault.UNKNOWN])
 @pytest.mark.parametrize("bounce_class", [BounceClass.SOFT, BounceClass.BLOCK, BounceClass.HARD])
 def test_nobody_is_suppressed_for_another_fault(engine: sa.Engine, fault: Fault, bounce_class: BounceClass) -> None:
