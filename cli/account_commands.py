@@ -45,6 +45,13 @@ def limit(
             metavar="FROM-UNTIL", help="Marketing mail is held so long, on the customer's clock: 21:00-08:00."
         ),
     ] = None,
+    soft: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NEVER/EVER",
+            help="Soft bounces in a row before 90 days without marketing, of who never opened and who did: 7/15.",
+        ),
+    ] = None,
     account: store.Account = None,
     as_json: AsJson = False,
 ) -> None:
@@ -55,9 +62,13 @@ def limit(
     from data import accounts, audit_log, database
     from tasks import wiring
 
-    changes = (_cap(cap) if cap is not None else {}) | (_quiet(quiet) if quiet is not None else {})
+    changes = (
+        (_cap(cap) if cap is not None else {})
+        | (_quiet(quiet) if quiet is not None else {})
+        | (_soft(soft) if soft is not None else {})
+    )
     if not changes:
-        raise Mistake("nothing to change: give --cap or --quiet")
+        raise Mistake("nothing to change: give --cap, --quiet or --soft")
     with database.write(store.engine()) as connection:
         before = accounts.get(connection, store.account_id(connection, account))
         after = replace(before, **changes)
@@ -173,9 +184,18 @@ def _quiet(text: str) -> dict[str, Any]:
     return {"quiet_from": begin.strip(), "quiet_until": end.strip()}
 
 
+def _soft(text: str) -> dict[str, Any]:
+    if text == _INSTALLATION:
+        return {"soft_bounces": None, "soft_bounces_active": None}
+    never, slash, ever = text.partition("/")
+    if not slash or not never.strip().isdigit() or not ever.strip().isdigit():
+        raise Mistake("--soft needs two numbers, such as 7/15, or `default`")
+    return {"soft_bounces": int(never), "soft_bounces_active": int(ever)}
+
+
 def _payload(one: Account) -> dict[str, Any]:
     rules = policy.of_account(settings.load().sending, one)
-    named = ("cap_mails", "cap_days", "quiet_from", "quiet_until")
+    named = ("cap_mails", "cap_days", "quiet_from", "quiet_until", "soft_bounces", "soft_bounces_active")
     return {**asdict(one), "in_force": {name: getattr(rules, name) for name in named}}
 
 
@@ -183,6 +203,7 @@ def _text(one: Account) -> str:
     rules = policy.of_account(settings.load().sending, one)
     own = "its own" if one.cap_mails is not None else "the installation's"
     quiet_own = "its own" if one.quiet_from is not None else "the installation's"
+    soft_own = "its own" if one.soft_bounces is not None else "the installation's"
     quiet = f"{rules.quiet_from} to {rules.quiet_until} on the customer's clock" if rules.quiet_from else "none"
     rows = [
         ("account", one.id),
@@ -191,5 +212,6 @@ def _text(one: Account) -> str:
         ("time zone", one.timezone),
         ("frequency cap", f"{rules.cap_mails} marketing mails in {rules.cap_days} days ({own})"),
         ("quiet hours", f"{quiet} ({quiet_own})"),
+        ("soft bounces", f"{rules.soft_bounces} in a row, {rules.soft_bounces_active} of who opened ({soft_own})"),
     ]
     return table("", ["", ""], rows)

@@ -31,6 +31,7 @@ def show(run_id: RunId, as_json: AsJson = False) -> None:
         run = runs.get(connection, run_id)
         observed = guardrails.observe(connection, run, wiring.clock())
         held = brakes.in_force(connection, run.plan.account_id, run_id, observed.at)
+        alone = brakes.of_providers(connection, run.plan.account_id, observed.at)
     judged = guardrails.judge(observed)
     payload = {
         "run": run_id,
@@ -39,9 +40,10 @@ def show(run_id: RunId, as_json: AsJson = False) -> None:
             group: {**asdict(seen), "action": judged[group].action, "reason": judged[group].reason}
             for group, seen in observed.whole.items()
         },
-        "brakes": [asdict(one) for one in held.values()],
+        "brakes": [asdict(one) for one in (*held.values(), *alone.values())],
     }
-    answer(payload, as_json=as_json, text=_text(run, observed, judged, held))
+    text = "\n\n".join([_text(run, observed, judged, held), *map(_brake, alone.values())])
+    answer(payload, as_json=as_json, text=text)
 
 
 def _text(run: "Run", observed: "Observed", judged: "dict[str, Guard]", held: "dict[str, Brake]") -> str:
@@ -72,7 +74,8 @@ def _row(group: str, observed: "Observed", held: "dict[str, Brake]") -> tuple[An
 
 def _brake(one: "Brake") -> str:
     ends = f"until {moment(one.until)} UTC" if one.until else "until it is lifted"
-    return f"Brake {one.id} on {one.mailbox_group}, since {moment(one.set_at)} UTC, {ends}: {one.reason}"
+    who = f"{one.provider} at {one.mailbox_group}" if one.provider else one.mailbox_group
+    return f"Brake {one.id} on {who}, since {moment(one.set_at)} UTC, {ends}: {one.reason}"
 
 
 @app.command("lift")

@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 from cli import (
     account_commands,
     bounce_commands,
+    bounce_unknown_command,
     control_commands,
     data_commands,
     environment_commands,
@@ -55,7 +56,8 @@ app.add_typer(gate_commands.app, name="gate", help="Whether the data is fit to b
 app.add_typer(guard_commands.app, name="guards", help="What holds a run back: show, lift a brake, let it go on.")
 preview_commands.register(segment_commands.app)
 app.add_typer(segment_commands.app, name="segments", help="Who: list, explain and preview segments.")
-app.add_typer(bounce_commands.app, name="bounces", help="What refusals mean: judge a reply.")
+bounce_unknown_command.register(bounce_commands.app)
+app.add_typer(bounce_commands.app, name="bounces", help="What refusals mean: judge a reply, list unknown texts.")
 app.add_typer(account_commands.app, name="account", help="The shop or brand: its caps, its quiet hours, its record.")
 app.add_typer(
     environment_commands.app, name="environment", help="Which environment this database belongs to: show, claim."

@@ -1,4 +1,7 @@
-"""Brakes: what slows or stops a mailbox group, of one run or of a whole account; set by guards, lifted by people."""
+"""Brakes: what slows or stops a mailbox group, of one run or of a whole account; set by guards, lifted by people.
+
+A brake that names a provider holds for that provider's routes alone: another one may carry the group meanwhile.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +24,7 @@ class UnknownBrake(LookupError):
 class Brake:
     """One brake in force. `factor`: what is left of the pace, 0 for nothing. `until` None: until a person lifts it.
 
-    `run_id` None: it holds for all runs of the account.
+    `run_id` None: it holds for all runs of the account. `provider` None: whoever sends.
     """
 
     id: int
@@ -33,13 +36,23 @@ class Brake:
     figures: dict[str, Any]
     set_at: datetime
     until: datetime | None
+    provider: str | None = None
 
 
 def in_force(connection: sa.Connection, account_id: str, run_id: str, now: datetime) -> dict[str, Brake]:
     """By mailbox group, the strongest brake that holds for this run: its own, or one of the whole account."""
     brake = tables.brakes.c
-    found = _read(connection, now, brake.account_id == account_id, brake.run_id.is_(None) | (brake.run_id == run_id))
+    mine = brake.run_id.is_(None) | (brake.run_id == run_id)
+    found = _read(connection, now, brake.account_id == account_id, brake.provider.is_(None), mine)
     return {one.mailbox_group: one for one in sorted(found, key=lambda one: one.factor, reverse=True)}
+
+
+def of_providers(connection: sa.Connection, account_id: str, now: datetime) -> dict[tuple[str, str], Brake]:
+    """By provider and mailbox group, the strongest brake that holds for that provider's routes alone."""
+    brake = tables.brakes.c
+    found = _read(connection, now, brake.account_id == account_id, brake.provider.is_not(None))
+    strongest = sorted(found, key=lambda one: one.factor, reverse=True)
+    return {(one.provider, one.mailbox_group): one for one in strongest if one.provider is not None}
 
 
 def of_run(connection: sa.Connection, run_id: str, now: datetime) -> Sequence[Brake]:
@@ -63,6 +76,7 @@ def _read(connection: sa.Connection, now: datetime, *where: sa.ColumnElement[boo
             figures=row.figures,
             set_at=row.set_at,
             until=row.until,
+            provider=row.provider,
         )
         for row in connection.execute(query)
     ]
@@ -84,6 +98,7 @@ def put(
     figures: dict[str, Any],
     now: datetime,
     until: datetime | None,
+    provider: str | None = None,
 ) -> int:
     """Set a brake; its id."""
     table = tables.brakes
@@ -96,6 +111,7 @@ def put(
         figures=figures,
         set_at=now,
         until=until,
+        provider=provider,
     )
     brake_id: int = connection.execute(row.returning(table.c.id)).scalar_one()
     return brake_id
@@ -124,7 +140,13 @@ def lift(connection: sa.Connection, brake_id: int, *, account_id: str, by: str, 
         actor=by,
         action="lift_brake",
         subject=f"brake:{brake_id}",
-        detail={"why": why, "run": brake.run_id, "mailbox_group": brake.mailbox_group, "reason": brake.reason},
+        detail={
+            "why": why,
+            "run": brake.run_id,
+            "provider": brake.provider,
+            "mailbox_group": brake.mailbox_group,
+            "reason": brake.reason,
+        },
         now=now,
     )
     return brake
@@ -141,3 +163,14 @@ def lifts(connection: sa.Connection, run_id: str) -> dict[str, datetime]:
         .group_by(table.c.mailbox_group)
     )
     return {row.mailbox_group: row.at for row in connection.execute(query)}
+
+
+def lifts_of_providers(connection: sa.Connection, account_id: str) -> dict[tuple[str, str], datetime]:
+    """By provider and mailbox group, when a person lifted a brake of that provider last."""
+    brake = tables.brakes.c
+    query = (
+        sa.select(brake.provider, brake.mailbox_group, sa.func.max(brake.lifted_at))
+        .where(brake.account_id == account_id, brake.provider.is_not(None), brake.lifted_by != BY_ITSELF)
+        .group_by(brake.provider, brake.mailbox_group)
+    )
+    return {(provider, group): at for provider, group, at in connection.execute(query)}

@@ -36,6 +36,7 @@ class Outlook:
     results: Mapping[tuple[str, str], tuple[int, int]] = field(default_factory=dict)  # pool, group: delivered, blocked
     unwell: frozenset[str] = frozenset()  # ESPs whose seed messages are refused, bounce, or bring no event
     factors: Mapping[tuple[str, str], float] = field(default_factory=dict)  # pool, group: volumes follow results
+    providers: Mapping[tuple[str, str], float] = field(default_factory=dict)  # provider, group: brakes of one ESP alone
 
 
 def no_outlook(_connection: sa.Connection, _now: datetime) -> Outlook:
@@ -99,7 +100,13 @@ class Desk:
             delivered=delivered,
             blocked=blocked,
             priority=route.priority + (_BEHIND_ALL if route.provider in self.outlook.unwell else 0),
+            braked=self._braked(route),
         )
+
+    def _braked(self, route: Route) -> str | None:
+        if self.outlook.providers.get((route.provider, self.group), 1.0) > 0:
+            return None
+        return f"{route.provider} is paused at {self.group} for our own fault"
 
     def _stays(self, route: Route, refused_by: str) -> str | None:
         """Why a mail that another ESP refused may not move here.
@@ -181,7 +188,11 @@ class Desk:
     def release_pace(self, route: Route) -> Pace:
         """The route's own, slower where the group is braked or its results are poor."""
         pace = route.release_of(self.group)
-        factor = self.outlook.brakes.get(self.group, 1.0)
+        factor = min(
+            self.outlook.brakes.get(self.group, 1.0), self.outlook.providers.get((route.provider, self.group), 1.0)
+        )
+        if factor == 0:  # nothing goes, and what is put off knows no pace
+            return pace
         if pace.per_minute is not None:  # of no limit there is no part: results then choose between routes only
             factor *= self.outlook.factors.get((route.pool, self.group), 1.0)
         if factor >= 1:
@@ -214,6 +225,7 @@ def _candidate(route: Route, **facts: Any) -> routing.Candidate:
         "carried": 0,
         "delivered": 0,
         "blocked": 0,
+        "braked": None,
     }
     return routing.Candidate(
         route=route.name,

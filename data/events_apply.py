@@ -77,6 +77,7 @@ def _insert(connection: sa.Connection, inbox_id: int, placed: dict[str, Placed])
             one.event.detail,
             one.event.machine,
             _page(one.event.url),
+            one.event.cause,
         )
         for key, one in placed.items()
     )

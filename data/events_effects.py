@@ -1,57 +1,96 @@
-"""What follows from a delivery event for the person: suppressions, and a withdrawn consent for an unsubscribe."""
+"""What follows from delivery events: suppressions, withdrawn consents, marks, and what is held against the sender.
+
+All of it is written in the events' own transaction, of new events only. What takes more than one event to decide is only
+noted here, and judged afterwards: data.soft_bounces, data.pair_guards.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
-from data import consents, correlation, suppressions
+from data import address_marks, consents, correlation, sender_refusals, suppressions, unknown_replies
+from data.address_marks import NewMark
 from data.consents import Withdrawal
 from data.correlation import Placed, Recipient
 from data.suppressions import NewSuppression
 from domain import addresses, delivery
+from domain.address_marks import MarkKind, mark_of
 from domain.delivery import DeliveryEvent, EventKind
 from domain.suppression import Reason
 
+_What = TypeVar("_What")
+_ARRIVED = frozenset({EventKind.DELIVERED, EventKind.OPENED, EventKind.CLICKED})
 
-class _Refusal(NamedTuple):
-    """Who does not want mail any more, as an event says."""
+
+class _Concerned(NamedTuple, Generic[_What]):
+    """Whom an event concerns, and what it says of him."""
 
     placed: Placed
-    reason: Reason
+    what: _What
     account_id: str
     party_id: int | None
     address_hash: str | None
 
 
 def suppress(connection: sa.Connection, new: Sequence[Placed], *, inbox_id: int, pepper: str, now: datetime) -> int:
-    """Keep the refusals that new events state; how many addresses and reasons are suppressed now that were not."""
+    """Keep what new events state; how many addresses and reasons are suppressed now that were not.
+
+    Marks are written before suppressions, as whoever judges them does: two that lock rows in one order never deadlock.
+    """
+    _note(connection, new, pepper)
     stated = [(one, reason) for one in new if (reason := delivery.standing_refusal(one.event)) is not None]
     if not stated:
         return 0
-    refusals = list(_refusals(connection, stated, pepper))
+    refusals = list(_concerned(connection, stated, pepper))
     consents.withdraw_many(connection, _withdrawals(refusals), now=now)
-    return suppressions.add_many(connection, _suppressions(refusals, inbox_id))
+    return suppressions.add_many(connection, _suppressions(refusals, inbox_id, now))
 
 
-def _suppressions(refusals: Sequence[_Refusal], inbox_id: int) -> list[NewSuppression]:
+def _note(connection: sa.Connection, new: Sequence[Placed], pepper: str) -> None:
+    """Remember what one event alone does not decide."""
+    marked = [(one, kind) for one in new if (kind := _mark(one)) is not None]
+    address_marks.record(
+        connection,
+        [
+            NewMark(it.account_id, it.address_hash, it.what, it.placed.run_id, it.placed.event.occurred_at)
+            for it in (_concerned(connection, marked, pepper) if marked else ())
+            if it.address_hash is not None
+        ],
+    )
+    against_us = [one for one in new if sender_refusals.concerns(one) or unknown_replies.concerns(one)]
+    if against_us:
+        went = sender_refusals.ways(connection, against_us)
+        sender_refusals.record(connection, against_us, went)
+        unknown_replies.record(connection, against_us, went)
+
+
+def _mark(one: Placed) -> MarkKind | None:
+    """Mail of no run that arrived is kept as a mark; what became of a run's message says data.deliveries."""
+    if one.run_id is None and one.event.kind in _ARRIVED:
+        return MarkKind.ARRIVED
+    return mark_of(one.event)
+
+
+def _suppressions(refusals: Sequence[_Concerned[Reason]], inbox_id: int, now: datetime) -> list[NewSuppression]:
     return [
         NewSuppression(
             account_id=refusal.account_id,
             address_hash=refusal.address_hash,
-            reason=refusal.reason,
+            reason=refusal.what,
             source=_source(refusal.placed.event),
             evidence=f"{refusal.placed.event.kind} event: inbox {inbox_id}, element {refusal.placed.position}",
             created_at=refusal.placed.event.occurred_at,
+            recorded_at=now,
         )
         for refusal in refusals
         if refusal.address_hash is not None
     ]
 
 
-def _withdrawals(refusals: Sequence[_Refusal]) -> list[Withdrawal]:
+def _withdrawals(refusals: Sequence[_Concerned[Reason]]) -> list[Withdrawal]:
     return [
         Withdrawal(
             account_id=refusal.account_id,
@@ -69,7 +108,9 @@ def _source(event: DeliveryEvent) -> str:
     return f"esp:{event.provider}"
 
 
-def _refusals(connection: sa.Connection, stated: Sequence[tuple[Placed, Reason]], pepper: str) -> Iterator[_Refusal]:
+def _concerned(
+    connection: sa.Connection, stated: Sequence[tuple[Placed, _What]], pepper: str
+) -> Iterator[_Concerned[_What]]:
     """Whom each event concerns.
 
     The address is the event's own, or else the one that was mailed (the customer may have changed his since). An event
@@ -82,14 +123,14 @@ def _refusals(connection: sa.Connection, stated: Sequence[tuple[Placed, Reason]]
     at_address = defaultdict(list)
     for customer in correlation.customers_at(connection, strays):
         at_address[customer.address_hash].append(customer)
-    for (one, reason), own in zip(stated, hashes, strict=True):
+    for (one, what), own in zip(stated, hashes, strict=True):
         if one.account_id is None:
             for customer in at_address.get(own, ()):
-                yield _Refusal(one, reason, customer.account_id, customer.party_id, own)
+                yield _Concerned(one, what, customer.account_id, customer.party_id, own)
         elif (known := recipients.get((one.run_id, one.ordinal))) is not None:
-            yield _Refusal(one, reason, one.account_id, known.party_id, own or known.mailed_hash)
+            yield _Concerned(one, what, one.account_id, known.party_id, own or known.mailed_hash)
         else:
-            yield _Refusal(one, reason, one.account_id, None, own)
+            yield _Concerned(one, what, one.account_id, None, own)
 
 
 def _recipients(connection: sa.Connection, placed: Sequence[Placed]) -> dict[tuple[str | None, int | None], Recipient]:

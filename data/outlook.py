@@ -41,7 +41,13 @@ def reader(
 
     def outlook(connection: sa.Connection, then: datetime) -> Outlook:
         held = brakes.in_force(connection, account_id, run.id, then)
-        return replace(known, brakes={group: brake.factor for group, brake in held.items()}, unwell=unwell)
+        alone = brakes.of_providers(connection, account_id, then)
+        return replace(
+            known,
+            brakes={group: brake.factor for group, brake in held.items()},
+            providers={way: brake.factor for way, brake in alone.items()},
+            unwell=unwell,
+        )
 
     return outlook
 

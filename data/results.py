@@ -70,16 +70,16 @@ def _results(
     batch = tables.batches.c
     size = sa.func.sum(batch.last_ordinal - batch.first_ordinal + 1)
     sizes = _by_group(connection, went, where, group, size)
-    left_out, _ = _with_rows_of(connection, went, tables.message_exceptions)
+    left_out, _ = with_rows_of(connection, went, tables.message_exceptions)
     excepted = _by_group(connection, left_out, where, group, sa.func.count())
-    told, message = _with_rows_of(connection, went, tables.message_delivery)
+    told, message = with_rows_of(connection, went, tables.message_delivery)
     query = sa.select(group, *_counts(message)).select_from(told).where(where).group_by(group)
     happened = {name: [int(count) for count in counts] for name, *counts in connection.execute(query)}
     nothing = [0] * (len(fields(Results)) - 1)
     return {name: Results(count - excepted.get(name, 0), *happened.get(name, nothing)) for name, count in sizes.items()}
 
 
-def _with_rows_of(
+def with_rows_of(
     connection: sa.Connection, went: sa.FromClause, table: sa.Table
 ) -> tuple[sa.FromClause, sa.FromClause]:
     """Batches joined with the rows of a table whose ordinals they hold, and what names that table's columns then.

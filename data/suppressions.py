@@ -27,7 +27,10 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff2
 
 @dataclass(frozen=True, slots=True)
 class NewSuppression:
-    """A refusal to keep. `created_at` is when the reason arose; `evidence` says where to look, without the address."""
+    """A refusal to keep. `created_at` is when the reason arose; `evidence` says where to look, without the address.
+
+    `recorded_at`: since when it is in force here.
+    """
 
     account_id: str
     address_hash: str
@@ -36,6 +39,7 @@ class NewSuppression:
     evidence: str
     created_at: datetime
     expires_at: datetime | None = None
+    recorded_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,8 @@ def add(
     now: datetime,
 ) -> bool:
     """Keep one refusal; False when it stood already."""
-    return add_many(connection, [NewSuppression(account_id, address_hash, reason, source, evidence, now)]) == 1
+    new = NewSuppression(account_id, address_hash, reason, source, evidence, now, recorded_at=now)
+    return add_many(connection, [new]) == 1
 
 
 def _key(row: NewSuppression) -> tuple[str, str, Reason]:
@@ -106,6 +111,7 @@ def _upsert(connection: sa.Connection, rows: Sequence[NewSuppression]) -> int:
             "evidence": row.evidence,
             "created_at": row.created_at,
             "expires_at": row.expires_at,
+            "recorded_at": row.recorded_at,
         }
         for row in rows
     ]
@@ -165,12 +171,12 @@ def export_csv(connection: sa.Connection, account_id: str, file: TextIO) -> int:
     query = _not_lifted(account_id, *_EXPORTED).order_by(table.c.address_hash, table.c.reason)
     count = 0
     for row in connection.execute(query.execution_options(yield_per=_AT_ONCE)):
-        writer.writerow([_cell(value) for value in row])
+        writer.writerow([csv_cell(value) for value in row])
         count += 1
     return count
 
 
-def _cell(value: Any) -> str:
+def csv_cell(value: Any) -> str:
     text = value.astimezone(UTC).isoformat() if isinstance(value, datetime) else str(value or "")
     return f"'{text}" if text.startswith(_FORMULA) else text
 
@@ -211,6 +217,7 @@ def _listed(
         evidence=f"on {provider}'s list",
         # A clock ahead of ours must not overrule a lift that is yet to come.
         created_at=min(entry.created_at, now),
+        recorded_at=now,
     )
 
 

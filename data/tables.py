@@ -1,6 +1,7 @@
 """All tables by one name. They have no behaviour: repositories convert. Every fact belongs to an account."""
 
 from data.schema.base import metadata
+from data.schema.bounces import address_marks, sender_refusals, unknown_replies
 from data.schema.campaigns import (
     audience,
     batch_attempts,
@@ -50,6 +51,7 @@ from data.schema.traffic import (
 
 __all__ = [
     "accounts",
+    "address_marks",
     "attempt_routes",
     "audience",
     "audit_log",
@@ -90,9 +92,11 @@ __all__ = [
     "provider_states",
     "seed_messages",
     "segment_sizes",
+    "sender_refusals",
     "slots",
     "suppressions",
     "sync_cursors",
+    "unknown_replies",
     "vettings",
     "warmups",
     "webhook_inbox",

@@ -14,7 +14,7 @@ class InvalidAccount(ValueError):
 class Account:
     """Who sends, in which zone its day begins, in which currency it reckons. Raises InvalidAccount.
 
-    The last four are its own rules of sending (domain.policy); None stands for the installation's.
+    The last six are its own rules of sending (domain.policy); None stands for the installation's.
     """
 
     id: str
@@ -28,6 +28,8 @@ class Account:
     cap_days: int | None = None
     quiet_from: str | None = None  # HH:MM on the customer's clock; both empty: this account has no quiet hours
     quiet_until: str | None = None
+    soft_bounces: int | None = None  # in a row, before an address gets no marketing: of who never opened
+    soft_bounces_active: int | None = None  # and of who did
 
     def __post_init__(self) -> None:
         try:
@@ -44,6 +46,10 @@ class Account:
     def _check_limits(self) -> None:
         if any(limit is not None and limit < 1 for limit in (self.cap_mails, self.cap_days)):
             raise InvalidAccount(f"account {self.id}: the frequency cap needs at least 1 mail and 1 day")
+        if (self.soft_bounces is None) is not (self.soft_bounces_active is None):
+            raise InvalidAccount(f"account {self.id}: soft bounces need both limits, or neither")
+        if self.soft_bounces is not None and not 1 <= self.soft_bounces <= (self.soft_bounces_active or 0):
+            raise InvalidAccount(f"account {self.id}: the limits of soft bounces are at least 1, the second no smaller")
         if (self.quiet_from is None) is not (self.quiet_until is None):
             raise InvalidAccount(f"account {self.id}: quiet hours need both a beginning and an end, or neither")
         try:

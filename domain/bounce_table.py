@@ -212,7 +212,7 @@ _PROVIDER = (
         "come back later", "deferring", "delayed for", "not yet authorized"),
     row("expired", Cause.EXPIRED, sources.EXCHANGE, "message expired", "queue expired", "delivery time expired",
         "retry timeout", "retry time not reached", "too long in queue", "in the queue too long", "been in the queue",
-        "message delayed", "could not be delivered for", "not delivered for", "giving up", "gave up",
+        "message delayed", "could not be delivered for", "not delivered for", "giving up after", "gave up after",
         "undeliverable for", "unable to deliver * days", "max retries", "maximum retries", "lifetime expired",
         "message timed out", "i wasnt able to establish an smtp connection"),
     row("network", Cause.NETWORK, sources.POSTFIX, "timed out", "timeout", "time out", "connection refused",

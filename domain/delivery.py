@@ -110,6 +110,7 @@ class DeliveryEvent:
     url: str | None = None
     client: str | None = None  # user agent and ip, to tell two opens of one second apart
     suppresses: str | None = None  # a suppression reason that the ESP states by this event
+    cause: str | None = None  # why it was refused, more exactly than by `fault`, where the table of bounces says so
 
     def dedupe_key(self, pepper: str) -> str:
         """The same for every repetition, also where the ESP changed its own event id (seen at SendGrid).

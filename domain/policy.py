@@ -32,12 +32,19 @@ class SendingPolicy:
     release_ahead_minutes: int = 10  # so far ahead may the ESP be told to let mail go; suppressions are read before it
     quiet_from: str = ""  # HH:MM on the customer's clock; from then on marketing mail is held; empty: never
     quiet_until: str = ""  # see quiet_from
+    soft_bounces: int = 7  # so many in a row, one a run, and an address that never opened gets no marketing for 90 days
+    soft_bounces_active: int = 15  # the same of an address that opened or clicked at any time
 
     def __post_init__(self) -> None:
         quiet_hours.parse(self.quiet_from, self.quiet_until)
         if not 0 <= self.canary_percent <= _MOST_CANARY_PERCENT:
             raise ValueError(
                 f"canary_percent is {self.canary_percent:g}: at most {_MOST_CANARY_PERCENT:g}, or 0 for no canary"
+            )
+        if not 1 <= self.soft_bounces <= self.soft_bounces_active:
+            raise ValueError(
+                f"soft_bounces is {self.soft_bounces} and soft_bounces_active {self.soft_bounces_active}: both must be at"
+                " least 1, and who opens mail is not given up sooner than who never did"
             )
         # SendGrid promises to forget mail up to ten minutes before it goes; an offer an hour late is another offer.
         if not _SHORTEST_CALL_BACK <= self.call_back_minutes <= _LONGEST_CALL_BACK:
@@ -52,7 +59,7 @@ class SendingPolicy:
         return quiet_hours.parse(self.quiet_from, self.quiet_until)
 
 
-_OF_ACCOUNT = ("cap_mails", "cap_days", "quiet_from", "quiet_until")
+_OF_ACCOUNT = ("cap_mails", "cap_days", "quiet_from", "quiet_until", "soft_bounces", "soft_bounces_active")
 
 
 def of_account(policy: SendingPolicy, account: Account) -> SendingPolicy:

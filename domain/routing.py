@@ -50,11 +50,13 @@ class Candidate:
     carried: int
     delivered: int
     blocked: int
+    braked: str | None = None
 
     @property
     def in_service(self) -> bool:
         """Whether it would carry this mail, now or once its pace allows."""
-        return self.refused is None and self.leave != "no" and (self.room is None or self.room >= 1)
+        open_to_it = self.refused is None and self.braked is None and self.leave != "no"
+        return open_to_it and (self.room is None or self.room >= 1)
 
     @property
     def ready(self) -> bool:
@@ -144,6 +146,8 @@ def _wait(one: Candidate) -> float:
 def _obstacle(one: Candidate) -> str:
     if one.refused is not None:
         return one.refused
+    if one.braked is not None:
+        return one.braked
     if one.leave == "no":
         return "its breaker is open"
     if one.room is not None and one.room < 1:

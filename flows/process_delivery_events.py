@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from tasks import guarding, reporting, resolving, upkeep
+from tasks import bounces, guarding, reporting, resolving, upkeep
 
 
 @flow(name="process-delivery-events")
@@ -16,6 +16,10 @@ def process_delivery_events() -> dict[str, int]:
     counts: dict[str, int] = {}
     with failures.kept("process delivery events"):
         counts |= upkeep.process_events()
+    with failures.kept("judge bounced addresses"):
+        counts |= bounces.judge_addresses()
+    with failures.kept("watch for our own faults"):
+        bounces.watch_senders()
     with failures.kept("watch the runs that hand over"):
         for run_id in guarding.runs_to_watch():
             with failures.kept(f"watch {run_id}"):

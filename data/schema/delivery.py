@@ -41,6 +41,7 @@ delivery_events = sa.Table(
     base.text("detail", required=False),
     sa.Column("machine", sa.Boolean, nullable=False),
     base.text("url", required=False),
+    base.text("cause", required=False),  # why it was refused, more exactly than whose fault that is
     sa.UniqueConstraint("dedupe_key"),
     sa.Index(None, "run_id", "kind"),
 )

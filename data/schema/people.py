@@ -24,6 +24,8 @@ accounts = sa.Table(
     sa.Column("cap_days", sa.Integer, nullable=True),
     base.text("quiet_from", required=False),  # HH:MM in the customer's zone
     base.text("quiet_until", required=False),
+    sa.Column("soft_bounces", sa.Integer, nullable=True),
+    sa.Column("soft_bounces_active", sa.Integer, nullable=True),
 )
 
 parties = sa.Table(
@@ -85,6 +87,7 @@ suppressions = sa.Table(
     base.at("created_at"),
     base.at("expires_at", required=False),
     base.at("lifted_at", required=False),
+    base.at("recorded_at", required=False),  # since when it is in force here; NULL: written before this was kept
     sa.UniqueConstraint("account_id", "address_hash", "reason"),
 )
 

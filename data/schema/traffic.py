@@ -101,7 +101,8 @@ warmups = sa.Table(
     base.at("trouble_at", required=False),
 )
 
-# What slows (factor between 0 and 1) or stops (0) a mailbox group: of one run, or of the whole account (run NULL).
+# What slows (factor between 0 and 1) or stops (0) a mailbox group: of one run, or of the whole account (run NULL); by
+# one provider only, or (provider NULL) whoever sends.
 brakes = sa.Table(
     "brakes",
     base.metadata,
@@ -116,6 +117,7 @@ brakes = sa.Table(
     base.at("until", required=False),  # NULL: until a person lifts it
     base.at("lifted_at", required=False),
     base.text("lifted_by", required=False),
+    base.text("provider", required=False),
     sa.Index(None, "account_id", "lifted_at"),
 )
 

@@ -107,6 +107,7 @@ def _event(element: Any) -> DeliveryEvent:
         url=_prose(element, "url") or None if kind is EventKind.CLICKED else None,
         client=_client(element) if kind in _ENGAGEMENT else None,
         suppresses=meaning.suppresses,
+        cause=meaning.cause,
     )
 
 

@@ -110,6 +110,7 @@ class ReturnedMail:
             machine=known.machine,
             client=f"recipient {number}" if number else None,
             suppresses=known.verdict.suppresses,
+            cause=known.verdict.cause,
         )
 
 

@@ -16,7 +16,8 @@ def test_an_account_gets_rules_of_its_own_and_gives_them_back(shop: sa.Engine, c
     assert (kept.cap_mails, kept.cap_days, kept.quiet_from) == (2, 14, "21:00")
     assert noted.detail["cap_mails"] == {"before": None, "after": 2}
     found = campaigns("account", "limit", "--cap", "default", "--quiet", "none", "--json").json
-    assert found["in_force"] == {"cap_mails": 4, "cap_days": 7, "quiet_from": "", "quiet_until": ""}
+    limits = {"soft_bounces": 7, "soft_bounces_active": 15}
+    assert found["in_force"] == {"cap_mails": 4, "cap_days": 7, "quiet_from": "", "quiet_until": "", **limits}
     assert (found["cap_mails"], found["quiet_from"]) == (None, "")
 
 

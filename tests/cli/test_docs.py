@@ -33,6 +33,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
         *("intake dead-letters", "intake patch", "intake replay", "intake discard"),
         *("intake quarantine", "intake release", "intake reread", "intake rules", "intake tune"),
         *("segments explain", "segments diff"),
+        "bounces unknown",
         *("guards show", "guards lift", "guards go-on"),
         *("segments list", "segments show", "segments new", "segments check", "segments preview"),
         *("gate check", "gate accept"),

@@ -36,7 +36,7 @@ LABELS: dict[str, list[tuple[EventKind, BounceClass | None, str | None, str | No
     "lotus": [(K.BOUNCED, HARD, "hard_bounce", OURS)],
     "gmail-no-user": [(K.BOUNCED, HARD, "hard_bounce", OURS)],
     "gmail-rate": [(K.BOUNCED, SOFT, None, OURS)],
-    "yahoo": [(K.BOUNCED, SOFT, None, OURS)],
+    "yahoo": [(K.BOUNCED, HARD, "hard_bounce", OURS)],
     "gmx": [(K.BOUNCED, HARD, "hard_bounce", OURS)],
     "html-only": [(K.BOUNCED, HARD, "hard_bounce", OURS)],
     "no-action-field": [(K.BOUNCED, HARD, "hard_bounce", OURS)],
