@@ -4,7 +4,7 @@ What we put there ourselves comes back when the list is read. It is told by `pus
 is called: else our own word would return as a word of the customer's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -32,6 +32,18 @@ class Seen:
     reason: Reason | None
     words: str | None = None
     expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is on record of one address on one list. `pushed_at`: when we put it there, if it was us."""
+
+    listed_at: datetime
+    pushed_at: datetime | None
+
+    def is_ours(self, listed_at: datetime) -> bool:
+        """Whether an entry of that time is our own word, come back."""
+        return self.pushed_at is not None and listed_at >= self.pushed_at - _SKEW
 
 
 def note(connection: sa.Connection, provider: str, seen: Sequence[Seen], *, now: datetime) -> None:
@@ -92,19 +104,15 @@ def was_put(
     )
 
 
-def ours(connection: sa.Connection, provider: str, seen: Sequence[Seen]) -> set[tuple[str, str]]:
-    """Which of these (list, address hash) are there because we put them there."""
+def known(connection: sa.Connection, provider: str, address_hashes: Collection[str]) -> dict[tuple[str, str], Known]:
+    """What is on record of these addresses, by list and address hash."""
     table = tables.esp_listings
     found = connection.execute(
-        sa.select(table.c.listing, table.c.address_hash, table.c.pushed_at).where(
-            table.c.provider == provider,
-            table.c.address_hash.in_(sorted({one.address_hash for one in seen})),
-            table.c.pushed_at.is_not(None),
+        sa.select(table.c.listing, table.c.address_hash, table.c.listed_at, table.c.pushed_at).where(
+            table.c.provider == provider, table.c.address_hash.in_(sorted(address_hashes))
         )
     )
-    put = {(row.listing, row.address_hash): row.pushed_at for row in found}
-    keys = ((one, (one.listing, one.address_hash)) for one in seen)
-    return {key for one, key in keys if key in put and one.listed_at >= put[key] - _SKEW}
+    return {(row.listing, row.address_hash): Known(row.listed_at, row.pushed_at) for row in found}
 
 
 def forget_unseen(connection: sa.Connection, provider: str, *, since: datetime) -> int:

@@ -1,6 +1,6 @@
 """The ESPs' own suppression lists, read into ours: a union, and absence lifts nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -8,7 +8,7 @@ from itertools import islice
 import sqlalchemy as sa
 
 from data import database, esp_listings, suppressions, tables
-from data.esp_listings import Seen
+from data.esp_listings import Known, Seen
 from data.suppressions import NewSuppression
 from domain import addresses
 from domain.ports import ListedSuppression
@@ -68,28 +68,39 @@ def _keep(
     hashed: list[tuple[ListedSuppression, str]],
     now: datetime,
 ) -> MergeReport:
-    # A clock ahead of ours must not overrule a lift that is yet to come.
-    seen = [
-        Seen(entry.listing, one, min(entry.created_at, now), entry.reason, entry.detail or None, entry.expires_at)
-        for entry, one in hashed
-    ]
-    ours = esp_listings.ours(connection, provider, seen)
+    on_record = esp_listings.known(connection, provider, {one for _, one in hashed})
+    seen = [_seen(entry, one, on_record, now) for entry, one in hashed]
     esp_listings.note(connection, provider, seen, now=now)
     rows = [
         NewSuppression(
             account_id=account_id,
             address_hash=one.address_hash,
-            reason=entry.reason,
+            reason=one.reason,
             source=f"esp:{provider}",
             evidence=f"on {provider}'s list {one.listing}".rstrip(),
             created_at=one.listed_at,
         )
-        for (entry, _), one in zip(hashed, seen, strict=True)
-        if entry.reason is not None and (one.listing, one.address_hash) not in ours
+        for one in seen
+        if one.reason is not None and not _is_ours(one, on_record)
     ]
-    evidence = sum(1 for entry, _ in hashed if entry.reason is None)
+    evidence = sum(1 for one in seen if one.reason is None)
     added = suppressions.add_many(connection, rows)
-    return MergeReport(added=added, evidence=evidence, echoes=len(hashed) - evidence - len(rows))
+    return MergeReport(added=added, evidence=evidence, echoes=len(seen) - evidence - len(rows))
+
+
+def _seen(
+    entry: ListedSuppression, address_hash: str, on_record: Mapping[tuple[str, str], Known], now: datetime
+) -> Seen:
+    """What a list without times said before it says still: it is no newer word than it was."""
+    before = None if entry.dated else on_record.get((entry.listing, address_hash))
+    # A clock ahead of ours must not overrule a lift that is yet to come.
+    listed_at = before.listed_at if before is not None else min(entry.created_at, now)
+    return Seen(entry.listing, address_hash, listed_at, entry.reason, entry.detail or None, entry.expires_at)
+
+
+def _is_ours(one: Seen, on_record: Mapping[tuple[str, str], Known]) -> bool:
+    before = on_record.get((one.listing, one.address_hash))
+    return before is not None and before.is_ours(one.listed_at)
 
 
 def _hash(address: str, pepper: str) -> str | None:

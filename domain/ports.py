@@ -175,7 +175,8 @@ class ListedSuppression:
     """One row of an ESP's own suppression list.
 
     `reason` None: it is evidence and no reason not to mail, such as a block, which was the sender's trouble of that day.
-    `listing` is the list in the ESP's words; `expires_at`: when the ESP itself forgets the row.
+    `listing` is the list in the ESP's words; `expires_at`: when the ESP itself forgets the row; not `dated`: the list has
+    no times, and `created_at` is when it was read.
     """
 
     address: str
@@ -184,6 +185,7 @@ class ListedSuppression:
     detail: str
     listing: str = ""
     expires_at: datetime | None = None
+    dated: bool = True
 
 
 class ListsCutShort(RuntimeError):

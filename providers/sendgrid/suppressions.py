@@ -62,16 +62,14 @@ class SendGridSuppressions:
     def _left(self, listing: str, until: datetime) -> Iterator[ListedSuppression]:
         """Who left our unsubscribe group: all of them, each time, as of `until`, because the list has no times.
 
-        SendGrid drops our mail to them. So who is to be mailed again must be taken off that list before ours.
+        SendGrid drops our mail to them, so who is to be mailed again must be taken off that list too.
         """
         path = f"asm/{listing}/suppressions"
         addresses = self._management.get(path, {})
         if not isinstance(addresses, list) or not all(isinstance(one, str) and one for one in addresses):
             raise ManagementError(f"SendGrid's {path} is not a list of addresses; nothing of it was kept")
         for address in addresses:
-            yield ListedSuppression(
-                address=address, reason=Reason.UNSUBSCRIBE, created_at=until, detail="", listing=listing
-            )
+            yield ListedSuppression(address, Reason.UNSUBSCRIBE, until, "", listing, dated=False)
 
     def _group_list(self) -> str | None:
         group = self._management.asm_group_id

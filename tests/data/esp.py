@@ -30,7 +30,7 @@ class Esp:
             created = until if listing == "group" else at
             if since <= created <= until:
                 reason = _LISTS.get(listing, Reason.UNSUBSCRIBE)
-                yield ListedSuppression(address, reason, created, "words", listing)
+                yield ListedSuppression(address, reason, created, "words", listing, dated=listing != "group")
 
     def list_for(self, scope: Scope) -> str | None:
         return "global" if scope is not Scope.MARKETING else "group" if self.group else None

@@ -186,13 +186,15 @@ def test_what_vanished_there_stays_here_and_is_put_back(shop: sa.Engine) -> None
     assert all(one.equal for one in differences(shop, esp).values())
 
 
-def test_what_was_lifted_here_is_told_and_not_merged_again(shop: sa.Engine) -> None:
+@pytest.mark.parametrize("listing", ["spam", "group"])
+def test_what_was_lifted_here_is_told_and_not_merged_again(shop: sa.Engine, listing: str) -> None:
+    """Also on a list that has no times: it says today what it said before the lift."""
     esp = Esp(NOW)
-    esp.bounced("spam", address(0))
+    esp.bounced(listing, address(0))
     merge(shop, esp)
     lift(shop, hash_of(0))
-    spam = differences(shop, esp)["spam"]
-    assert (spam.lifted_here, spam.equal) == (1, True)
+    found = differences(shop, esp)[listing]
+    assert (found.lifted_here, found.equal) == (1, True)
     assert blocked(shop) == {}
 
 
