@@ -131,6 +131,8 @@ LINES: Mapping[str, Line] = {
     "domain.rules.RuleError": str,
     "httpx.TransportError": _silent_service,
     "prefect.exceptions.PrefectHTTPStatusError": _prefect,
+    "providers.mailchimp.calls.CallFailed": str,
+    "providers.mailchimp.config.MailchimpNotConfigured": str,
     "providers.routes_file.UnknownConnection": str,
     "providers.routes_file.UnusableRoutes": str,
     "providers.sandbox.record.RecordUnavailable": str,

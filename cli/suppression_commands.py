@@ -1,17 +1,30 @@
-"""Commands about suppressions: list, add, remove, export."""
+"""Commands about suppressions: list, show, add, remove, export, import."""
 
+import csv
+from contextlib import ExitStack
+from dataclasses import asdict
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
 from cli import store
 from cli.output import AsJson, Mistake, answer, table
 from domain import addresses
-from domain.suppression import Reason
+from domain.suppression import NotLifted, Reason, Scope
+
+if TYPE_CHECKING:
+    from data.suppressions_csv import ImportReport
 
 app = typer.Typer(no_args_is_help=True)
 _SHOWN = 16
+_NAMED = 10  # bad rows in the answer; all are in the file
+_OF_ROW = ("reason", "scope", "source", "created_at", "expires_at", "lifted_at", "evidence")
+_OF_LISTING = ("provider", "listing", "reason", "listed_at", "expires_at", "pushed_at", "words")
+_TAKE_OFF = (
+    "--at-esp takes it off where that can be done; where it cannot, only she herself can, by the ESP's own form."
+)
 Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="The e-mail address; only its keyed hash is kept.")]
 
 
@@ -48,18 +61,68 @@ def list_suppressions(
     answer(facts, as_json=as_json, text=table("", heads, rows) if rows else "No suppressions.")
 
 
+@app.command("show")
+def show(
+    address: Address,
+    by: Annotated[str, typer.Option(help="Who looks; kept in the audit log.")],
+    account: store.Account = None,
+    as_json: AsJson = False,
+) -> None:
+    """All that was ever said against mail to this address, lifted and expired ones too, and on which ESPs' lists it is."""
+    from data import database, esp_listings, suppressions
+    from tasks import wiring
+
+    _must_say(by=by)
+    hashed, now = _hash(address), wiring.clock()
+    with database.write(store.engine()) as connection:
+        account_id = store.account_id(connection, account)
+        rows = suppressions.history(connection, account_id, hashed, actor=by, now=now)
+        listings = esp_listings.of_address(connection, hashed, now=now)
+    facts = {
+        "account": account_id,
+        "address_hash": hashed,
+        "suppressions": [{name: getattr(row, name) for name in _OF_ROW} | {"state": _state(row, now)} for row in rows],
+        "lists": [{name: getattr(one, name) for name in _OF_LISTING} for one in listings],
+    }
+    cells = [(row.reason, row.scope, _state(row, now), row.source, row.created_at, row.evidence) for row in rows]
+    heads = ["reason", "stops", "state", "source", "since", "evidence"]
+    text = table("", heads, cells) if rows else "Nothing was ever said against mail to this address."
+    on = [
+        (one.provider, one.listing, one.reason or "evidence only", one.listed_at, one.words or "") for one in listings
+    ]
+    if on:
+        text += "\n\n" + table("On lists of ESPs:", ["ESP", "list", "means", "since", "its words"], on)
+    answer(facts, as_json=as_json, text=text)
+
+
+def _state(row: Any, now: datetime) -> str:
+    if row.lifted_at is not None:
+        return f"lifted {row.lifted_at:%Y-%m-%d %H:%M}"
+    if row.expires_at is None:
+        return "stands"
+    return f"{'until' if row.expires_at > now else 'expired'} {row.expires_at:%Y-%m-%d %H:%M}"
+
+
+def _must_say(**options: str) -> None:
+    if not all(value.strip() for value in options.values()):
+        raise Mistake(f"{' and '.join(f'--{name}' for name in options)} must say something: the audit log keeps them")
+
+
 @app.command("add")
 def add(
     address: Address,
     reason: Annotated[Reason, typer.Option(help="Why.")] = Reason.MANUAL,
+    scope: Annotated[Scope | None, typer.Option(help="How far it reaches; else as far as the reason does.")] = None,
+    days: Annotated[int | None, typer.Option(min=1, max=3650, help="For so many days; else for good.")] = None,
     note: Annotated[str, typer.Option(help="Kept as evidence.")] = "added by hand",
     account: store.Account = None,
     as_json: AsJson = False,
 ) -> None:
-    """Send no marketing mail to this address any more."""
+    """Send no marketing mail, or none at all, to this address any more."""
     from data import database, suppressions
     from tasks import wiring
 
+    now = wiring.clock()
     with database.write(store.engine()) as connection:
         account_id = store.account_id(connection, account)
         added = suppressions.add(
@@ -69,7 +132,9 @@ def add(
             reason=reason,
             source="cli",
             evidence=note,
-            now=wiring.clock(),
+            now=now,
+            expires_at=None if days is None else now + timedelta(days=days),
+            scope=scope,
         )
     told = "It holds from the next batch on, also in a running campaign." if added else "It was suppressed already."
     payload = {"account": account_id, "reason": reason, "added": added}
@@ -81,24 +146,46 @@ def remove(
     address: Address,
     reason: Annotated[str, typer.Option(help="Why the address may be mailed again; kept in the audit log.")],
     by: Annotated[str, typer.Option(help="Who decides this; kept in the audit log.")],
+    only: Annotated[Reason | None, typer.Option(help="Lift this one only; else all.")] = None,
+    yes_they_asked: Annotated[
+        bool, typer.Option("--yes-they-asked", help="She herself asked for mail again: else no complaint is lifted.")
+    ] = False,
+    at_esp: Annotated[bool, typer.Option("--at-esp", help="Take the address off the ESPs' own lists as well.")] = False,
     account: store.Account = None,
     as_json: AsJson = False,
 ) -> None:
-    """Lift all suppressions of an address."""
-    from data import database, suppressions
-    from tasks import wiring
+    """Lift suppressions of an address: all, or one reason."""
+    from data import database
+    from tasks import lifting, wiring
 
-    if not reason.strip() or not by.strip():
-        raise Mistake("--reason and --by must say something: the audit log keeps them")
-    with database.write(store.engine()) as connection:
+    _must_say(reason=reason, by=by)
+    with database.read(store.engine()) as connection:
         account_id = store.account_id(connection, account)
-        lifted = suppressions.lift(
-            connection, account_id=account_id, address_hash=_hash(address), actor=by, reason=reason, now=wiring.clock()
-        )
-    if not lifted:
+    asked = lifting.Request(account_id, address, _hash(address), only, yes_they_asked, at_esp, by, reason)
+    try:
+        done = lifting.lift(store.engine(), asked, now=wiring.clock())
+    except NotLifted as error:
+        raise Mistake(str(error)) from error
+    if not done.lifted:
         raise Mistake("that address is not suppressed; nothing was changed")
-    text = f"Lifted {lifted} suppression{'s' if lifted > 1 else ''}: the address may be mailed again."
-    answer({"account": account_id, "lifted": lifted}, as_json=as_json, text=text)
+    count = len(done.lifted)
+    lines = [f"Lifted {count} suppression{'s' if count > 1 else ''} ({', '.join(done.lifted)})."]
+    if done.left:
+        lines.append(f"Others stand: {', '.join(done.left)}.")
+    if done.taken_off:
+        lines.append(f"Taken off the ESPs' lists: {', '.join(done.taken_off)}.")
+    if done.still_refused:
+        lines.append(f"The ESP still refuses the address: {', '.join(done.still_refused)}. {_TAKE_OFF}")
+    elif not done.left:
+        lines.append("The address may be mailed again.")
+    payload = {
+        "account": account_id,
+        "lifted": done.lifted,
+        "left": done.left,
+        "taken_off": done.taken_off,
+        "still_refused": done.still_refused,
+    }
+    answer(payload, as_json=as_json, text="\n".join(lines))
 
 
 @app.command("export")
@@ -108,13 +195,94 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write all suppressions that nobody lifted as CSV, safe to open in a spreadsheet."""
-    from data import database, suppressions
+    from data import database, suppressions_csv
 
     with database.read(store.engine()) as connection:
         account_id = store.account_id(connection, account)
         try:
             with file.open("w", newline="", encoding="utf-8") as target:
-                rows = suppressions.export_csv(connection, account_id, target)
+                rows = suppressions_csv.export_csv(connection, account_id, target)
         except OSError as error:
             raise Mistake(f"{file} cannot be written: {error.strerror}") from error
     answer({"file": file, "rows": rows}, as_json=as_json, text=f"Wrote {rows:,} suppressions to {file}.")
+
+
+@app.command("import")
+def import_file(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV with a column address or address_hash.")],
+    reason: Annotated[Reason | None, typer.Option(help="Of rows that name none.")] = None,
+    scope: Annotated[Scope | None, typer.Option(help="Of rows that name none; else as far as the reason does.")] = None,
+    rejected: Annotated[Path | None, typer.Option(help="Where to list the rows that cannot be kept.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Keep nothing, say what would be.")] = False,
+    account: store.Account = None,
+    as_json: AsJson = False,
+) -> None:
+    """Keep the suppressions of a CSV file; a bad row is named and the others are kept. Safe to repeat."""
+    from data import database, suppressions_csv
+    from tasks import wiring
+
+    with database.read(store.engine()) as connection:
+        account_id = store.account_id(connection, account)
+    report_path = rejected or file.with_name(f"{file.name}.rejected.csv")
+    rows = _RejectedRows(report_path)
+    try:
+        with file.open(newline="", encoding="utf-8-sig", errors="replace") as source, rows:
+            report = suppressions_csv.import_csv(
+                store.engine(),
+                account_id=account_id,
+                file=source,
+                name=file.name,
+                defaults=suppressions_csv.Defaults(reason, scope),
+                pepper=wiring.pepper(),
+                now=wiring.clock(),
+                dry_run=dry_run,
+                refuse=rows.add,
+            )
+    except OSError as error:
+        raise Mistake(f"{error.filename or file} cannot be opened: {error.strerror}") from error
+    except suppressions_csv.UnusableFile as error:
+        raise Mistake(f"{file} cannot be read: {error}") from error
+    payload = asdict(report) | {
+        "account": account_id,
+        "dry_run": dry_run,
+        "rejected": rows.path if report.bad else None,
+    }
+    answer(payload, as_json=as_json, text=_imported(report, rows, dry_run=dry_run))
+
+
+def _imported(report: "ImportReport", rows: "_RejectedRows", *, dry_run: bool) -> str:
+    kept = "would be kept" if dry_run else "kept"
+    lines = [
+        f"{report.rows:,} rows: {report.kept:,} {kept}, {report.known:,} known already, {report.bad:,} not readable."
+    ]
+    if report.ignored_columns:
+        lines.append(f"Columns that mean nothing here: {', '.join(report.ignored_columns)}.")
+    lines += [f"line {line}: {problem}" for line, problem in rows.first]
+    if report.bad:
+        lines.append(f"All of them are in {rows.path}, by line; correct them and import the file again.")
+    return "\n".join(lines)
+
+
+class _RejectedRows:
+    """Lines and what is wrong with them, without what stands there; the file is made with the first."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.first: list[tuple[int, str]] = []
+        self._open = ExitStack()
+        self._writer: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def add(self, line: int, problem: str) -> None:
+        if len(self.first) < _NAMED:
+            self.first.append((line, problem))
+        if self._writer is None:
+            target = self._open.enter_context(self.path.open("w", newline="", encoding="utf-8"))
+            self._writer = csv.writer(target)
+            self._writer.writerow(["line", "problem"])
+        self._writer.writerow([line, problem])

@@ -4,32 +4,26 @@ One row an address and reason. Refusals only gather: what an ESP's list no longe
 person lifts it and says why.
 """
 
-import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from itertools import islice
-from typing import Any, TextIO
+from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
 from data import audit_log, database, tables
-from domain import addresses, suppression
-from domain.ports import ListedSuppression
-from domain.suppression import Reason
+from domain import suppression
+from domain.suppression import Reason, Scope
 
-# Rows of an ESP's list that are hashed and written at once.
-_AT_ONCE = 1000
-_EXPORTED = ("address_hash", "reason", "scope", "source", "created_at", "expires_at")
-# What a spreadsheet takes for the start of a formula, full-width forms included.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_LISTED = ("address_hash", "reason", "scope", "source", "created_at", "expires_at", "evidence")
 
 
 @dataclass(frozen=True, slots=True)
 class NewSuppression:
     """A refusal to keep. `created_at` is when the reason arose; `evidence` says where to look, without the address.
 
-    `recorded_at`: since when it is in force here.
+    `recorded_at`: since when it is in force here. `scope` None: as far as the reason reaches by itself
+    (domain.suppression.SCOPE_OF).
     """
 
     account_id: str
@@ -40,28 +34,48 @@ class NewSuppression:
     created_at: datetime
     expires_at: datetime | None = None
     recorded_at: datetime | None = None
+    scope: Scope | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class MergeReport:
-    """What reading an ESP's list brought. `unreadable`: entries that are no address, so nobody can be mailed there."""
-
-    listed: int
-    added: int
-    unreadable: int
+    @property
+    def reach(self) -> Scope:
+        """Its scope."""
+        return self.scope or suppression.SCOPE_OF[self.reason]
 
 
 def add_many(connection: sa.Connection, rows: Sequence[NewSuppression]) -> int:
-    """Keep refusals; how many (by address and reason) are new, stand again, or stand longer.
+    """Keep refusals; how many (by address and reason) are new, stand again, or stand longer or wider.
 
-    A lifted one stands again if the reason arose after the lift: an old one that comes once more proves nothing.
+    A lifted one stands again if the reason arose after the lift: an old one that comes once more proves nothing. Of two
+    that stand, the later expiry and the wider scope stay, in whichever order they come.
     """
-    ordered = sorted(rows, key=lambda row: (row.account_id, row.address_hash, row.reason, row.created_at))
-    last = {_key(row): row for row in ordered}
-    first = {_key(row): row for row in reversed(ordered)}
-    # Two statements, as none may hold a key twice: the first row says since when, the last whether it stands again.
-    again = [row for key, row in last.items() if row is not first[key]]
-    return _upsert(connection, [first[key] for key in last]) + _upsert(connection, again)
+    changed: set[int] = set()
+    for turn in _turns(rows):
+        changed.update(_upsert(connection, turn))
+    return len(changed)
+
+
+def _turns(rows: Sequence[NewSuppression]) -> list[list[NewSuppression]]:
+    """Each key's rows one after the other, oldest first: no statement may hold a key twice.
+
+    Of those that differ in their time alone the first says since when, the last whether it stands again.
+    """
+    by_key: dict[tuple[str, str, Reason], list[NewSuppression]] = {}
+    for row in rows:
+        by_key.setdefault((row.account_id, row.address_hash, row.reason), []).append(row)
+    turns: list[list[NewSuppression]] = []
+    for _, some in sorted(by_key.items()):
+        for place, row in enumerate(_telling(some)):
+            if place == len(turns):
+                turns.append([])
+            turns[place].append(row)
+    return turns
+
+
+def _telling(rows: Sequence[NewSuppression]) -> list[NewSuppression]:
+    ordered = sorted(rows, key=lambda row: row.created_at)
+    first = {(row.expires_at, row.reach): place for place, row in reversed(list(enumerate(ordered)))}
+    last = {(row.expires_at, row.reach): place for place, row in enumerate(ordered)}
+    return [ordered[place] for place in sorted({*first.values(), *last.values()})]
 
 
 def add(
@@ -73,40 +87,44 @@ def add(
     source: str,
     evidence: str,
     now: datetime,
+    expires_at: datetime | None = None,
+    scope: Scope | None = None,
 ) -> bool:
     """Keep one refusal; False when it stood already."""
-    new = NewSuppression(account_id, address_hash, reason, source, evidence, now, recorded_at=now)
-    return add_many(connection, [new]) == 1
+    row = NewSuppression(account_id, address_hash, reason, source, evidence, now, expires_at, now, scope)
+    return add_many(connection, [row]) == 1
 
 
-def _key(row: NewSuppression) -> tuple[str, str, Reason]:
-    return row.account_id, row.address_hash, row.reason
-
-
-def _upsert(connection: sa.Connection, rows: Sequence[NewSuppression]) -> int:
-    if not rows:
-        return 0
+def _upsert(connection: sa.Connection, rows: Sequence[NewSuppression]) -> list[int]:
     table = tables.suppressions
     statement = database.insert(connection, table)
     new = statement.excluded
     again = table.c.lifted_at < new.created_at
+    stands = table.c.lifted_at.is_(None)
     longer = (
-        table.c.lifted_at.is_(None)
-        & table.c.expires_at.is_not(None)
-        & (new.expires_at.is_(None) | (new.expires_at > table.c.expires_at))
+        stands & table.c.expires_at.is_not(None) & (new.expires_at.is_(None) | (new.expires_at > table.c.expires_at))
     )
+    wider = stands & (_reach(new.scope) > _reach(table.c.scope))
+    # What was over when the reason arose anew is no part of it.
+    anew = again | (longer & (table.c.expires_at <= new.created_at))
     kept = statement.on_conflict_do_update(
         index_elements=["account_id", "address_hash", "reason"],
         # null(), not None: with a parameter in here SQLAlchemy would send row by row.
-        set_={"lifted_at": sa.null(), "expires_at": new.expires_at, "source": new.source, "evidence": new.evidence},
-        where=again | longer,
+        set_={
+            "lifted_at": sa.null(),
+            "expires_at": sa.case((again | longer, new.expires_at), else_=table.c.expires_at),
+            "scope": sa.case((anew | wider, new.scope), else_=table.c.scope),
+            "source": new.source,
+            "evidence": new.evidence,
+        },
+        where=again | longer | wider,
     )
     values = [
         {
             "account_id": row.account_id,
             "address_hash": row.address_hash,
             "reason": row.reason.value,
-            "scope": suppression.SCOPE_OF[row.reason].value,
+            "scope": row.reach.value,
             "source": row.source,
             "evidence": row.evidence,
             "created_at": row.created_at,
@@ -115,130 +133,98 @@ def _upsert(connection: sa.Connection, rows: Sequence[NewSuppression]) -> int:
         }
         for row in rows
     ]
-    return len(connection.execute(kept.returning(table.c.id), values).all())
+    return list(connection.scalars(kept.returning(table.c.id), values))
+
+
+def _reach(scope: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    # Literals: a parameter in a conflict's clause makes SQLAlchemy send row by row.
+    places: list[tuple[Any, Any]] = [
+        (scope == sa.literal_column(f"'{one.value}'"), sa.literal_column(str(place)))
+        for place, one in enumerate(suppression.BY_REACH)
+    ]
+    return sa.case(*places, else_=sa.literal_column("0"))
+
+
+def standing(connection: sa.Connection, account_id: str, address_hash: str) -> list[Reason]:
+    """The reasons that nobody lifted, expired ones too."""
+    table = tables.suppressions
+    query = sa.select(table.c.reason).where(
+        table.c.account_id == account_id, table.c.address_hash == address_hash, table.c.lifted_at.is_(None)
+    )
+    return sorted(Reason(reason) for reason in connection.scalars(query))
 
 
 def lift(
-    connection: sa.Connection, *, account_id: str, address_hash: str, actor: str, reason: str, now: datetime
-) -> int:
-    """Lift all refusals of an address, and log who did and why; how many they were."""
-    if not reason.strip():
-        raise ValueError("a suppression is lifted for a reason: say why, the audit log keeps it")
+    connection: sa.Connection,
+    *,
+    account_id: str,
+    address_hash: str,
+    actor: str,
+    reason: str,
+    now: datetime,
+    only: Collection[Reason] | None = None,
+    asked_for: bool = False,
+    taken_off: Sequence[str] = (),
+) -> list[Reason]:
+    """Lift refusals of an address, all or only those of some reasons, and log who did and why; what was lifted.
+
+    `asked_for`: the person herself wants mail again. `taken_off`: from which lists of ESPs the address came as well. Raises NotLifted, ValueError without a reason or a person.
+    """
+    if not reason.strip() or not actor.strip():
+        raise ValueError("a suppression is lifted by somebody, for a reason: say who and why, the audit log keeps it")
     table = tables.suppressions
-    lifted = (
-        table.update()
-        .where(table.c.account_id == account_id, table.c.address_hash == address_hash, table.c.lifted_at.is_(None))
-        .values(lifted_at=now)
-        .returning(table.c.reason)
+    found = [one for one in standing(connection, account_id, address_hash) if only is None or one in only]
+    suppression.check_lift(found, asked_for=asked_for)
+    lifting = table.update().where(
+        table.c.account_id == account_id,
+        table.c.address_hash == address_hash,
+        table.c.reason.in_(found),
+        table.c.lifted_at.is_(None),
     )
-    reasons = sorted(connection.scalars(lifted))
-    if reasons:
+    lifted = sorted(Reason(one) for one in connection.scalars(lifting.values(lifted_at=now).returning(table.c.reason)))
+    if lifted:
         audit_log.write(
             connection,
             account_id=account_id,
             actor=actor,
             action="suppression lifted",
             subject=f"address {address_hash}",
-            detail={"why": reason, "reasons": reasons},
+            detail={"why": reason, "reasons": lifted}
+            | ({"asked_for": True} if asked_for else {})
+            | ({"taken_off": list(taken_off)} if taken_off else {}),
             now=now,
         )
-    return len(reasons)
+    return lifted
 
 
 def listing(connection: sa.Connection, account_id: str, *, limit: int, offset: int = 0) -> Sequence[sa.Row[Any]]:
-    """What is not lifted, newest first: the columns of the export and `evidence`."""
+    """What is not lifted, newest first."""
     table = tables.suppressions
     return connection.execute(
-        _not_lifted(account_id, *_EXPORTED, "evidence")
+        sa.select(*(table.c[name] for name in _LISTED))
+        .where(table.c.account_id == account_id, table.c.lifted_at.is_(None))
         .order_by(table.c.created_at.desc(), table.c.id.desc())
         .limit(limit)
         .offset(offset)
     ).all()
 
 
-def _not_lifted(account_id: str, *columns: str) -> sa.Select[Any]:
+def history(
+    connection: sa.Connection, account_id: str, address_hash: str, *, actor: str, now: datetime
+) -> Sequence[sa.Row[Any]]:
+    """All rows of one address, lifted and expired ones too, oldest first; that it was read is logged."""
     table = tables.suppressions
-    return sa.select(*(table.c[name] for name in columns)).where(
-        table.c.account_id == account_id, table.c.lifted_at.is_(None)
-    )
-
-
-def export_csv(connection: sa.Connection, account_id: str, file: TextIO) -> int:
-    """Write what is not lifted as CSV that no spreadsheet executes; how many rows."""
-    table = tables.suppressions
-    writer = csv.writer(file)
-    writer.writerow(_EXPORTED)
-    query = _not_lifted(account_id, *_EXPORTED).order_by(table.c.address_hash, table.c.reason)
-    count = 0
-    for row in connection.execute(query.execution_options(yield_per=_AT_ONCE)):
-        writer.writerow([csv_cell(value) for value in row])
-        count += 1
-    return count
-
-
-def csv_cell(value: Any) -> str:
-    text = value.astimezone(UTC).isoformat() if isinstance(value, datetime) else str(value or "")
-    return f"'{text}" if text.startswith(_FORMULA) else text
-
-
-def merge_listed(
-    connection: sa.Connection,
-    *,
-    account_id: str,
-    provider: str,
-    listed: Iterable[ListedSuppression],
-    pepper: str,
-    now: datetime,
-) -> MergeReport:
-    """Add an ESP's list to ours. Union: an address that the ESP no longer lists stays suppressed here."""
-    entries = iter(listed)
-    total = added = unreadable = 0
-    while some := list(islice(entries, _AT_ONCE)):
-        rows = [row for row in (_listed(entry, account_id, provider, pepper, now) for entry in some) if row is not None]
-        total += len(some)
-        unreadable += len(some) - len(rows)
-        added += add_many(connection, rows)
-    return MergeReport(total, added, unreadable)
-
-
-def _listed(
-    entry: ListedSuppression, account_id: str, provider: str, pepper: str, now: datetime
-) -> NewSuppression | None:
-    try:
-        address_hash = addresses.address_hash(entry.address, pepper)
-    except addresses.InvalidAddress:
-        return None
-    return NewSuppression(
+    audit_log.write(
+        connection,
         account_id=account_id,
-        address_hash=address_hash,
-        reason=entry.reason,
-        source=f"esp:{provider}",
-        # Not `entry.detail`: ESPs quote the address in it.
-        evidence=f"on {provider}'s list",
-        # A clock ahead of ours must not overrule a lift that is yet to come.
-        created_at=min(entry.created_at, now),
-        recorded_at=now,
+        actor=actor,
+        action="suppressions read",
+        subject=f"address {address_hash}",
+        detail={},
+        now=now,
     )
-
-
-def read_until(connection: sa.Connection, *, account_id: str, provider: str) -> datetime | None:
-    """Up to when the ESP's lists were read for this account; None before the first time."""
-    cursor = tables.sync_cursors
-    return connection.scalar(
-        sa.select(cursor.c.read_until).where(cursor.c.account_id == account_id, cursor.c.provider == provider)
-    )
-
-
-def advance(connection: sa.Connection, *, account_id: str, provider: str, until: datetime) -> None:
-    """The ESP's lists were read up to `until`; a cursor never goes back."""
-    statement = database.insert(connection, tables.sync_cursors).values(
-        provider=provider, account_id=account_id, read_until=until
-    )
-    new = statement.excluded
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["provider", "account_id"],
-            set_={"read_until": new.read_until},
-            where=tables.sync_cursors.c.read_until < new.read_until,
-        )
-    )
+    return connection.execute(
+        sa.select(*(table.c[name] for name in (*_LISTED, "lifted_at")))
+        .where(table.c.account_id == account_id, table.c.address_hash == address_hash)
+        .order_by(table.c.created_at, table.c.id)
+    ).all()

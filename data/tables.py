@@ -13,7 +13,7 @@ from data.schema.campaigns import (
     previews,
 )
 from data.schema.delivery import campaign_kpis, delivery_events, mailbox_cursors, message_delivery, webhook_inbox
-from data.schema.governance import audit_log, sync_cursors
+from data.schema.governance import audit_log, esp_listings, sync_cursors
 from data.schema.intake import (
     dead_letters,
     intake_batches,
@@ -68,6 +68,7 @@ __all__ = [
     "customer_features",
     "dead_letters",
     "delivery_events",
+    "esp_listings",
     "feature_marks",
     "feature_refreshes",
     "installation",

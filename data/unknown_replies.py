@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from data import database, tables
 from data.correlation import Placed
 from data.sender_refusals import Way
-from data.suppressions import csv_cell
+from data.suppressions_csv import csv_cell
 from domain import unknown_replies
 from domain.masking import masked
 

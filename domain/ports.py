@@ -10,7 +10,7 @@ from domain.campaigns import Sender
 from domain.delivery import DeliveryEvent, UnreadableEvent
 from domain.ledger import Outcome
 from domain.routes import Grant
-from domain.suppression import Reason
+from domain.suppression import Reason, Scope
 from domain.templates import Content
 
 
@@ -172,18 +172,61 @@ class EventReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ListedSuppression:
-    """One row of an ESP's own suppression list."""
+    """One row of an ESP's own suppression list.
+
+    `reason` None: it is evidence and no reason not to mail, such as a block, which was the sender's trouble of that day.
+    `listing` is the list in the ESP's words; `expires_at`: when the ESP itself forgets the row; not `dated`: the list has
+    no times, and `created_at` is when it was read.
+    """
 
     address: str
-    reason: Reason
+    reason: Reason | None
     created_at: datetime
     detail: str
+    listing: str = ""
+    expires_at: datetime | None = None
+    dated: bool = True
+
+
+class ListsCutShort(RuntimeError):
+    """The ESP tells only so many rows, and those were told. The message says how the rest comes."""
 
 
 class SuppressionSource(Protocol):
     """An ESP's own suppression lists, read by time window."""
 
-    def suppressions(self, since: datetime, until: datetime) -> Iterable[ListedSuppression]: ...
+    def suppressions(self, since: datetime, until: datetime) -> Iterable[ListedSuppression]:
+        """Yield the rows of all lists. Raises ListsCutShort at the end where the ESP tells no more."""
+        ...
+
+
+class SuppressionSink(Protocol):
+    """An ESP's own suppression lists, written to, so that mail that goes past us is refused there. Safe to repeat."""
+
+    @property
+    def at_once(self) -> int:
+        """So many addresses a call of `put`: what is lost of a night that dies is one call."""
+        ...
+
+    def list_for(self, scope: Scope) -> str | None:
+        """Onto which list a refusal of this scope goes; None where the ESP has none that stops no more than that."""
+        ...
+
+    def refusing(self, scope: Scope) -> Sequence[str]:
+        """On which lists an address is refused at least as far as this scope says."""
+        ...
+
+    def naming(self, reason: Reason) -> Sequence[str]:
+        """Which of its lists the ESP itself puts an address on for that reason."""
+        ...
+
+    def put(self, listing: str, addresses: Sequence[str]) -> Sequence[str]:
+        """Put them on the list; those that the ESP does not take, so that nobody can mail them through it either."""
+        ...
+
+    def take_off(self, listing: str, address: str) -> bool:
+        """Take it off, where it is on it; False where only the person herself can."""
+        ...
 
 
 class NameServer(Protocol):

@@ -1,5 +1,6 @@
 """Suppression: a standing refusal to mail an address, and which streams it stops."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 
@@ -23,10 +24,20 @@ class Reason(StrEnum):
 
 
 class Scope(StrEnum):
-    """How far a suppression reaches."""
+    """How far a suppression reaches.
+
+    `all` and `account` stop both streams of the account whose row it is. `all` is true of the mailbox, whoever writes to
+    it, so it may go on a list of an ESP that other accounts' mail is checked against too; `account` and `marketing` are
+    between the person and this shop, and stay with it.
+    """
 
     ALL = "all"
+    ACCOUNT = "account"
     MARKETING = "marketing"
+
+
+# From narrow to wide: of one reason that was stated twice the wider scope stands.
+BY_REACH = (Scope.MARKETING, Scope.ACCOUNT, Scope.ALL)
 
 
 # facts/reliability.md section 4, "scoped stream matrix". A complaint blocks all mail by default.
@@ -53,9 +64,33 @@ STRENGTH = (
 
 def blocks(scope: Scope, stream: Stream) -> bool:
     """Say whether a suppression of this scope stops mail of this stream."""
-    return scope is Scope.ALL or stream is Stream.MARKETING
+    return scope is not Scope.MARKETING or stream is Stream.MARKETING
 
 
 def scopes_blocking(stream: Stream) -> tuple[Scope, ...]:
     """All scopes that stop this stream."""
     return tuple(scope for scope in Scope if blocks(scope, stream))
+
+
+def is_ours_alone(scope: Scope) -> bool:
+    """Say whether the refusal holds for one account only, whatever other accounts share its ESP."""
+    return scope is not Scope.ALL
+
+
+class NotLifted(ValueError):
+    """The suppression stands, and nothing was changed; the message says why."""
+
+
+def check_lift(reasons: Iterable[Reason], *, asked_for: bool) -> None:
+    """Refuse what must not be lifted. `asked_for`: the person herself asked to be mailed again. Raises NotLifted."""
+    lifted = set(reasons)
+    if Reason.ERASED in lifted:
+        raise NotLifted(
+            "the person behind that address was erased, and its hash is kept so that nobody mails it again: it cannot be"
+            " lifted"
+        )
+    if Reason.COMPLAINT in lifted and not asked_for:
+        raise NotLifted(
+            "that address reported our mail as spam: a complaint is lifted only where the person herself asked for mail"
+            " again. If she did, say so (--yes-they-asked) and where (--reason)"
+        )

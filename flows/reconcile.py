@@ -12,11 +12,12 @@ def reconcile() -> dict[str, int]:
     An ESP that does not answer must not hide an audit: each step is done, and what failed is raised at the end.
     """
     failures = upkeep.Failures()
-    counts = {"suppressions_from_lists": 0}
+    counts = {"suppressions_from_lists": 0, "suppressions_put_on_lists": 0}
     with failures.kept("list the ESPs in use"):
-        for account, provider in upkeep.providers_in_use():
+        for account, provider in upkeep.lists_in_use():
             with failures.kept(f"read {provider}'s suppressions for {account}"):
                 counts["suppressions_from_lists"] += upkeep.merge_suppressions(account, provider)
+                counts["suppressions_put_on_lists"] += upkeep.push_suppressions(account, provider)
     with failures.kept("process delivery events"):
         counts |= upkeep.process_events()
     with failures.kept("list unknown batches"):

@@ -25,6 +25,7 @@ from domain.templates import Content
 from domain.validation import Validation
 from providers import routes_file
 from providers.dns import DnsNameServer
+from providers.mailchimp.suppressions import MarketingSuppressions, TransactionalSuppressions
 from providers.sandbox.record import SandboxRecord
 from providers.sendgrid.config import SendGridConfig
 from providers.sendgrid.inquiry import open_inquirer
@@ -38,6 +39,10 @@ from providers.smtp.returns import ReturnedMail
 
 # Marketing has four fifths of these under way at once; with the three unknown ones that open the breaker that is nine.
 _MOST_CALLED_BACK = 8
+MAILCHIMP_LISTS: dict[str, type[MarketingSuppressions] | type[TransactionalSuppressions]] = {
+    "mailchimp": MarketingSuppressions,
+    "mandrill": TransactionalSuppressions,
+}
 _BUILT_IN = ("sandbox", "sendgrid")
 _FLOW_COMES = timedelta(minutes=2)  # process-delivery-events runs every minute; the second is for the call itself
 
@@ -135,7 +140,18 @@ def inquirer(provider: str) -> ports.Inquirer | None:
 
 
 def suppression_source(provider: str) -> ports.SuppressionSource:
-    """The ESP's own suppression lists."""
+    """The ESP's own suppression lists, to be read."""
+    return _lists(provider)
+
+
+def suppression_sink(provider: str) -> ports.SuppressionSink:
+    """The same, to be written to."""
+    return _lists(provider)
+
+
+def _lists(provider: str) -> SendGridSuppressions | MarketingSuppressions | TransactionalSuppressions:
+    if provider in MAILCHIMP_LISTS:
+        return MAILCHIMP_LISTS[provider](settings.load().mailchimp)
     return SendGridSuppressions(Management(_sendgrid_config(provider)))
 
 

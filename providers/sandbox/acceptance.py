@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from providers.sandbox import fate, suppressions
+from providers.sandbox import fate, groups, suppressions
 
 # What is clicked in a mail whose links are not in the request, as with a template stored at the ESP.
 _SHOP = "https://shop.example.com/"
@@ -49,7 +49,8 @@ def record(
         (reference, now, _json(_common(payload)), _json(_links(payload))),
     )
     people = list(_recipients(payload, reference))
-    dropped = suppressions.reasons(connection, [person.address.lower() for person in people], now)
+    group = groups.listing(payload["asm"]["group_id"]) if "asm" in payload else None
+    dropped = suppressions.reasons(connection, [person.address.lower() for person in people], now, group=group)
     (last,) = connection.execute("SELECT COALESCE(MAX(id), 0) FROM recipients").fetchone()
     rows = _Rows([], [], [])
     for row_id, person in enumerate(people, start=last + 1):

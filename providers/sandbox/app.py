@@ -11,7 +11,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from providers.sandbox import activity_routes, faults, inquiry_routes, problems, schedule_routes, sendgrid_routes
+from providers.sandbox import (
+    activity_routes,
+    faults,
+    group_routes,
+    inquiry_routes,
+    problems,
+    schedule_routes,
+    sendgrid_routes,
+)
 from providers.sandbox.config import SandboxConfig
 from providers.sandbox.poster import Poster
 from providers.sandbox.problems import Refused, Violation
@@ -47,6 +55,7 @@ def create_app(config: SandboxConfig) -> FastAPI:
     app = _Server(title="Sandbox ESP", lifespan=lifespan, openapi_url=None)
     app.dial = dial
     app.include_router(sendgrid_routes.router)
+    app.include_router(group_routes.router)
     app.include_router(schedule_routes.router)
     app.include_router(activity_routes.router)
     app.include_router(inquiry_routes.router)

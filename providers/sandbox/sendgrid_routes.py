@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from pydantic import BaseModel, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from providers.sandbox import acceptance, faults, rules, schedules, suppressions
 from providers.sandbox.problems import Refused, Violation
@@ -94,16 +94,10 @@ def remove_from_list(listing: Listing, removal: Removal, sandbox: Running) -> No
         suppressions.remove(connection, listing, removal.emails)
 
 
-@router.get("/v3/asm/groups/{group_id}/suppressions")
-def left_group(group_id: int) -> list[str]:  # noqa: ARG001 - the answer is the same for each group
-    """Nobody: here all who unsubscribe leave for good, by the global list."""
-    return []
-
-
 class Unsubscribes(BaseModel):
     """Addresses that want nothing more."""
 
-    recipient_emails: list[str]
+    recipient_emails: Annotated[list[str], Field(min_length=1)]
 
 
 @router.post("/v3/asm/suppressions/global", status_code=201)
@@ -126,3 +120,9 @@ def unsubscribed(email: str, sandbox: Running) -> dict[str, str]:
 def resubscribe(email: str, sandbox: Running) -> None:
     with sandbox.store.write() as connection:
         suppressions.remove(connection, Listing.UNSUBSCRIBES, [email])
+
+
+@router.delete("/v3/suppression/{listing}/{email}", status_code=204)
+def remove_one(listing: Listing, email: str, sandbox: Running) -> None:
+    with sandbox.store.write() as connection:
+        suppressions.remove(connection, listing, [email])

@@ -53,6 +53,12 @@ CREATE TABLE IF NOT EXISTS suppressions (
     status TEXT NOT NULL,
     PRIMARY KEY (email, list)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS unsubscribe_groups (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,  -- the id of a deleted group is never given again
+    name TEXT NOT NULL,
+    description TEXT NOT NULL,
+    is_default INTEGER NOT NULL
+);
 CREATE TABLE IF NOT EXISTS schedules (
     batch_id TEXT PRIMARY KEY,
     issued_at REAL NOT NULL,

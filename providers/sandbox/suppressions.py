@@ -1,6 +1,7 @@
 """The sandbox's own suppression lists, kept and shown as SendGrid does.
 
-Blocks are only remembered. Every other list makes later mail to its addresses `dropped`.
+Blocks are only remembered. Every other list makes later mail to its addresses `dropped`; an unsubscribe group's does so
+with the mail that names the group (groups.py).
 """
 
 import sqlite3
@@ -38,6 +39,7 @@ _SHOWN = {
     Listing.SPAM_REPORTS: ("ip",),
     Listing.UNSUBSCRIBES: (),
 }
+_LEFT_GROUP = DROPPED_BECAUSE[Listing.UNSUBSCRIBES]
 _REPORTER_IP = "203.0.113.1"
 _UNROUTABLE = "Mail domain mentioned in email address is unknown"
 
@@ -46,7 +48,7 @@ class Entry(NamedTuple):
     """One address on one list from one instant on."""
 
     email: str
-    listing: Listing
+    listing: str
     created: float
     reason: str
     status: str
@@ -69,6 +71,7 @@ def entry(end: End, kind: Kind, address: str, at: float) -> Entry | None:
 
 
 def unsubscribe(address: str, at: float) -> Entry:
+    """From all mail."""
     return Entry(address.lower(), Listing.UNSUBSCRIBES, at, "", "")
 
 
@@ -76,14 +79,19 @@ def add(connection: sqlite3.Connection, entries: Iterable[Entry]) -> None:
     connection.executemany("INSERT OR REPLACE INTO suppressions VALUES (?, ?, ?, ?, ?)", entries)
 
 
-def reasons(connection: sqlite3.Connection, addresses: Sequence[str], now: float) -> dict[str, str]:
-    """Say for which of these addresses (in lower case) mail is dropped now, and in which words."""
+def reasons(
+    connection: sqlite3.Connection, addresses: Sequence[str], now: float, *, group: str | None = None
+) -> dict[str, str]:
+    """Say for which of these addresses (in lower case) mail is dropped now, and in which words.
+
+    `group` is the list of the unsubscribe group that the mail names, if any.
+    """
     rows = connection.execute(
         "SELECT s.email, s.list FROM json_each(?) AS asked JOIN suppressions AS s ON s.email = asked.value"
-        " WHERE s.created <= ? AND s.list <> 'blocks'",
-        (orjson.dumps(addresses).decode(), now),
+        " WHERE s.created <= ? AND (s.list IN (SELECT value FROM json_each(?)) OR s.list = ?)",
+        (orjson.dumps(addresses).decode(), now, orjson.dumps([*DROPPED_BECAUSE]).decode(), group),
     )
-    return {email: DROPPED_BECAUSE[Listing(listing)] for email, listing in rows}
+    return {email: DROPPED_BECAUSE.get(listing, _LEFT_GROUP) for email, listing in rows}
 
 
 def page(

@@ -23,7 +23,7 @@ _SDK_LOGGER = "python_http_client.client"
 
 
 class ManagementError(RuntimeError):
-    """A management call gave no usable answer. These calls only read: asking again is safe. Names no address."""
+    """A management call gave no usable answer. All of them may be repeated. Names no address."""
 
     def __init__(self, message: str, *, status: int | None = None) -> None:
         super().__init__(message)
@@ -31,7 +31,7 @@ class ManagementError(RuntimeError):
 
 
 class Management:
-    """Reads of one SendGrid account."""
+    """What one SendGrid account is asked and told besides mail."""
 
     def __init__(self, config: SendGridConfig) -> None:
         base_url = config.base_url.rstrip("/")
@@ -47,6 +47,17 @@ class Management:
 
     def get(self, path: str, params: dict[str, int]) -> Any:
         """Read /v3/`path`. Raises ManagementError."""
+        return self._call("get", path, query_params=params)
+
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        """Add to /v3/`path`. Raises ManagementError."""
+        return self._call("post", path, request_body=body)
+
+    def delete(self, path: str, body: dict[str, Any] | None = None) -> None:
+        """Take away /v3/`path`, or what of it `body` names. Raises ManagementError."""
+        self._call("delete", path, request_body=body)
+
+    def _call(self, method: str, path: str, **options: Any) -> Any:
         logger = logging.getLogger(_SDK_LOGGER)
         if logger.isEnabledFor(logging.DEBUG):  # there the SDK prints all headers, our key among them
             logger.setLevel(logging.INFO)
@@ -54,13 +65,14 @@ class Management:
         for segment in path.split("/"):
             client = client._(segment)
         try:
-            answer = client.get(query_params=params)
-            return json.loads(answer.body)
+            answer = getattr(client, method)(**options)
+            return json.loads(answer.body) if answer.body or method == "get" else None
         except HTTPError as error:
             raise ManagementError(_refusal(path, error), status=error.status_code) from None
         # URLError, timeouts and resets are OSErrors; the last is what json says of an HTML page.
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise ManagementError(f"SendGrid gave no usable answer to {path}: {type(error).__name__}") from None
+            told = masked(f"SendGrid gave no usable answer to {path}")
+            raise ManagementError(f"{told}: {type(error).__name__}") from None
 
 
 def _refusal(path: str, error: Any) -> str:

@@ -42,7 +42,8 @@ def test_the_commands_are_those_that_were_promised() -> None:
         *("environment show", "environment claim"),
         *("rates load", "rates list", "account show", "account limit", "account vet", "routes"),
         *("returns listen", "returns fetch"),
-        *("suppressions list", "suppressions add", "suppressions remove", "suppressions export"),
+        *("suppressions list", "suppressions show", "suppressions add", "suppressions remove"),
+        *("suppressions export", "suppressions import"),
     }
 
 

@@ -6,10 +6,16 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from data import database, tables
+from data import database, esp_listings, tables
+from data.esp_listings import Seen
+from domain import addresses
+from domain.suppression import Reason
 from tests.cli.conftest import Campaigns
+from tests.conftest import NOW, PEPPER
 
 ADDRESS = "Jane.Doe@Example.com"
+ASKED = ("--yes-they-asked",)
+BECAUSE = ("--reason", "she called", "--by", "Ann")
 
 
 def test_an_address_is_suppressed_listed_exported_and_lifted(shop: sa.Engine, campaigns: Campaigns) -> None:
@@ -31,12 +37,20 @@ def test_an_address_is_suppressed_listed_exported_and_lifted(shop: sa.Engine, ca
     assert campaigns("suppressions", "export", "out.csv", "--json").json == {"file": "out.csv", "rows": 1}
     with Path("out.csv").open() as file:
         assert next(csv.DictReader(file))["address_hash"] == one["address_hash"]
-    lifted = campaigns("suppressions", "remove", "jane.doe@example.com", "--reason", "mistake", "--by", "Ann", "--json")
-    assert lifted.json == {"account": "shop", "lifted": 1}
+    lifted = campaigns(
+        "suppressions", "remove", "jane.doe@example.com", "--reason", "mistake", "--by", "Ann", *ASKED, "--json"
+    )
+    assert lifted.json == {
+        "account": "shop",
+        "lifted": ["complaint"],
+        "left": [],
+        "taken_off": [],
+        "still_refused": [],
+    }
     assert campaigns("suppressions", "list", "--json").json == []
     with database.read(shop) as connection:
         (log,) = connection.execute(sa.select(tables.audit_log)).all()
-    assert (log.actor, log.detail) == ("Ann", {"why": "mistake", "reasons": ["complaint"]})
+    assert (log.actor, log.detail) == ("Ann", {"why": "mistake", "reasons": ["complaint"], "asked_for": True})
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -74,3 +88,109 @@ class TestOnOneDatabase:
     def test_a_file_that_cannot_be_written(self, campaigns: Campaigns, tmp_path: Path) -> None:
         assert "nowhere/out.csv cannot be written" in campaigns("suppressions", "export", "nowhere/out.csv").mistake
         assert "cannot be written: Is a directory" in campaigns("suppressions", "export", tmp_path).mistake
+
+    def test_a_complaint_is_lifted_only_if_she_asked(self, campaigns: Campaigns) -> None:
+        campaigns("suppressions", "add", ADDRESS, "--reason", "complaint")
+        assert "--yes-they-asked" in campaigns("suppressions", "remove", ADDRESS, *BECAUSE).mistake
+        assert campaigns("suppressions", "remove", ADDRESS, *BECAUSE, *ASKED).lines == [
+            "Lifted 1 suppression (complaint).",
+            "The address may be mailed again.",
+        ]
+
+    def test_who_was_erased_stays_so(self, campaigns: Campaigns) -> None:
+        campaigns("suppressions", "add", ADDRESS, "--reason", "erased")
+        assert "cannot be lifted" in campaigns("suppressions", "remove", ADDRESS, *BECAUSE, *ASKED).mistake
+
+    def test_one_reason_alone(self, campaigns: Campaigns) -> None:
+        for reason in ("unsubscribe", "hard_bounce"):
+            campaigns("suppressions", "add", ADDRESS, "--reason", reason)
+        assert campaigns("suppressions", "remove", ADDRESS, *BECAUSE, "--only", "unsubscribe").lines == [
+            "Lifted 1 suppression (unsubscribe).",
+            "Others stand: hard_bounce.",
+        ]
+
+    def test_scope_and_days(self, campaigns: Campaigns) -> None:
+        campaigns("suppressions", "add", ADDRESS, "--scope", "account", "--days", "3")
+        (one,) = campaigns("suppressions", "list", "--json").json
+        assert one["scope"] == "account"
+        assert one["expires_at"] is not None
+
+    def test_all_that_was_ever_said_is_shown_and_that_it_was_read_is_kept(
+        self, campaigns: Campaigns, shop: sa.Engine
+    ) -> None:
+        nothing = campaigns("suppressions", "show", ADDRESS, "--by", "Ann")
+        assert nothing.lines == ["Nothing was ever said against mail to this address."]
+        campaigns("suppressions", "add", ADDRESS, "--note", "by letter")
+        campaigns("suppressions", "remove", ADDRESS, *BECAUSE)
+        campaigns("suppressions", "add", ADDRESS, "--reason", "hard_bounce")
+        listed(shop, "blocks", None, "550 5.7.1 blocked")
+        shown = campaigns("suppressions", "show", ADDRESS, "--by", "Ann", "--json").json
+        assert [(row["reason"], row["state"][:6], row["evidence"]) for row in shown["suppressions"]] == [
+            ("manual", "lifted", "by letter"),
+            ("hard_bounce", "stands", "added by hand"),
+        ]
+        assert [(one["listing"], one["words"]) for one in shown["lists"]] == [("blocks", "550 5.7.1 blocked")]
+        text = campaigns("suppressions", "show", ADDRESS, "--by", "Ann").out
+        assert "evidence only" in text
+        assert ADDRESS.lower() not in text.lower()
+        with database.read(shop) as connection:
+            actions = [row.action for row in connection.execute(sa.select(tables.audit_log))]
+        assert actions.count("suppressions read") == 3
+        assert "must say something" in campaigns("suppressions", "show", ADDRESS, "--by", " ").mistake
+
+    def test_a_lift_says_that_the_esp_still_refuses(self, campaigns: Campaigns, shop: sa.Engine) -> None:
+        campaigns("suppressions", "add", ADDRESS)
+        listed(shop, "bounces", "hard_bounce", "550 5.1.1")
+        listed(shop, "blocks", None, "550 5.7.1")
+        lines = campaigns("suppressions", "remove", ADDRESS, *BECAUSE).lines
+        assert lines[1].startswith("The ESP still refuses the address: sendgrid: bounces. --at-esp takes it off")
+
+    def test_a_file_comes_in_and_its_bad_rows_are_listed(self, campaigns: Campaigns, tmp_path: Path) -> None:
+        rows = [f"p{n}@example.com,2026-01-01" for n in range(3)] + ["nonsense,", "q@example.com,someday"]
+        Path("in.csv").write_text("\ufeffaddress,created_at,name\n" + "\n".join(rows) + "\n")
+        dry = campaigns("suppressions", "import", "in.csv", "--reason", "unsubscribe", "--dry-run")
+        assert dry.lines[0] == "5 rows: 3 would be kept, 0 known already, 2 not readable."
+        assert campaigns("suppressions", "list", "--json").json == []
+        done = campaigns("suppressions", "import", "in.csv", "--reason", "unsubscribe", "--rejected", "bad.csv")
+        assert done.lines == [
+            "5 rows: 3 kept, 0 known already, 2 not readable.",
+            "Columns that mean nothing here: name.",
+            "line 5: an address needs a name, one @ and a domain",
+            "line 6: created_at is no time such as 2026-01-31 or 2026-01-31T08:30:00+00:00",
+            "All of them are in bad.csv, by line; correct them and import the file again.",
+        ]
+        with Path("bad.csv").open() as file:
+            assert [row["line"] for row in csv.DictReader(file)] == ["5", "6"]
+        again = campaigns("suppressions", "import", "in.csv", "--reason", "unsubscribe", "--json").json
+        assert again == {
+            "rows": 5,
+            "kept": 0,
+            "known": 3,
+            "bad": 2,
+            "ignored_columns": ["name"],
+            "account": "shop",
+            "dry_run": False,
+            "rejected": "in.csv.rejected.csv",
+        }
+
+    def test_what_is_exported_can_be_imported(self, campaigns: Campaigns) -> None:
+        campaigns("suppressions", "add", ADDRESS, "--scope", "account")
+        campaigns("suppressions", "export", "out.csv")
+        assert campaigns("suppressions", "import", "out.csv").lines == [
+            "1 rows: 0 kept, 1 known already, 0 not readable."
+        ]
+        assert not Path("out.csv.rejected.csv").exists()
+
+    def test_files_that_cannot_be_read(self, campaigns: Campaigns, tmp_path: Path) -> None:
+        assert "nowhere.csv cannot be opened" in campaigns("suppressions", "import", "nowhere.csv").mistake
+        assert "cannot be opened: Is a directory" in campaigns("suppressions", "import", tmp_path).mistake
+        Path("empty.csv").touch()
+        assert "first line" in campaigns("suppressions", "import", "empty.csv").mistake
+
+
+def listed(engine: sa.Engine, listing: str, reason: str | None, words: str) -> None:
+    """As if the address were on that list of SendGrid's."""
+    hashed = addresses.address_hash(ADDRESS, PEPPER)
+    with database.write(engine) as connection:
+        seen = Seen(listing, hashed, NOW, Reason(reason) if reason else None, words)
+        esp_listings.note(connection, "sendgrid", [seen], now=NOW)

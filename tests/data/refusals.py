@@ -21,10 +21,19 @@ def keep(engine: sa.Engine, *rows: NewSuppression) -> int:
         return suppressions.add_many(connection, rows)
 
 
-def lift(engine: sa.Engine, address_hash: str = "h", at: datetime = NOW + HOUR, reason: str = "a mistake") -> int:
+def lift(
+    engine: sa.Engine, address_hash: str = "h", at: datetime = NOW + HOUR, reason: str = "a mistake", **facts
+) -> list[Reason]:
+    """Of a complaint too: the person asked for it, unless `facts` say otherwise."""
     with database.write(engine) as connection:
         return suppressions.lift(
-            connection, account_id="shop", address_hash=address_hash, actor="ben", reason=reason, now=at
+            connection,
+            account_id="shop",
+            address_hash=address_hash,
+            actor="ben",
+            reason=reason,
+            now=at,
+            **{"asked_for": True, **facts},
         )
 
 

@@ -109,6 +109,7 @@ def test_a_redelivered_event_does_not_undo_a_lift(engine: sa.Engine, run: str) -
             actor="support",
             reason="pressed the wrong button",
             now=AT + timedelta(hours=1),
+            asked_for=True,
         )
     receive(engine, body_of(event, event))
     assert process(engine).duplicates == 2

@@ -1,5 +1,3 @@
-import csv
-import io
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -7,11 +5,8 @@ import pytest
 import sqlalchemy as sa
 
 from data import database, suppressions, tables
-from data.suppressions import NewSuppression
-from domain.ports import ListedSuppression
-from domain.suppression import Reason
-from tests.data import ledger_rows
-from tests.data.ledger_rows import NOW, PEPPER
+from domain.suppression import NotLifted, Reason, Scope, Stream
+from tests.data.ledger_rows import NOW
 from tests.data.refusals import HOUR, blocked, keep, lift, new
 
 
@@ -39,7 +34,7 @@ def test_a_lifted_one_stands_again_for_a_newer_reason_only(
     engine: sa.Engine, account_id: str, at: datetime, stands: bool
 ) -> None:
     keep(engine, new())
-    assert lift(engine) == 1
+    assert lift(engine) == [Reason.COMPLAINT]
     assert blocked(engine) == {}
     assert keep(engine, new(at=at)) == int(stands)
     assert bool(blocked(engine)) is stands
@@ -66,15 +61,15 @@ def test_an_expiry_is_only_ever_prolonged(engine: sa.Engine, account_id: str) ->
 
 def test_lifting_needs_a_reason_and_leaves_an_audit_row(engine: sa.Engine, account_id: str) -> None:
     keep(engine, new(), new(Reason.UNSUBSCRIBE), new(address_hash="other"))
-    with pytest.raises(ValueError, match="say why"):
+    with pytest.raises(ValueError, match="say who and why"):
         lift(engine, reason=" ")
-    assert lift(engine) == 2
-    assert lift(engine) == 0
+    assert lift(engine) == [Reason.COMPLAINT, Reason.UNSUBSCRIBE]
+    assert lift(engine) == []
     assert blocked(engine) == {"other": "complaint"}
     with database.read(engine) as connection:
         row = connection.execute(sa.select(tables.audit_log)).one()
     assert (row.actor, row.account_id, row.at) == ("ben", "shop", NOW + HOUR)
-    assert row.detail == {"why": "a mistake", "reasons": ["complaint", "unsubscribe"]}
+    assert row.detail == {"why": "a mistake", "reasons": ["complaint", "unsubscribe"], "asked_for": True}
 
 
 def test_the_listing_is_newest_first_and_paged(engine: sa.Engine, account_id: str) -> None:
@@ -86,69 +81,51 @@ def test_the_listing_is_newest_first_and_paged(engine: sa.Engine, account_id: st
         assert rows[0].evidence == "evidence"
 
 
-def test_the_export_executes_nothing_in_a_spreadsheet(engine: sa.Engine, account_id: str) -> None:
-    evil = ['=HYPERLINK("x")', "+1", "-1", "@SUM", "\tx", "\rx", "\uff1d1", "plain, with a comma"]
-    for source in evil:
-        with database.write(engine) as connection:
-            row = NewSuppression("shop", f"h{source}", Reason.MANUAL, source, "evidence", NOW, NOW + HOUR)
-            suppressions.add_many(connection, [row])
-    file = io.StringIO(newline="")
-    with database.read(engine) as connection:
-        assert suppressions.export_csv(connection, "shop", file) == len(evil)
-    head, *rows = csv.reader(io.StringIO(file.getvalue(), newline=""))
-    assert head == ["address_hash", "reason", "scope", "source", "created_at", "expires_at"]
-    assert {row[3] for row in rows} == {f"'{source}" for source in evil[:-1]} | {evil[-1]}
-    assert rows[0][4:] == ["2026-11-22T09:00:00+00:00", "2026-11-22T10:00:00+00:00"]
+def test_of_one_reason_the_wider_scope_stands_in_whichever_order(engine: sa.Engine, account_id: str) -> None:
+    rows = [new(Reason.MANUAL, scope=scope) for scope in (Scope.ACCOUNT, Scope.MARKETING, Scope.ALL)]
+    assert [keep(engine, row) for row in rows] == [1, 0, 1]
+    assert on_record(engine)[0].scope == "all"
+    assert keep(engine, *(new(Reason.MANUAL, "other", scope=row.scope) for row in reversed(rows))) == 1
+    assert {row.scope for row in on_record(engine)} == {"all"}
 
 
-def listed(address: str, reason: Reason = Reason.HARD_BOUNCE, at: datetime = NOW) -> ListedSuppression:
-    return ListedSuppression(address, reason, at, f"550 <{address}> unknown")
+def test_an_account_wide_refusal_stops_both_streams(engine: sa.Engine, account_id: str) -> None:
+    keep(engine, new(Reason.MANUAL, scope=Scope.ACCOUNT), new(Reason.MANUAL, "other"))
+    assert set(blocked(engine)) == {"h", "other"}
+    assert set(blocked(engine, Stream.TRANSACTIONAL)) == {"h"}
 
 
-def merge(engine: sa.Engine, *entries: ListedSuppression) -> suppressions.MergeReport:
+def test_what_was_over_leaves_no_scope_behind(engine: sa.Engine, account_id: str) -> None:
+    keep(engine, new(Reason.MANUAL, scope=Scope.ALL, expires_at=NOW + HOUR))
+    assert keep(engine, new(Reason.MANUAL, at=NOW + 2 * HOUR)) == 1
+    (row,) = on_record(engine)
+    assert (row.scope, row.expires_at) == ("marketing", None)
+
+
+def test_one_reason_can_be_lifted_alone(engine: sa.Engine, account_id: str) -> None:
+    keep(engine, new(Reason.HARD_BOUNCE), new(Reason.UNSUBSCRIBE))
+    assert lift(engine, only=[Reason.UNSUBSCRIBE], asked_for=False) == [Reason.UNSUBSCRIBE]
+    assert blocked(engine) == {"h": "hard_bounce"}
+
+
+@pytest.mark.parametrize(
+    ("reason", "asked_for", "told"), [(Reason.COMPLAINT, False, "yes-they-asked"), (Reason.ERASED, True, "erased")]
+)
+def test_what_must_not_be_lifted_keeps_all_others_too(
+    engine: sa.Engine, account_id: str, reason: Reason, asked_for: bool, told: str
+) -> None:
+    keep(engine, new(reason), new(Reason.MANUAL))
+    with pytest.raises(NotLifted, match=told):
+        lift(engine, asked_for=asked_for)
+    assert len([row for row in on_record(engine) if row.lifted_at is None]) == 2
+    assert lift(engine, asked_for=asked_for, only=[Reason.MANUAL]) == [Reason.MANUAL]
+
+
+def test_the_history_tells_all_and_that_it_was_read(engine: sa.Engine, account_id: str) -> None:
+    keep(engine, new(), new(Reason.SOFT_LIMIT, expires_at=NOW + HOUR), new(address_hash="other"))
+    lift(engine, only=[Reason.COMPLAINT])
     with database.write(engine) as connection:
-        return suppressions.merge_listed(
-            connection, account_id="shop", provider="sendgrid", listed=entries, pepper=PEPPER, now=NOW + HOUR
-        )
-
-
-def test_merging_is_a_union_and_absence_lifts_nothing(engine: sa.Engine, account_id: str) -> None:
-    assert merge(engine, listed("a@example.com"), listed("A@EXAMPLE.com"), listed("b@example.com")).added == 2
-    assert merge(engine, listed("b@example.com", Reason.COMPLAINT)).added == 1
-    assert merge(engine).added == 0
-    assert len(blocked(engine)) == 2
-    assert "@" not in repr(on_record(engine)), "ESPs quote the address in their own words"
-
-
-def test_an_entry_that_is_no_address_is_counted(engine: sa.Engine, account_id: str) -> None:
-    report = merge(engine, listed("not an address"), listed("a@example.com"))
-    assert (report.listed, report.added, report.unreadable) == (2, 1, 1)
-
-
-def test_the_list_read_again_does_not_undo_a_lift_even_from_a_fast_clock(engine: sa.Engine, account_id: str) -> None:
-    tomorrow = listed("a@example.com", at=NOW + 24 * HOUR)
-    merge(engine, tomorrow)
-    lift(engine, ledger_rows.addresses.address_hash("a@example.com", PEPPER), at=NOW + 2 * HOUR)
-    assert merge(engine, tomorrow).added == 0
-    assert blocked(engine) == {}
-
-
-def test_many_entries_are_merged_in_parts(engine: sa.Engine, account_id: str) -> None:
-    report = merge(engine, *(listed(f"c{n}@example.com") for n in range(2100)))
-    assert (report.listed, report.added) == (2100, 2100)
-
-
-def test_the_cursor_goes_forward_only_and_is_each_accounts_own(engine: sa.Engine, account_id: str) -> None:
-    with database.write(engine) as connection:
-        ledger_rows.add_account(connection, "other")
-
-        def read_until(account: str) -> datetime | None:
-            return suppressions.read_until(connection, account_id=account, provider="sendgrid")
-
-        assert read_until("shop") is None
-        for until in (NOW + HOUR, NOW):
-            suppressions.advance(connection, account_id="shop", provider="sendgrid", until=until)
-            assert read_until("shop") == NOW + HOUR
-        suppressions.advance(connection, account_id="shop", provider="sendgrid", until=NOW + 2 * HOUR)
-        assert read_until("shop") == NOW + 2 * HOUR
-        assert read_until("other") is None
+        rows = suppressions.history(connection, "shop", "h", actor="ann", now=NOW)
+        logged = connection.execute(sa.select(tables.audit_log.c.actor, tables.audit_log.c.action)).all()
+    assert [(row.reason, row.lifted_at is None) for row in rows] == [("complaint", False), ("soft_limit", True)]
+    assert ("ann", "suppressions read") in {tuple(row) for row in logged}

@@ -55,7 +55,7 @@ def answering(answer: Callable[[Received], Answer]) -> Iterator[Server]:
             self.wfile.write(reply.body)
             self.wfile.flush()
 
-        do_GET = do_POST = do_DELETE = _handle  # noqa: N815 - http.server's names
+        do_GET = do_POST = do_PUT = do_DELETE = _handle  # noqa: N815 - http.server's names
 
         def log_message(self, *_line: object) -> None:
             """Say nothing: the test reads what was recorded."""

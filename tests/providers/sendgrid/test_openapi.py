@@ -210,6 +210,7 @@ def test_the_suppression_lists_are_asked_and_read_as_the_vendor_wrote(contract):
         "/v3/suppression/invalid_emails": [row | {"reason": "Mail domain mentioned in email address is unknown"}],
         "/v3/suppression/spam_reports": [row | {"ip": "192.0.2.1"}],
         "/v3/suppression/unsubscribes": [row],
+        "/v3/suppression/blocks": [row | {"reason": "550 5.7.1 blocked", "status": "5.7.1"}],
     }
 
     def answer(request: loopback.Received) -> loopback.Answer:

@@ -45,7 +45,7 @@ def listing(**lists: list[object]):
     return loopback.answering(answer)
 
 
-def test_four_lists_become_four_reasons_and_blocks_are_not_read():
+def test_four_lists_become_four_reasons_and_blocks_are_evidence():
     row = {"created": AT, "email": "ann@example.com"}
     with listing(
         bounces=[row | {"reason": "550 5.1.1 <ann@example.com> user unknown", "status": "5.1.1"}],
@@ -60,17 +60,25 @@ def test_four_lists_become_four_reasons_and_blocks_are_not_read():
         Reason.INVALID,
         Reason.COMPLAINT,
         Reason.UNSUBSCRIBE,
+        None,
+    ]
+    assert [entry.listing for entry in listed] == [
+        "bounces",
+        "invalid_emails",
+        "spam_reports",
+        "unsubscribes",
+        "blocks",
     ]
     assert {entry.address for entry in listed} == {"ann@example.com"}
     assert {entry.created_at for entry in listed} == {SINCE + timedelta(seconds=60)}
     assert listed[0].detail == "5.1.1 550 5.1.1 <[address]> user unknown"
-    assert not any("blocks" in request.target for request in server.requests)
+    assert listed[-1].detail == "4.0.0 blocked"
 
 
 def test_the_window_and_the_key_travel_with_each_call():
     with listing() as server:
         assert read(server.url + "/") == []
-    assert len(server.requests) == 4
+    assert len(server.requests) == 5
     for request in server.requests:
         query = parse_qs(urlsplit(request.target).query)
         assert query["start_time"] == [str(int(SINCE.timestamp()))]
@@ -86,10 +94,11 @@ def test_who_left_our_unsubscribe_group_unsubscribed_whenever_that_was():
     with listing(**{GROUP: ["ann@example.com", "bob@example.com"]}) as server:
         assert read(server.url) == []
         listed = read(server.url, asm_group_id=42)
-    assert [(entry.address, entry.reason, entry.created_at) for entry in listed] == [
-        ("ann@example.com", Reason.UNSUBSCRIBE, UNTIL),
-        ("bob@example.com", Reason.UNSUBSCRIBE, UNTIL),
+    assert [(entry.address, entry.reason, entry.created_at, entry.dated) for entry in listed] == [
+        ("ann@example.com", Reason.UNSUBSCRIBE, UNTIL, False),
+        ("bob@example.com", Reason.UNSUBSCRIBE, UNTIL, False),
     ]
+    assert {entry.listing for entry in listed} == {"groups/42"}
     assert [request.target for request in server.requests if "asm" in request.target] == [GROUP]
 
 
@@ -105,7 +114,7 @@ def test_pages_of_five_hundred_are_read_to_the_end(rows, calls):
     with listing(unsubscribes=[{"created": AT, "email": f"p{n}@example.com"} for n in range(rows)]) as server:
         listed = read(server.url)
     assert [entry.address for entry in listed] == [f"p{n}@example.com" for n in range(rows)]
-    assert len(server.requests) == 3 + calls
+    assert len(server.requests) == 4 + calls
 
 
 @pytest.mark.parametrize(
@@ -217,3 +226,32 @@ def test_without_a_key_it_does_not_open(monkeypatch):
     monkeypatch.setenv("SENDGRID_API_KEY", "SG.from-the-environment")  # which the SDK would take by itself
     with pytest.raises(SendGridNotConfigured):
         Management(SendGridConfig())
+
+
+@pytest.mark.parametrize("status", [400, 403, 500])
+def test_a_write_that_is_refused_is_one_clear_error_without_the_address(status):
+    answer = loopback.Answer(status, b'{"errors":[{"message":"no: ann@example.com"}]}')
+    lists = ("unsubscribes", "bounces", "groups/42")
+    with loopback.answering(lambda _: answer) as server:
+        sink = SendGridSuppressions(management(server.url, asm_group_id=42))
+        for listing in lists:
+            with pytest.raises(ManagementError) as put:
+                sink.put(listing, ["ann@example.com"])
+            with pytest.raises(ManagementError) as off:
+                sink.take_off(listing, "ann@example.com")
+            for caught in (put, off):
+                assert caught.value.status == status
+                assert "ann" not in str(caught.value)
+
+
+def test_where_a_write_goes_nobody_is_there_and_the_address_is_not_told():
+    sink = SendGridSuppressions(management(f"http://127.0.0.1:{loopback.closed_port()}"))
+    with pytest.raises(ManagementError, match="URLError") as caught:
+        sink.take_off("unsubscribes", "ann@example.com")
+    assert "ann" not in str(caught.value)
+
+
+def test_an_address_with_a_slash_stays_one_part_of_the_path():
+    with loopback.answering(lambda _: loopback.Answer(204)) as server:
+        SendGridSuppressions(management(server.url)).take_off("unsubscribes", "a/b+c@example.com")
+    assert [one.target for one in server.requests] == ["/v3/asm/suppressions/global/a%2Fb%2Bc%40example.com"]

@@ -1,0 +1,115 @@
+"""ESPs' lists read into ours."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from data import database, esp_listings, suppressions_merge, tables
+from domain.ports import ListedSuppression
+from domain.suppression import Reason
+from tests.data import ledger_rows
+from tests.data.ledger_rows import NOW, PEPPER
+from tests.data.refusals import HOUR, blocked, lift
+
+
+def on_record(engine: sa.Engine) -> Sequence[sa.Row]:
+    with database.read(engine) as connection:
+        return connection.execute(sa.select(tables.suppressions).order_by(tables.suppressions.c.reason)).all()
+
+
+def listed(
+    address: str, reason: Reason | None = Reason.HARD_BOUNCE, at: datetime = NOW, listing: str = "bounces"
+) -> ListedSuppression:
+    return ListedSuppression(address, reason, at, "550 <[address]> unknown", listing)
+
+
+def merge(engine: sa.Engine, *entries: ListedSuppression) -> suppressions_merge.MergeReport:
+    return suppressions_merge.merge_listed(
+        engine, account_id="shop", provider="sendgrid", listed=entries, pepper=PEPPER, now=NOW + HOUR
+    )
+
+
+def test_merging_is_a_union_and_absence_lifts_nothing(engine: sa.Engine, account_id: str) -> None:
+    assert merge(engine, listed("a@example.com"), listed("A@EXAMPLE.com"), listed("b@example.com")).added == 2
+    assert merge(engine, listed("b@example.com", Reason.COMPLAINT)).added == 1
+    assert merge(engine).added == 0
+    assert len(blocked(engine)) == 2
+    assert "@" not in repr(on_record(engine)), "ESPs quote the address in their own words"
+
+
+def test_an_entry_that_is_no_address_is_counted(engine: sa.Engine, account_id: str) -> None:
+    report = merge(engine, listed("not an address"), listed("a@example.com"))
+    assert (report.listed, report.added, report.unreadable) == (2, 1, 1)
+
+
+def test_the_list_read_again_does_not_undo_a_lift_even_from_a_fast_clock(engine: sa.Engine, account_id: str) -> None:
+    tomorrow = listed("a@example.com", at=NOW + 24 * HOUR)
+    merge(engine, tomorrow)
+    lift(engine, ledger_rows.addresses.address_hash("a@example.com", PEPPER), at=NOW + 2 * HOUR)
+    assert merge(engine, tomorrow).added == 0
+    assert blocked(engine) == {}
+
+
+def test_many_entries_are_merged_in_parts(engine: sa.Engine, account_id: str) -> None:
+    report = merge(engine, *(listed(f"c{n}@example.com") for n in range(2100)))
+    assert (report.listed, report.added) == (2100, 2100)
+
+
+def test_the_cursor_goes_forward_only_and_is_each_accounts_own(engine: sa.Engine, account_id: str) -> None:
+    with database.write(engine) as connection:
+        ledger_rows.add_account(connection, "other")
+
+        def read_until(account: str) -> datetime | None:
+            return suppressions_merge.read_until(connection, account_id=account, provider="sendgrid")
+
+        assert read_until("shop") is None
+        for until in (NOW + HOUR, NOW):
+            suppressions_merge.advance(connection, account_id="shop", provider="sendgrid", until=until)
+            assert read_until("shop") == NOW + HOUR
+        suppressions_merge.advance(connection, account_id="shop", provider="sendgrid", until=NOW + 2 * HOUR)
+        assert read_until("shop") == NOW + 2 * HOUR
+        assert read_until("other") is None
+
+
+def test_a_block_is_evidence_and_suppresses_nobody(engine: sa.Engine, account_id: str) -> None:
+    report = merge(engine, listed("a@example.com", None, listing="blocks"))
+    assert (report.listed, report.added, report.evidence) == (1, 0, 1)
+    assert on_record(engine) == []
+    with database.read(engine) as connection:
+        hashed = ledger_rows.addresses.address_hash("a@example.com", PEPPER)
+        (row,) = esp_listings.of_address(connection, hashed, now=NOW)
+    assert (row.provider, row.listing, row.reason, row.words) == (
+        "sendgrid",
+        "blocks",
+        None,
+        "550 <[address]> unknown",
+    )
+
+
+def test_what_we_put_there_does_not_come_back_as_the_customers_word(engine: sa.Engine, account_id: str) -> None:
+    hashed = ledger_rows.addresses.address_hash("a@example.com", PEPPER)
+    with database.write(engine) as connection:
+        esp_listings.about_to_put(connection, "sendgrid", "unsubscribes", [hashed], now=NOW)
+    own = listed("a@example.com", Reason.UNSUBSCRIBE, NOW, "unsubscribes")
+    report = merge(engine, own)
+    assert (report.added, report.echoes) == (0, 1)
+    assert on_record(engine) == []
+    # What she said before that, or on another list, is hers.
+    assert merge(engine, listed("a@example.com", Reason.UNSUBSCRIBE, NOW - HOUR, "unsubscribes")).added == 1
+    assert merge(engine, listed("a@example.com", Reason.COMPLAINT, NOW, "spam_reports")).added == 1
+
+
+def test_what_was_read_before_an_esp_failed_is_kept(engine: sa.Engine, account_id: str) -> None:
+    def cut():
+        yield from (listed(f"c{n}@example.com") for n in range(1500))
+        raise RuntimeError("gone")
+
+    try:
+        merge(engine, *())  # nothing is nothing
+        suppressions_merge.merge_listed(
+            engine, account_id="shop", provider="sendgrid", listed=cut(), pepper=PEPPER, now=NOW
+        )
+    except RuntimeError:
+        pass
+    assert len(blocked(engine)) == 1000

@@ -1,0 +1,137 @@
+"""Suppressions both ways between our store and a real sandbox ESP, night after night."""
+
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+import sqlalchemy as sa
+
+from data import database, list_differences, suppressions
+from domain import addresses
+from domain.suppression import NotLifted, Reason
+from flows.reconcile import reconcile
+from flows.run_campaign import run_campaign
+from tasks import lifting, upkeep, wiring
+from tests.conftest import PEPPER
+from tests.data import ledger_rows
+from tests.flows.conftest import Esp
+from tests.flows.test_run_campaign import live
+
+pytestmark = pytest.mark.slow
+_HEADERS = {"Authorization": "Bearer SG.sandbox"}
+
+
+def _hash(address: str) -> str:
+    return addresses.address_hash(address, PEPPER)
+
+
+def _globally(esp: Esp) -> set[str]:
+    url = f"{esp.url}/v3/suppression/unsubscribes"
+    rows = httpx.get(url, headers=_HEADERS, trust_env=False).raise_for_status().json()
+    return {row["email"] for row in rows}
+
+
+def _suppress(engine: sa.Engine, address: str, reason: Reason) -> None:
+    with database.write(engine) as connection:
+        suppressions.add(
+            connection,
+            account_id="shop",
+            address_hash=_hash(address),
+            reason=reason,
+            source="cli",
+            evidence="x",
+            now=wiring.clock(),
+        )
+
+
+def _reasons(engine: sa.Engine) -> set[str]:
+    with database.read(engine) as connection:
+        return {row.reason for row in suppressions.listing(connection, "shop", limit=100)}
+
+
+def _differences(engine: sa.Engine) -> list[list_differences.ListDifference]:
+    now = wiring.clock()
+    list_differences.observe(
+        engine,
+        account_id="shop",
+        provider="sandbox",
+        listed=wiring.suppression_source("sandbox").suppressions(
+            datetime.fromtimestamp(0, UTC), now + timedelta(minutes=1)
+        ),
+        pepper=PEPPER,
+        now=now,
+    )
+    sink = wiring.suppression_sink("sandbox")
+    with database.read(engine) as connection:
+        return list(
+            list_differences.differences(
+                connection, account_id="shop", provider="sandbox", sink=sink, shared=False, now=now
+            )
+        )
+
+
+def _lift(engine: sa.Engine, address: str, *, at_esp: bool) -> lifting.Lifted:
+    asked = lifting.Request("shop", address, _hash(address), None, True, at_esp, "ann", "she wrote")
+    return lifting.lift(engine, asked, now=wiring.clock())
+
+
+def test_what_we_suppress_is_refused_there_comes_back_as_nothing_new_and_can_be_lifted(
+    engine: sa.Engine, installation: Esp
+) -> None:
+    run_campaign(live())
+    one, other = ledger_rows.address(0), ledger_rows.address(1)
+    _suppress(engine, one, Reason.COMPLAINT)
+    _suppress(engine, other, Reason.UNSUBSCRIBE)  # without a group it has no list there
+    assert reconcile()["suppressions_put_on_lists"] == 1
+    assert _globally(installation) == {one}
+    again = reconcile()
+    assert (again["suppressions_put_on_lists"], again["suppressions_from_lists"]) == (0, 0)
+    assert _reasons(engine) == {"complaint", "unsubscribe"}
+    assert all(difference.equal for difference in _differences(engine))
+
+    lifted = _lift(engine, one, at_esp=False)
+    assert (lifted.lifted, lifted.still_refused) == ([Reason.COMPLAINT], ["sandbox: unsubscribes"])
+    reconcile()
+    assert _globally(installation) == {one}, "a lift here takes nothing off there in silence"
+    assert [each.lifted_here for each in _differences(engine) if each.listing == "unsubscribes"] == [1]
+    assert _reasons(engine) == {"unsubscribe"}
+
+    _suppress(engine, one, Reason.COMPLAINT)
+    lifted = _lift(engine, one, at_esp=True)
+    assert (lifted.taken_off, lifted.still_refused) == (["sandbox: spam_reports", "sandbox: unsubscribes"], [])
+    assert _globally(installation) == set()
+    assert reconcile()["suppressions_put_on_lists"] == 0
+
+
+def test_who_was_erased_is_not_taken_off_anything(engine: sa.Engine, installation: Esp) -> None:
+    run_campaign(live())
+    address = ledger_rows.address(0)
+    _suppress(engine, address, Reason.ERASED)
+    with pytest.raises(NotLifted):
+        _lift(engine, address, at_esp=True)
+    reconcile()
+    assert _globally(installation) == set()
+
+
+def test_an_esp_is_shared_where_two_accounts_may_mail_through_it(engine: sa.Engine, installation: Esp) -> None:
+    assert not upkeep.is_shared("sandbox")
+    with database.write(engine) as connection:
+        ledger_rows.add_account(connection, "other")
+    assert upkeep.is_shared("sandbox")
+    assert not upkeep.is_shared("mailchimp")
+
+
+def test_mailchimps_lists_are_read_and_written_as_soon_as_it_is_set_up(
+    engine: sa.Engine, installation: Esp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import settings
+
+    assert upkeep.lists_in_use.fn() == []
+    for name, value in {
+        "OMS_MAILCHIMP_MARKETING_API_KEY": "key-us1",
+        "OMS_MAILCHIMP_MARKETING_LIST_ID": "L1",
+        "OMS_MAILCHIMP_TRANSACTIONAL_API_KEY": "key",
+    }.items():
+        monkeypatch.setenv(name, value)
+    settings.load.cache_clear()
+    assert upkeep.lists_in_use.fn() == [("shop", "mailchimp"), ("shop", "mandrill")]
