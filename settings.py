@@ -17,6 +17,7 @@ from domain.policy import SendingPolicy
 from gateway.config import GatewayConfig
 from providers.config import RoutesConfig
 from providers.dns import DnsConfig
+from providers.mailchimp.config import MailchimpConfig
 from providers.sandbox.config import SandboxConfig
 from providers.sendgrid.config import SendGridConfig
 
@@ -65,6 +66,7 @@ class Settings(_Routing):
     gate: GatePolicy = GatePolicy()
     gateway: GatewayConfig = GatewayConfig()
     sendgrid: SendGridConfig = SendGridConfig()
+    mailchimp: MailchimpConfig = MailchimpConfig()
     sandbox: SandboxConfig = SandboxConfig()
     dns: DnsConfig = DnsConfig()
     seeds: SeedConfig = SeedConfig()

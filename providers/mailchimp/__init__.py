@@ -1,0 +1,1 @@
+"""Mailchimp's two products: Marketing (lists and campaigns) and Transactional (once Mandrill)."""
