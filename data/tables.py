@@ -11,7 +11,7 @@ from data.schema.campaigns import (
     message_exceptions,
     previews,
 )
-from data.schema.delivery import campaign_kpis, delivery_events, message_delivery, webhook_inbox
+from data.schema.delivery import campaign_kpis, delivery_events, message_delivery, unplaced_events, webhook_inbox
 from data.schema.governance import audit_log, sync_cursors
 from data.schema.intake import (
     dead_letters,
@@ -92,6 +92,7 @@ __all__ = [
     "slots",
     "suppressions",
     "sync_cursors",
+    "unplaced_events",
     "vettings",
     "warmups",
     "webhook_inbox",

@@ -57,11 +57,11 @@ def process_events() -> dict[str, int]:
 
 def apply_events() -> dict[str, int]:
     """The same within another task."""
-    readers, pepper = wiring.event_readers(), wiring.pepper()
+    readers, vendors, pepper = wiring.event_readers(), wiring.vendors(), wiring.pepper()
     totals: dict[str, int] = {}
     while True:
         report = events.process(
-            wiring.engine(), readers=readers, pepper=pepper, now=wiring.clock(), limit=_BODIES_AT_ONCE
+            wiring.engine(), readers=readers, vendors=vendors, pepper=pepper, now=wiring.clock(), limit=_BODIES_AT_ONCE
         )
         for name, count in report.counts().items():
             totals[name] = totals.get(name, 0) + count

@@ -25,6 +25,7 @@ from domain.templates import Content
 from domain.validation import Validation
 from providers import routes_file
 from providers.dns import DnsNameServer
+from providers.mailchimp.webhook import MarketingEvents, TransactionalEvents
 from providers.sandbox.record import SandboxRecord
 from providers.sendgrid.config import SendGridConfig
 from providers.sendgrid.inquiry import open_inquirer
@@ -152,7 +153,17 @@ def name_server() -> ports.NameServer:
 
 def event_readers() -> Mapping[str, ports.EventReader]:
     """Who understands the webhook bodies of which provider."""
-    return {"sendgrid": SendGridEvents(settings.load().sendgrid.webhook_public_keys)}
+    config = settings.load()
+    return {
+        "sendgrid": SendGridEvents(config.sendgrid.webhook_public_keys),
+        "mailchimp": MarketingEvents(list_id=config.mailchimp.marketing_list_id),
+        "mailchimp-transactional": TransactionalEvents(),
+    }
+
+
+def vendors() -> Mapping[str, str]:
+    """Provider → by whose webhook its events come, where that is another name."""
+    return declared().vendors
 
 
 def pepper() -> str:
