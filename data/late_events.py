@@ -37,11 +37,12 @@ def look_again(
     """Try to place the waiting events of up to `limit` bodies whose time has come, one transaction a body."""
     placed = given_up = suppressions = inbox_id = 0
     for _ in range(limit):
-        with database.write(engine) as connection:
+        with database.read(engine) as connection:
             found = unplaced.next_body(connection, now=now, after=inbox_id)
-            if found is None:
-                break
-            inbox_id = found
+        if found is None:
+            break
+        inbox_id = found
+        with database.write(engine) as connection:
             late = _of_body(connection, inbox_id, readers, vendors, pepper, now)
         placed, given_up = placed + late.placed, given_up + late.given_up
         suppressions += late.suppressions
