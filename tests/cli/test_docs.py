@@ -38,6 +38,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
         *("gate check", "gate accept"),
         *("run", "pause", "resume", "cancel", "plan", "status", "audit", "report", "explain"),
         *("environment show", "environment claim"),
+        *("events show", "events replay"),
         *("rates load", "rates list", "account show", "account limit", "account vet", "routes"),
         *("suppressions list", "suppressions add", "suppressions remove", "suppressions export"),
     }
