@@ -19,6 +19,7 @@ from cli import (
     control_commands,
     data_commands,
     environment_commands,
+    event_commands,
     explain_command,
     gate_commands,
     guard_commands,
@@ -62,6 +63,7 @@ app.add_typer(account_commands.app, name="account", help="The shop or brand: its
 app.add_typer(
     environment_commands.app, name="environment", help="Which environment this database belongs to: show, claim."
 )
+app.add_typer(event_commands.app, name="events", help="What the ESPs' webhooks brought: what waits, reading it again.")
 app.add_typer(rate_commands.app, name="rates", help="What currencies were worth: load and list dated rates.")
 app.add_typer(return_commands.app, name="returns", help="Mail that comes back: listen for it, fetch it.")
 app.add_typer(suppression_commands.app, name="suppressions", help="Whom not to mail: list, add, remove, export.")

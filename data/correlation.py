@@ -1,19 +1,27 @@
 """Whose mail an event tells of: from ids and address hashes to runs, accounts and customers."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
 from data import tables
-from domain import campaigns
-from domain.delivery import DeliveryEvent
+from domain import addresses, campaigns
+from domain.delivery import DeliveryEvent, EventKind
+from domain.ledger import BatchState
 
 _Item = TypeVar("_Item")
 # Well below SQLite's limit of 32,766 parameters in a statement.
 _AT_ONCE = 1000
+# What a mail brought about, though the event does not say which. Leaving by a form, say, is not of them.
+_FOLLOWS_A_MESSAGE = frozenset({EventKind.BOUNCED, EventKind.DROPPED, EventKind.DEFERRED, EventKind.COMPLAINED})
+# An ESP tries for three days, a server behind a mailbox for five more (RFC 5321 section 4.5.4.1).
+_BOUNCES_WITHIN = timedelta(days=8)
+_CLOCKS_DIFFER = timedelta(minutes=1)
+_MAY_BE_OUT = (BatchState.INFLIGHT, BatchState.UNKNOWN, BatchState.ACCEPTED)
 
 
 class Placed(NamedTuple):
@@ -43,19 +51,134 @@ class Recipient(Customer):
     erased: bool
 
 
-def place(connection: sa.Connection, numbered: Iterable[tuple[int, DeliveryEvent]]) -> list[Placed]:
-    """Name the message of each event by the id that the ESP gave back; none where the id or its run is not ours."""
-    parsed = [
-        (position, event, campaigns.parse_message_id(event.message_id) if event.message_id else None)
+def place(
+    connection: sa.Connection,
+    numbered: Iterable[tuple[int, DeliveryEvent]],
+    *,
+    pepper: str,
+    vendors: Mapping[str, str],
+) -> list[Placed]:
+    """Name the message of each event: by our id, else by the ESP's id and the address, else by address and recency.
+
+    `vendors`: provider → by whose webhook its events come, where that is another name. An event that names a message
+    which is not ours is nobody's, whatever its address.
+    """
+    numbered = list(numbered)
+    named = {position: campaigns.parse_message_id(event.message_id or "") for position, event in numbered}
+    accounts = accounts_of(connection, {one[0] for one in named.values() if one is not None})
+    hashes = {
+        position: own
+        for position, event in numbered
+        if event.message_id is None and _by_address(event) and (own := address_hash_of(event, pepper)) is not None
+    }
+    sent = _sent_to(connection, set(hashes.values()))
+    return [
+        _placed(position, event, named[position], accounts, sent.get(hashes.get(position, ""), ()), vendors)
         for position, event in numbered
     ]
-    accounts = accounts_of(connection, {named[0] for _, _, named in parsed if named is not None})
-    return [
-        Placed(position, event, *named, accounts[named[0]])
-        if named is not None and named[0] in accounts
-        else Placed(position, event, None, None, None)
-        for position, event, named in parsed
+
+
+def may_come(event: DeliveryEvent) -> bool:
+    """May the message of an event that cannot be placed now be known later?
+
+    The event may have overtaken the result of its request, or the restoring of a database. What names nothing, or a
+    message that is not ours, waits for nothing.
+    """
+    if event.message_id is not None:
+        return campaigns.parse_message_id(event.message_id) is not None
+    return event.address is not None and _by_address(event)
+
+
+def _by_address(event: DeliveryEvent) -> bool:
+    return event.provider_message_id is not None or event.kind in _FOLLOWS_A_MESSAGE
+
+
+def _placed(
+    position: int,
+    event: DeliveryEvent,
+    named: tuple[str, int] | None,
+    accounts: Mapping[str, str],
+    sent: Sequence["_Sent"],
+    vendors: Mapping[str, str],
+) -> Placed:
+    if named is not None and named[0] in accounts:
+        return Placed(position, event, *named, accounts[named[0]])
+    found = _of_request(event, sent) if event.provider_message_id else _newest(event, sent, vendors)
+    if found is not None:
+        return Placed(position, event, found.run_id, found.ordinal, found.account_id)
+    return Placed(position, event, None, None, None)
+
+
+def _of_request(event: DeliveryEvent, sent: Sequence["_Sent"]) -> "_Sent | None":
+    """The message to this address in the request (SendGrid) or campaign (Mailchimp) that the event names."""
+    same = [one for one in sent if one.reference == event.provider_message_id]
+    return max(same, key=_claimed_at, default=None)
+
+
+def _newest(event: DeliveryEvent, sent: Sequence["_Sent"], vendors: Mapping[str, str]) -> "_Sent | None":
+    """The last message to this address that went by this vendor before the event.
+
+    Claims are committed before anything is sent, so all that come into question are known by the time of the event.
+    While it is not known whether the last of them went out, none is named.
+    """
+    meant = [
+        one
+        for one in sent
+        if vendors.get(one.provider, one.provider) == event.provider
+        and event.occurred_at - _BOUNCES_WITHIN <= one.claimed_at <= event.occurred_at + _CLOCKS_DIFFER
     ]
+    last = max(meant, key=_claimed_at, default=None)
+    return last if last is not None and last.state == BatchState.ACCEPTED else None
+
+
+def _claimed_at(one: "_Sent") -> tuple[datetime, str]:
+    return one.claimed_at, one.run_id
+
+
+class _Sent(NamedTuple):
+    """A message that went to an address, or may have."""
+
+    address_hash: str
+    run_id: str
+    ordinal: int
+    account_id: str
+    provider: str
+    reference: str | None
+    state: str
+    claimed_at: datetime
+
+
+def _sent_to(connection: sa.Connection, address_hashes: Collection[str]) -> dict[str, list[_Sent]]:
+    """What went, or may have gone, to these mailboxes."""
+    party, member, batch, attempt = tables.parties.c, tables.audience.c, tables.batches.c, tables.batch_attempts.c
+    query = (
+        sa.select(
+            *(party.address_hash, member.run_id, member.ordinal, party.account_id),
+            *(attempt.provider, attempt.provider_reference, batch.state, attempt.claimed_at),
+        )
+        .select_from(tables.parties)
+        .join(tables.audience, (member.party_id == party.id) & (member.address_hash == party.address_hash))
+        .join(
+            tables.batches,
+            (batch.run_id == member.run_id) & member.ordinal.between(batch.first_ordinal, batch.last_ordinal),
+        )
+        .join(tables.batch_attempts, attempt.id == batch.attempt_id)
+        # The index begins with the account.
+        .where(party.account_id.in_(sa.select(tables.accounts.c.id)), batch.state.in_(_MAY_BE_OUT))
+    )
+    found: dict[str, list[_Sent]] = {}
+    for some in _chunks(address_hashes):
+        for row in connection.execute(query.where(party.address_hash.in_(some))):
+            found.setdefault(row.address_hash, []).append(_Sent(*row))
+    return found
+
+
+def address_hash_of(event: DeliveryEvent, pepper: str) -> str | None:
+    """Of the event's own address; None where it has none, or one that is none."""
+    try:
+        return addresses.address_hash(event.address, pepper) if event.address else None
+    except addresses.InvalidAddress:
+        return None
 
 
 def accounts_of(connection: sa.Connection, run_ids: Collection[str]) -> dict[str, str]:

@@ -129,3 +129,10 @@ def not_storable(engine: sa.Engine) -> tuple[type[Exception], ...]:
     """
     driver: Any = engine.dialect.loaded_dbapi
     return ValueError, OverflowError, sa.exc.DataError, driver.DataError
+
+
+def not_answering(engine: sa.Engine) -> tuple[type[Exception], ...]:
+    """What is raised where the database is in trouble, whatever it was asked: away, locked, a deadlock, no room."""
+    driver: Any = engine.dialect.loaded_dbapi
+    trouble = sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError, sa.exc.TimeoutError
+    return *trouble, driver.OperationalError, driver.InterfaceError, OSError

@@ -5,16 +5,18 @@ loses its neighbours: it becomes a dead letter, the rest is applied.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from data import database, events_apply, inbox, proofs
+from data import database, events_apply, inbox, late_events, proofs
 from data.events_apply import Applied
 from domain.delivery import DeliveryEvent, UnreadableEvent
 from domain.ports import EventReader
+
+_LATE_BODIES = 100  # looked at again in one round
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +28,26 @@ class ProcessReport:
     events: int
     duplicates: int
     unreadable: int
-    uncorrelated: int
+    uncorrelated: int  # new events of no message that is known, or not yet
     suppressions: int
     confirmed_batches: int
+    placed_late: int = 0  # events that came earlier, and whose message is known now
+    strays: int = 0  # events whose message nobody looks for any more
+    received: tuple[datetime, ...] = field(default=(), compare=False)  # when the bodies came that were read to the end
 
     def counts(self) -> dict[str, int]:
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "received"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """What a round goes by. `fresh_only`: bodies that failed, or that no reader here understands, are left alone."""
+
+    readers: Mapping[str, EventReader]
+    vendors: Mapping[str, str]
+    pepper: str
+    now: datetime
+    fresh_only: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +55,33 @@ class _Read:
     """One body: what it brought, and how many elements were refused; nothing at all when it failed."""
 
     inbox_id: int
+    received_at: datetime
     applied: Applied | None
     unreadable: int = 0
 
 
 def process(
-    engine: sa.Engine, *, readers: Mapping[str, EventReader], pepper: str, now: datetime, limit: int
+    engine: sa.Engine,
+    *,
+    readers: Mapping[str, EventReader],
+    pepper: str,
+    now: datetime,
+    limit: int,
+    vendors: Mapping[str, str] | None = None,
+    fresh_only: bool = False,
 ) -> ProcessReport:
-    """Read up to `limit` pending bodies, oldest first, each at most once. Any number of processors may run at once."""
+    """Read up to `limit` pending bodies, oldest first, each at most once; then look for what waits for its message.
+
+    Any number of processors may run at once. `vendors`: provider → by whose webhook its events come, where that is
+    another name. `fresh_only`: leave what failed, and what no reader here understands, to whoever comes without it.
+    """
+    work = _Round(readers, vendors or {}, pepper, now, fresh_only)
     read: list[_Read] = []
-    while len(read) < limit:
-        after = read[-1].inbox_id if read else 0
-        with database.write(engine) as connection:
-            rows = inbox.pending(connection, 1, after=after)
-            if not rows:
-                break
-            read.append(_read(connection, rows[0], readers, pepper, now))
+    while len(read) < limit and (body := _next(engine, read[-1].inbox_id if read else 0, work)) is not None:
+        read.append(body)
+    late = late_events.look_again(
+        engine, readers=readers, vendors=work.vendors, pepper=pepper, now=now, limit=_LATE_BODIES
+    )
     with database.write(engine) as connection:
         confirmed = proofs.confirm(connection, now=now)
     whole = [body.applied for body in read if body.applied is not None]
@@ -66,53 +93,83 @@ def process(
         duplicates=total.duplicates,
         unreadable=sum(body.unreadable for body in read),
         uncorrelated=total.uncorrelated,
-        suppressions=total.suppressions,
+        suppressions=total.suppressions + late.suppressions,
         confirmed_batches=confirmed,
+        placed_late=late.placed,
+        strays=late.given_up,
+        received=tuple(body.received_at for body in read if body.applied is not None),
     )
 
 
-def _read(connection: sa.Connection, row: Any, readers: Mapping[str, EventReader], pepper: str, now: datetime) -> _Read:
-    reader = readers.get(row.provider)
+def _next(engine: sa.Engine, after: int, work: _Round) -> _Read | None:
+    """Read the next body; None when there is none. What goes wrong with it is a strike, unless the database is ill."""
+    row = None
+    try:
+        with database.write(engine) as connection:
+            rows = inbox.pending(connection, 1, after=after, fresh_of=work.readers if work.fresh_only else None)
+            if not rows:
+                return None
+            row = rows[0]
+            return _read(connection, row, work)
+    except database.not_answering(engine):
+        raise
+    except Exception as error:
+        if row is None:
+            raise
+        with database.write(engine) as connection:
+            return _failed(connection, row, f"the events could not be applied ({type(error).__name__})", work.now)
+
+
+def _read(connection: sa.Connection, row: Any, work: _Round) -> _Read:
+    reader = work.readers.get(row.provider)
     if reader is None:
-        return _failed(connection, row, f"nothing here reads events of {row.provider}", now)
+        return _failed(connection, row, f"nothing here reads events of {row.provider}", work.now)
     try:
         elements = list(reader.parse(row.body))
     except Exception as error:  # noqa: BLE001 - whatever a body does to its reader, the next body is read
         # The class only: the text of an exception may quote an address.
-        return _failed(connection, row, f"the body made its reader fail ({type(error).__name__})", now)
+        return _failed(connection, row, f"the body made its reader fail ({type(error).__name__})", work.now)
     unreadable = {element.position: element.reason for element in elements if isinstance(element, UnreadableEvent)}
     numbered = [(place, element) for place, element in enumerate(elements) if isinstance(element, DeliveryEvent)]
-    applied, refused = _apply(connection, row.id, numbered, pepper, now)
+    applied, refused = _apply(connection, row, numbered, work)
     unreadable |= refused
+    if row.error is not None or row.processed_at is not None:  # not for the first time
+        inbox.end_letters(connection, row.id, besides=unreadable, now=work.now)
     for position, reason in unreadable.items():
-        inbox.refuse(connection, provider=row.provider, inbox_id=row.id, position=position, reason=reason, now=now)
-    inbox.finish(connection, row.id, now=now)
-    return _Read(row.id, applied, len(unreadable))
+        inbox.refuse(connection, provider=row.provider, inbox_id=row.id, position=position, reason=reason, now=work.now)
+    inbox.finish(connection, row.id, now=work.now)
+    return _Read(row.id, row.received_at, applied, len(unreadable))
 
 
 def _failed(connection: sa.Connection, row: Any, error: str, now: datetime) -> _Read:
     inbox.strike(connection, row.id, error=error, now=now)
-    return _Read(row.id, None)
+    return _Read(row.id, row.received_at, None)
 
 
 def _apply(
-    connection: sa.Connection,
-    inbox_id: int,
-    numbered: Sequence[tuple[int, DeliveryEvent]],
-    pepper: str,
-    now: datetime,
+    connection: sa.Connection, row: Any, numbered: Sequence[tuple[int, DeliveryEvent]], work: _Round
 ) -> tuple[Applied, dict[int, str]]:
     """Apply all at once; where a value cannot be stored (a NUL in a text, say), halve down to the culprits.
 
-    Anything else that goes wrong is the database's trouble or ours, not the body's: it rises, and the body stays pending.
+    On the last try whatever an element brings about is its own: it becomes a dead letter, and the rest is applied.
+    Anything else rises: a strike, or the database's trouble, and the body stays pending.
     """
+    last_try = row.strikes + 1 >= inbox.STRIKES
+    culprits = (Exception,) if last_try else database.not_storable(connection.engine)
     try:
         with connection.begin_nested():
-            return events_apply.apply(connection, inbox_id, numbered, pepper=pepper, now=now), {}
-    except database.not_storable(connection.engine) as error:
-        if len(numbered) == 1:
-            return Applied(), {numbered[0][0]: f"the event could not be applied ({type(error).__name__})"}
+            applied = events_apply.apply(
+                connection, row.id, numbered, pepper=work.pepper, vendors=work.vendors, now=work.now
+            )
+            return applied, {}
+    except database.not_answering(connection.engine):
+        raise
+    except culprits as error:
+        if len(numbered) <= 1:
+            return Applied(), {
+                place: f"the event could not be applied ({type(error).__name__})" for place, _ in numbered
+            }
     middle = len(numbered) // 2
-    first, refused = _apply(connection, inbox_id, numbered[:middle], pepper, now)
-    second, also_refused = _apply(connection, inbox_id, numbered[middle:], pepper, now)
+    first, refused = _apply(connection, row, numbered[:middle], work)
+    second, also_refused = _apply(connection, row, numbered[middle:], work)
     return first + second, refused | also_refused

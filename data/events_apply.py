@@ -5,13 +5,13 @@ does not grow with the events. Rows are written in one order everywhere, so that
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 
 import sqlalchemy as sa
 
-from data import correlation, deliveries, events_effects, proofs, seeds, staging, tables
+from data import correlation, deliveries, events_effects, proofs, seeds, staging, tables, unplaced
 from data.correlation import Placed
 from domain import delivery
 from domain.delivery import DeliveryEvent, DeliveryState
@@ -36,16 +36,24 @@ def apply(
     numbered: Sequence[tuple[int, DeliveryEvent]],
     *,
     pepper: str,
+    vendors: Mapping[str, str],
     now: datetime,
 ) -> Applied:
-    """Apply events of one body, each with its position, in the caller's transaction."""
+    """Apply events of one body, each with its position, in the caller's transaction.
+
+    What cannot be placed yet waits (data.late_events); the refusals that it states stand at once.
+    """
     unique: dict[str, tuple[int, DeliveryEvent]] = {}
     for position, event in numbered:
         unique.setdefault(event.dedupe_key(pepper), (position, event))
-    placed = dict(zip(unique, correlation.place(connection, unique.values()), strict=True))
-    new = [placed[key] for key in _insert(connection, inbox_id, placed)]
+    found = correlation.place(connection, unique.values(), pepper=pepper, vendors=vendors)
+    placed = dict(zip(unique, found, strict=True))
+    stored = _insert(connection, inbox_id, placed)
+    waiting = [key for key in stored if placed[key].run_id is None and correlation.may_come(placed[key].event)]
+    unplaced.keep(connection, waiting, now=now)
+    new = [placed[key] for key in stored]
     suppressions = events_effects.suppress(connection, new, inbox_id=inbox_id, pepper=pepper, now=now)
-    deliveries.join(connection, _folded(new))
+    deliveries.join(connection, folded(new))
     attempts = {one.event.attempt_id for one in new if one.event.attempt_id}
     proofs.record(connection, attempts, inbox_id=inbox_id, now=now)
     seeds.confirm(connection, (one.event for one in new), now=now)
@@ -93,7 +101,8 @@ def _page(url: str | None) -> str | None:
     return re.split("[?#]", url, maxsplit=1)[0] or None if url else None
 
 
-def _folded(new: Iterable[Placed]) -> dict[tuple[str, int], DeliveryState]:
+def folded(new: Iterable[Placed]) -> dict[tuple[str, int], DeliveryState]:
+    """The state of each message (run, ordinal) that these events alone prove."""
     states: dict[tuple[str, int], DeliveryState] = {}
     for one in new:
         if one.run_id is None or one.ordinal is None:

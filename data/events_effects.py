@@ -16,7 +16,7 @@ from data.address_marks import NewMark
 from data.consents import Withdrawal
 from data.correlation import Placed, Recipient
 from data.suppressions import NewSuppression
-from domain import addresses, delivery
+from domain import delivery
 from domain.address_marks import MarkKind, mark_of
 from domain.delivery import DeliveryEvent, EventKind
 from domain.suppression import Reason
@@ -117,7 +117,7 @@ def _concerned(
     that names no message of ours, as late bounces do, concerns everybody who has its address: the ESP refuses it for
     all.
     """
-    hashes = [_hash(one.event, pepper) for one, _ in stated]
+    hashes = [correlation.address_hash_of(one.event, pepper) for one, _ in stated]
     recipients = _recipients(connection, [one for one, _ in stated])
     strays = {own for (one, _), own in zip(stated, hashes, strict=True) if one.account_id is None and own is not None}
     at_address = defaultdict(list)
@@ -143,10 +143,3 @@ def _recipients(connection: sa.Connection, placed: Sequence[Placed]) -> dict[tup
         for run_id, some in ordinals.items()
         for ordinal, recipient in correlation.recipients_of(connection, run_id, some).items()
     }
-
-
-def _hash(event: DeliveryEvent, pepper: str) -> str | None:
-    try:
-        return addresses.address_hash(event.address, pepper) if event.address else None
-    except addresses.InvalidAddress:
-        return None

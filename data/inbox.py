@@ -1,16 +1,17 @@
 """The webhook inbox: raw bodies of verified webhooks, stored before the ESP gets its answer, read afterwards."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
 
 from data import database, dead_letters, tables
 
 # A body that fails this often fails for good: it must not cost every run a try for ever.
-_STRIKES = 3
+STRIKES = 3
 
 
 class BodyState(StrEnum):
@@ -42,20 +43,32 @@ def backlog(connection: sa.Connection) -> int:
     ).scalar_one()
 
 
-def pending(connection: sa.Connection, limit: int, *, after: int = 0) -> Sequence[sa.Row[tuple[int, str, bytes]]]:
-    """The oldest unread bodies (id, provider, body) with an id above `after`, locked until the transaction ends.
+def pending(
+    connection: sa.Connection, limit: int, *, after: int = 0, fresh_of: Collection[str] | None = None
+) -> Sequence[sa.Row[Any]]:
+    """The oldest unread bodies with an id above `after`, locked until the transaction ends.
 
-    Bodies that another processor holds are passed over (PostgreSQL; on SQLite there is one writer anyway).
+    `fresh_of`: only those of these providers that never failed. Bodies that another processor holds are passed over
+    (PostgreSQL; on SQLite there is one writer anyway).
     """
     inbox = tables.webhook_inbox
-    query = (
-        sa.select(inbox.c.id, inbox.c.provider, inbox.c.body)
-        .where(inbox.c.state == BodyState.PENDING, inbox.c.id > after)
-        .order_by(inbox.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    return connection.execute(query).all()
+    query = sa.select(inbox).where(inbox.c.state == BodyState.PENDING, inbox.c.id > after)
+    if fresh_of is not None:
+        query = query.where(inbox.c.provider.in_(sorted(fresh_of)), inbox.c.strikes == 0)
+    return connection.execute(query.order_by(inbox.c.id).limit(limit).with_for_update(skip_locked=True)).all()
+
+
+def get(connection: sa.Connection, inbox_id: int) -> sa.Row[Any]:
+    """Provider and raw body."""
+    inbox = tables.webhook_inbox
+    return connection.execute(sa.select(inbox.c.provider, inbox.c.body).where(inbox.c.id == inbox_id)).one()
+
+
+def counts(connection: sa.Connection) -> dict[str, int]:
+    """How many bodies wait, and how many are dead. The many that were read are not counted."""
+    inbox = tables.webhook_inbox
+    query = sa.select(inbox.c.state, sa.func.count()).where(inbox.c.state.in_((BodyState.PENDING, BodyState.DEAD)))
+    return {state: int(number) for state, number in connection.execute(query.group_by(inbox.c.state))}
 
 
 def finish(connection: sa.Connection, inbox_id: int, *, now: datetime) -> None:
@@ -67,22 +80,25 @@ def finish(connection: sa.Connection, inbox_id: int, *, now: datetime) -> None:
 
 
 def strike(connection: sa.Connection, inbox_id: int, *, error: str, now: datetime) -> bool:
-    """The body could not be read this time; True when it was the last try. `error` holds no address."""
+    """The body could not be read this time; True when it was the last try. `error` holds no address.
+
+    Nothing happens to one that somebody else has read meanwhile.
+    """
     inbox = tables.webhook_inbox
     struck = (
         inbox.update()
-        .where(inbox.c.id == inbox_id)
+        .where(inbox.c.id == inbox_id, inbox.c.state == BodyState.PENDING)
         .values(
             strikes=inbox.c.strikes + 1,
             error=error,
-            state=sa.case((inbox.c.strikes + 1 >= _STRIKES, BodyState.DEAD), else_=BodyState.PENDING),
+            state=sa.case((inbox.c.strikes + 1 >= STRIKES, BodyState.DEAD), else_=BodyState.PENDING),
         )
         .returning(inbox.c.state, inbox.c.provider)
     )
-    row = connection.execute(struck).one()
-    dead: bool = row.state == BodyState.DEAD
-    if dead:
-        reason = f"tried {_STRIKES} times: {error}"
+    row = connection.execute(struck).one_or_none()
+    dead = row is not None and row.state == BodyState.DEAD
+    if row is not None and dead:
+        reason = f"tried {STRIKES} times: {error}"
         refuse(connection, provider=row.provider, inbox_id=inbox_id, position=0, reason=reason, now=now)
     return dead
 
@@ -95,3 +111,30 @@ def refuse(
     dead_letters.put(
         connection, [letter], account_id=None, source=f"webhook:{provider}", location=f"inbox {inbox_id}", now=now
     )
+
+
+def end_letters(connection: sa.Connection, inbox_id: int, *, besides: Collection[int], now: datetime) -> None:
+    """The body was read again: what was refused of it then and was not this time is mended."""
+    letter = tables.dead_letters
+    ours = letter.c.source.startswith("webhook:") & (letter.c.location == f"inbox {inbox_id}")
+    mended = ours & (letter.c.state == dead_letters.State.OPEN) & letter.c.row_number.not_in(sorted(besides))
+    connection.execute(
+        letter.update()
+        .where(mended)
+        .values(state=dead_letters.State.FIXED, ended_at=now, ended_by="replay", next_try_at=None)
+    )
+
+
+def bodies(connection: sa.Connection) -> Sequence[sa.Row[Any]]:
+    """Of each provider and state: how many bodies there are, and when the oldest came."""
+    inbox = tables.webhook_inbox.c
+    oldest = sa.func.min(inbox.received_at).label("oldest")
+    query = sa.select(inbox.provider, inbox.state, sa.func.count().label("bodies"), oldest)
+    return connection.execute(query.group_by(inbox.provider, inbox.state).order_by(inbox.provider, inbox.state)).all()
+
+
+def dead(connection: sa.Connection, *, limit: int) -> Sequence[sa.Row[Any]]:
+    """The newest bodies that could not be read: id, provider, when it came, why."""
+    inbox = tables.webhook_inbox.c
+    query = sa.select(inbox.id, inbox.provider, inbox.received_at, inbox.error).where(inbox.state == BodyState.DEAD)
+    return connection.execute(query.order_by(inbox.id.desc()).limit(limit)).all()

@@ -12,7 +12,14 @@ from data.schema.campaigns import (
     message_exceptions,
     previews,
 )
-from data.schema.delivery import campaign_kpis, delivery_events, mailbox_cursors, message_delivery, webhook_inbox
+from data.schema.delivery import (
+    campaign_kpis,
+    delivery_events,
+    mailbox_cursors,
+    message_delivery,
+    unplaced_events,
+    webhook_inbox,
+)
 from data.schema.governance import audit_log, esp_listings, sync_cursors
 from data.schema.intake import (
     dead_letters,
@@ -98,6 +105,7 @@ __all__ = [
     "suppressions",
     "sync_cursors",
     "unknown_replies",
+    "unplaced_events",
     "vettings",
     "warmups",
     "webhook_inbox",

@@ -115,10 +115,12 @@ class DeliveryEvent:
     def dedupe_key(self, pepper: str) -> str:
         """The same for every repetition, also where the ESP changed its own event id (seen at SendGrid).
 
-        Keyed, as it is stored: an event without a message id is known by its address, and anybody could guess that
-        out of a plain hash.
+        Keyed, as it is stored: an event without a message id is known by its address and the ESP's own name of what
+        was mailed, and anybody could guess that out of a plain hash.
         """
         who = self.message_id or self.address or self.provider_event_id or ""
+        if self.message_id is None and self.provider_message_id is not None:
+            who = f"{who}\0{self.provider_message_id}"
         parts = (self.provider, who, self.kind, self.occurred_at.isoformat(), self.url or "", self.client or "")
         return hmac.new(pepper.encode(), "\0".join(parts).encode(), hashlib.sha256).hexdigest()
 

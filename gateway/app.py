@@ -9,11 +9,10 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
 from data import database
-from domain.ports import EventReader
-from gateway import answers, health, metrics, orders, pages, security, unsubscribe, webhooks
+from gateway import answers, doors, health, metrics, oauth, orders, pages, security, unsubscribe, webhooks
+from gateway.applying import Applier
 from gateway.bodies import Refused
-from providers.sendgrid import signature
-from providers.sendgrid.webhook import SendGridEvents
+from providers import routes_file
 from settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -31,28 +30,44 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = _now) -> F
     security.keep_tokens_out_of_the_access_log()
     app = FastAPI(title="Campaign engine gateway", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(security.SecurityHeaders)
-    intake = webhooks.Intake(engine, max_backlog=config.max_backlog, clock=clock)
+    kept = _applier(settings, engine, counted, clock)
+    intake = webhooks.Intake(engine, max_backlog=config.max_backlog, clock=clock, kept=kept)
+    desk = doors.token_desk(settings, clock)
     door = orders.Door(engine, settings.intake.channels_file, settings.intake.max_backlog, clock)
     way_out = unsubscribe.WayOut(engine, link_key=settings.privacy.link_key, clock=clock)
-    app.include_router(webhooks.router(intake, config=config, readers=_readers(settings), metrics=counted))
+    if desk is not None:
+        app.include_router(oauth.router(desk, config=config))  # before the webhooks, whose paths would take its own
+    app.include_router(webhooks.router(intake, config=config, doors=doors.doors(settings, desk), metrics=counted))
     app.include_router(orders.router(door, config=config, metrics=counted))
     app.include_router(unsubscribe.router(way_out, config=config, metrics=counted))
     app.include_router(pages.router(engine))
     app.include_router(health.router(engine))
-    app.include_router(metrics.router(counted))
+    app.include_router(metrics.router(counted, engine))
     app.add_exception_handler(Refused, answers.body_refused)
     app.add_exception_handler(HTTPException, answers.http_error)
     app.add_exception_handler(sa.exc.SQLAlchemyError, answers.store_is_down)
     return app
 
 
-def _readers(settings: Settings) -> Mapping[str, EventReader]:
-    """Who verifies the webhooks of which provider. Without a key nothing can be authentic: that door stays shut."""
-    keys = settings.sendgrid.webhook_public_keys
-    if not keys:
-        _log.warning(
-            "OMS_SENDGRID_WEBHOOK_PUBLIC_KEYS is empty: SendGrid's events are refused, there is no key for them"
-        )
-        return {}
-    signature.checkers_for(keys)  # a key that is none would refuse every event: better not to start
-    return {"sendgrid": SendGridEvents(keys)}
+def _applier(
+    settings: Settings, engine: sa.Engine, counted: metrics.Metrics, clock: Callable[[], datetime]
+) -> Callable[[], None]:
+    """What is to be called when a webhook body was stored."""
+    if not settings.gateway.apply_events:
+        return lambda: None
+    return Applier(
+        engine,
+        readers=doors.readers(settings),
+        vendors=_vendors(settings),
+        pepper=settings.privacy.pepper.get_secret_value(),
+        clock=clock,
+        applied=counted.applied_after.observe,
+    ).wake
+
+
+def _vendors(settings: Settings) -> Mapping[str, str]:
+    try:
+        return routes_file.load(settings.routes.file).vendors
+    except routes_file.UnusableRoutes as error:  # customers must be able to unsubscribe all the same
+        _log.error("webhooks of the ESPs that routes.yaml names cannot be told apart: %s", error)
+        return routes_file.RoutesFile().vendors

@@ -17,6 +17,10 @@ class GatewayConfig(BaseModel):
     max_backlog: int = Field(
         10_000, ge=1, description="with this many webhook bodies unread, further ones are answered 503 until some are"
     )
+    apply_events: bool = Field(
+        True,
+        description="a thread of the gateway applies webhook bodies within seconds; else the flow does each minute",
+    )
 
     @field_validator("public_url")
     @classmethod

@@ -1,48 +1,59 @@
-"""The journal: bodies of many requests in one commit, and nobody is answered before it.
+"""A journal: bodies of many requests in one commit, and nobody is answered before it.
 
-A commit of its own for each pushed order costs a turn in the line of writers, which on SQLite is one for all: beside a load
-of orders the door took ten a second then. Here all that wait share the next turn.
+A commit of its own for each body costs a turn in the line of writers, which on SQLite is one for all: beside a load of
+orders the door took ten a second then. Here all that wait share the next turn.
 """
 
 import logging
 import queue
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
 from data import database
-from data.intake import records
-from data.intake.records import Incoming
 
 _log = logging.getLogger(__name__)
 _MOST = 500
+_Body = TypeVar("_Body")
 
 
-class _Waiting(NamedTuple):
-    account_id: str
-    channel: str
-    incoming: Incoming
+class _Waiting(NamedTuple, Generic[_Body]):
+    body: _Body
     kept: "Future[bool]"
 
 
-class Journal:
-    """One thread that writes. It begins with the first body and ends with the process; what it kept is committed."""
+class Journal(Generic[_Body]):
+    """One thread that writes. It begins with the first body and ends with the process; what it kept is committed.
 
-    def __init__(self, engine: sa.Engine) -> None:
+    `store` writes one body and says whether it is new; `kept` is called after each commit.
+    """
+
+    def __init__(
+        self,
+        engine: sa.Engine,
+        store: Callable[[sa.Connection, _Body], bool],
+        *,
+        name: str,
+        kept: Callable[[], None] = lambda: None,
+    ) -> None:
         self._engine = engine
-        self._queue: queue.SimpleQueue[_Waiting] = queue.SimpleQueue()
+        self._store = store
+        self._name = name
+        self._kept = kept
+        self._queue: queue.SimpleQueue[_Waiting[_Body]] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def keep(self, account_id: str, channel: str, incoming: Incoming) -> "Future[bool]":
+    def keep(self, body: _Body) -> "Future[bool]":
         """Done when the body is committed: True when it is new. Raises what the database raises."""
-        waiting = _Waiting(account_id, channel, incoming, Future())
+        waiting = _Waiting(body, Future())
         self._queue.put(waiting)
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._write, name="journal", daemon=True)
+                self._thread = threading.Thread(target=self._write, name=self._name, daemon=True)
                 self._thread.start()
         return waiting.kept
 
@@ -55,14 +66,14 @@ class Journal:
             if batch := [one for one in batch if one.kept.set_running_or_notify_cancel()]:
                 self._commit(batch)
 
-    def _commit(self, batch: list[_Waiting]) -> None:
+    def _commit(self, batch: list[_Waiting[_Body]]) -> None:
         """All in one transaction; when that fails each alone, so that one bad body takes no other with it."""
         try:
             with database.write(self._engine) as connection:
-                new = [records.store(connection, one.account_id, one.channel, [one.incoming]) == 1 for one in batch]
+                new = [self._store(connection, one.body) for one in batch]
         except Exception as error:  # noqa: BLE001 - each request is told, and the thread goes on
             if len(batch) == 1:
-                _log.error("a pushed body could not be stored: %s", type(error).__name__)
+                _log.error("a body of the %s could not be stored: %s", self._name, type(error).__name__)
                 batch[0].kept.set_exception(error)
                 return
             for one in batch:
@@ -70,3 +81,4 @@ class Journal:
             return
         for one, is_new in zip(batch, new, strict=True):
             one.kept.set_result(is_new)
+        self._kept()

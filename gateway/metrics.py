@@ -1,7 +1,15 @@
 """What the gateway counts. One registry an app, so that two apps in one process do not share their counts."""
 
+import math
+
+import sqlalchemy as sa
 from fastapi import APIRouter, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from data import database, inbox, unplaced
+from data.inbox import BodyState
+
+_SHOWN = (BodyState.PENDING, BodyState.DEAD)
 
 
 class Metrics:
@@ -21,6 +29,23 @@ class Metrics:
             ["provider", "reason"],
             registry=self.registry,
         )
+        self.applied_after = Histogram(
+            "oms_webhook_applied_seconds",
+            "From the receipt of a webhook body to its suppressions in force",
+            buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600),
+            registry=self.registry,
+        )
+        self.bodies = Gauge(
+            "oms_webhook_bodies",
+            "Webhook bodies that wait to be read (pending), and those that could not be (dead)",
+            ["state"],
+            registry=self.registry,
+        )
+        self.waiting = Gauge(
+            "oms_delivery_events_waiting",
+            "Delivery events whose message is not known yet, and which are tried again",
+            registry=self.registry,
+        )
         self.order_stored = Counter(
             "oms_order_stored",
             "Pushed orders answered with success; known: the same body had come before, or was a channel's test",
@@ -38,12 +63,23 @@ class Metrics:
         )
 
 
-def router(metrics: Metrics) -> APIRouter:
-    """GET /metrics, in Prometheus' words."""
+def router(metrics: Metrics, engine: sa.Engine) -> APIRouter:
+    """GET /metrics, in Prometheus' words. What waits is counted in the store: it is the same for all gateways."""
     routes = APIRouter()
 
     @routes.get("/metrics")
     def show() -> Response:
+        counts: dict[str, float] = {}
+        try:
+            with database.read(engine) as connection:
+                counts |= inbox.counts(connection)
+                waiting: float = unplaced.waiting(connection)
+        except sa.exc.SQLAlchemyError:  # then the counters alone are told, and no number that is none
+            waiting = math.nan
+            counts |= dict.fromkeys(_SHOWN, math.nan)
+        for state in _SHOWN:
+            metrics.bodies.labels(state).set(counts.get(state, 0))
+        metrics.waiting.set(waiting)
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     return routes

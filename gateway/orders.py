@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from fastapi import APIRouter, HTTPException, Request, Response
@@ -37,6 +38,16 @@ _SET_UP = "This door is not set up rightly; nothing was kept. Send it again."
 _NOBODY = "unknown"  # in metrics, instead of a name that is a part of the request
 
 
+class _Pushed(NamedTuple):
+    account_id: str
+    channel: str
+    incoming: Incoming
+
+
+def _store(connection: sa.Connection, pushed: _Pushed) -> bool:
+    return records.store(connection, pushed.account_id, pushed.channel, [pushed.incoming]) == 1
+
+
 @dataclass(slots=True)
 class Door:
     """What is done with a body that came whole: everything that blocks, off the event loop."""
@@ -47,10 +58,10 @@ class Door:
     clock: Callable[[], datetime]
     # (account, channel) → when its backlog was counted, and how many waited; what we stored since is added.
     _waiting: dict[tuple[str, str], tuple[float, int]] = field(default_factory=dict)
-    _journal: Journal = field(init=False)
+    _journal: Journal[_Pushed] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._journal = Journal(self.engine)
+        self._journal = Journal(self.engine, _store, name="orders' journal")
 
     def find(self, channel: str, account: str) -> tuple[Connection, Push] | None:
         """The connection and how it is verified; None where nothing can come in. Raises Refused."""
@@ -96,7 +107,7 @@ class Door:
         No thread waits meanwhile: a store that hangs must not take those away by which customers unsubscribe.
         """
         pair = (connection.account, connection.channel)
-        kept = self._journal.keep(*pair, incoming)
+        kept = self._journal.keep(_Pushed(*pair, incoming))
         try:
             new = await asyncio.wait_for(asyncio.wrap_future(kept), _STORE_SECONDS)
         except sa.exc.IntegrityError:

@@ -35,15 +35,17 @@ class SecurityHeaders:
         await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
 
 
-_TOKEN = re.compile(r"(?<=unsubscribe/)\S+", re.IGNORECASE)
+_TOKEN = re.compile(r"(unsubscribe/|webhooks/+[^/\s]+/)\S+", re.IGNORECASE)
 
 
 class _WithoutTokens(logging.Filter):
-    """Cut the token out of uvicorn's access log: who holds it can unsubscribe somebody."""
+    """Cut tokens out of uvicorn's access log: who holds one can unsubscribe somebody, or post as Mailchimp."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):
-            record.args = tuple(_TOKEN.sub("[token]", each) if isinstance(each, str) else each for each in record.args)
+            record.args = tuple(
+                _TOKEN.sub(r"\1[token]", each) if isinstance(each, str) else each for each in record.args
+            )
         return True
 
 

@@ -46,6 +46,9 @@ class PaceRow(_Row):
         return Pace(self.per_minute, self.burst)
 
 
+_POSTS_AS = {"sendgrid": "sendgrid", "sandbox": "sendgrid"}
+
+
 class Connection(_Row):
     """One account at one ESP: where it is, by which key, and what it can bear.
 
@@ -140,6 +143,11 @@ class RoutesFile(_Row):
     def rehearsals(self) -> frozenset[str]:
         """The providers that deliver to nobody, the built-in sandbox among them."""
         return frozenset({"sandbox"} | {name for name, one in self.providers.items() if one.kind == "sandbox"})
+
+    @property
+    def vendors(self) -> dict[str, str]:
+        """Provider → by whose webhook its events come, where that is another name: the sandbox posts as SendGrid does."""
+        return {"sandbox": "sendgrid"} | {name: _POSTS_AS[one.kind] for name, one in self.providers.items()}
 
     def provider(self, name: str) -> Connection:
         """The connection of that name. Raises UnknownConnection."""

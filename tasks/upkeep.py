@@ -59,11 +59,11 @@ def process_events() -> dict[str, int]:
 
 def apply_events() -> dict[str, int]:
     """The same within another task."""
-    readers, pepper = wiring.event_readers(), wiring.pepper()
+    readers, vendors, pepper = wiring.event_readers(), wiring.vendors(), wiring.pepper()
     totals: dict[str, int] = {}
     while True:
         report = events.process(
-            wiring.engine(), readers=readers, pepper=pepper, now=wiring.clock(), limit=_BODIES_AT_ONCE
+            wiring.engine(), readers=readers, vendors=vendors, pepper=pepper, now=wiring.clock(), limit=_BODIES_AT_ONCE
         )
         for name, count in report.counts().items():
             totals[name] = totals.get(name, 0) + count
@@ -131,7 +131,7 @@ def lists_in_use() -> list[tuple[str, str]]:
     if own.marketing_api_key and own.marketing_list_id:
         found.append((config.account, "mailchimp"))
     if own.transactional_api_key:
-        found.append((config.account, "mandrill"))
+        found.append((config.account, "mailchimp-transactional"))
     return sorted(set(found))
 
 

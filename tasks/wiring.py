@@ -23,7 +23,7 @@ from domain.routes import AUTOMATIC, Route
 from domain.suppression import Stream
 from domain.templates import Content
 from domain.validation import Validation
-from providers import routes_file
+from providers import readers, routes_file
 from providers.dns import DnsNameServer
 from providers.mailchimp.suppressions import MarketingSuppressions, TransactionalSuppressions
 from providers.sandbox.record import SandboxRecord
@@ -33,15 +33,12 @@ from providers.sendgrid.mailer import open_mailer
 from providers.sendgrid.management import Management
 from providers.sendgrid.schedule import CALL_BACK_UNTIL, open_scheduler
 from providers.sendgrid.suppressions import SendGridSuppressions
-from providers.sendgrid.webhook import SendGridEvents
-from providers.smtp import returns
-from providers.smtp.returns import ReturnedMail
 
 # Marketing has four fifths of these under way at once; with the three unknown ones that open the breaker that is nine.
 _MOST_CALLED_BACK = 8
 MAILCHIMP_LISTS: dict[str, type[MarketingSuppressions] | type[TransactionalSuppressions]] = {
     "mailchimp": MarketingSuppressions,
-    "mandrill": TransactionalSuppressions,
+    "mailchimp-transactional": TransactionalSuppressions,
 }
 _BUILT_IN = ("sandbox", "sendgrid")
 _FLOW_COMES = timedelta(minutes=2)  # process-delivery-events runs every minute; the second is for the call itself
@@ -171,13 +168,17 @@ def name_server() -> ports.NameServer:
 def event_readers() -> Mapping[str, ports.EventReader]:
     """Who understands the webhook bodies of which provider."""
     config = settings.load()
-    returned = ReturnedMail(
-        keys={"1": config.privacy.link_key.get_secret_value()},
+    return readers.event_readers(
+        mailchimp=config.mailchimp,
+        returned=config.returns,
+        link_key=config.privacy.link_key.get_secret_value(),
         link_purpose=ledger.UNSUBSCRIBE_PURPOSE,
-        unsubscribe_mailboxes=config.returns.unsubscribe_addresses,
-        trusting=config.returns.trust_addresses,
     )
-    return {"sendgrid": SendGridEvents(config.sendgrid.webhook_public_keys), returns.PROVIDER: returned}
+
+
+def vendors() -> Mapping[str, str]:
+    """Provider → by whose webhook its events come, where that is another name."""
+    return declared().vendors
 
 
 def pepper() -> str:

@@ -46,6 +46,23 @@ delivery_events = sa.Table(
     sa.Index(None, "run_id", "kind"),
 )
 
+# Delivery events that name no message which is known: tried again until `next_try_at` is NULL, then placed or a stray.
+# The event itself is read anew from its body; here is nothing that names a person.
+unplaced_events = sa.Table(
+    "unplaced_events",
+    base.metadata,
+    sa.Column("event_id", sa.ForeignKey("delivery_events.id"), primary_key=True),
+    sa.Column("inbox_id", sa.ForeignKey("webhook_inbox.id"), nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),
+    base.count("tries"),
+    base.at("next_try_at", required=False),
+    base.at("kept_at"),
+    base.at("placed_at", required=False),
+    base.at("given_up_at", required=False),
+    sa.Index(None, "next_try_at"),
+    sa.Index(None, "inbox_id"),
+)
+
 message_delivery = sa.Table(
     "message_delivery",
     base.metadata,

@@ -62,6 +62,10 @@ class MailchimpConfig(BaseModel):
             raise ValueError("each is a whole URL, as registered with Mailchimp Transactional")
         return urls
 
+    def transactional_urls(self, default: str) -> list[str]:
+        """By which URLs Transactional's webhook may be registered; `default` where the setting names none."""
+        return self.transactional_webhook_urls or [default]
+
     def required_marketing_key(self) -> str:
         """Marketing's API key in clear. Raises MailchimpNotConfigured."""
         return _required(self.marketing_api_key, "OMS_MAILCHIMP_MARKETING_API_KEY")

@@ -1,6 +1,8 @@
 """SendGrid's settings."""
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr, model_validator
+
+_SHORTEST_SECRET = 20  # tokens are signed with it
 
 
 class SendGridNotConfigured(RuntimeError):
@@ -15,6 +17,10 @@ class SendGridConfig(BaseModel):
     webhook_public_keys: list[str] = Field(
         [], description="base64 DER keys of the signed event webhook; two while a key is rotated"
     )
+    webhook_oauth_client_id: str = Field("", description="by which SendGrid fetches tokens; empty: none are asked for")
+    webhook_oauth_client_secrets: list[SecretStr] = Field(
+        [], description="each 20 characters or more; two while one is rotated"
+    )
     connect_timeout_seconds: float = Field(5.0, gt=0)
     read_timeout_seconds: float = Field(30.0, gt=0, description="a request that takes longer has an unknown outcome")
     concurrency: int = Field(8, ge=1, le=64, description="requests under way at once")
@@ -23,6 +29,15 @@ class SendGridConfig(BaseModel):
         False, description="the account bought Email Activity, and the key may read it: unknown batches are looked up"
     )
     asm_group_id: int | None = Field(None, description="unsubscribe group, if the account uses them")
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> "SendGridConfig":
+        secrets = [secret.get_secret_value() for secret in self.webhook_oauth_client_secrets]
+        if bool(self.webhook_oauth_client_id) != bool(secrets):
+            raise ValueError("webhook_oauth_client_id and webhook_oauth_client_secrets are set together, or neither")
+        if any(len(secret) < _SHORTEST_SECRET for secret in secrets):
+            raise ValueError(f"webhook_oauth_client_secrets: each needs {_SHORTEST_SECRET} characters or more")
+        return self
 
     def required_key(self) -> str:
         """The API key in clear. Raises SendGridNotConfigured."""

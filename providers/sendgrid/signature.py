@@ -1,10 +1,11 @@
 """Is this webhook body SendGrid's? ECDSA over timestamp + raw body, checked by the official SDK behind a wrapper.
 
-What the wrapper cures: the SDK wants text where a webhook is bytes, raises on malformed base64 instead of saying no,
-and takes any kind of key. A signature does not expire (SendGrid repeats a post for 24 hours), so replays are made
+What the wrapper cures: the SDK wants text where a webhook is bytes, raises on malformed base64 instead of saying no
+and decodes loosely what is malformed otherwise, and takes any kind of key. A signature does not expire (SendGrid repeats a post for 24 hours), so replays are made
 harmless by the dedupe key of an event, not by a time window here.
 """
 
+import base64
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -26,7 +27,7 @@ def verify(headers: Mapping[str, str], body: bytes, public_keys: Sequence[str]) 
     signature = given.get(SIGNATURE_HEADER.lower(), "")
     timestamp = given.get(TIMESTAMP_HEADER.lower(), "")
     # Timestamp and body are signed as one string: were the timestamp not digits, bytes could move between the two.
-    if not signature or not (timestamp.isascii() and timestamp.isdigit()):
+    if not _canonical(signature) or not (timestamp.isascii() and timestamp.isdigit()):
         return False
     try:
         text = body.decode()  # JSON is UTF-8; SendGrid signs nothing else
@@ -59,8 +60,14 @@ def _checker(public_key: str) -> Any:
     return checker
 
 
-def _signed(checker: Any, text: str, signature: str, timestamp: str) -> bool:
+def _canonical(signature: str) -> bool:
+    """Is it base64 as its maker wrote it? The decoder passes over what is none, and the last letter has spare bits."""
     try:
-        return bool(checker.verify_signature(text, signature, timestamp))
-    except ValueError:  # binascii.Error among them: the signature is not base64
+        decoded = base64.b64decode(signature, validate=True)
+    except ValueError:  # binascii.Error among them
         return False
+    return bool(decoded) and base64.b64encode(decoded).decode() == signature
+
+
+def _signed(checker: Any, text: str, signature: str, timestamp: str) -> bool:
+    return bool(checker.verify_signature(text, signature, timestamp))

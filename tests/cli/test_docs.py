@@ -40,6 +40,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
         "bounces judge",
         *("run", "pause", "resume", "cancel", "plan", "status", "audit", "report", "explain"),
         *("environment show", "environment claim"),
+        *("events show", "events replay"),
         *("rates load", "rates list", "account show", "account limit", "account vet", "routes"),
         *("returns listen", "returns fetch"),
         *("suppressions list", "suppressions show", "suppressions add", "suppressions remove"),

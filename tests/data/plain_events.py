@@ -53,5 +53,5 @@ def receive(engine: sa.Engine, *bodies: bytes, provider: str = PROVIDER) -> None
             inbox.store(connection, provider=provider, body=body, now=NOW)
 
 
-def process(engine: sa.Engine, *, limit: int = 100) -> ProcessReport:
-    return events.process(engine, readers={PROVIDER: PlainReader()}, pepper=PEPPER, now=NOW, limit=limit)
+def process(engine: sa.Engine, *, limit: int = 100, now: datetime = NOW) -> ProcessReport:
+    return events.process(engine, readers={PROVIDER: PlainReader()}, pepper=PEPPER, now=now, limit=limit)

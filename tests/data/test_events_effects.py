@@ -62,15 +62,25 @@ def test_without_an_address_that_which_was_mailed_is_suppressed(
     assert standing(engine) == {("shop", ledger_rows.hash_of(1), "complaint")}
 
 
-def test_a_late_bounce_without_our_id_concerns_everybody_with_the_address(engine: sa.Engine, run: str) -> None:
-    bounce = complaint(
-        None,
-        ledger_rows.address(2),
-        kind=EventKind.BOUNCED,
-        bounce_class=BounceClass.HARD,
-        fault=Fault.RECIPIENT,
-        suppresses="hard_bounce",
-    )
+_HARD = {
+    "kind": EventKind.BOUNCED,
+    "bounce_class": BounceClass.HARD,
+    "fault": Fault.RECIPIENT,
+    "suppresses": "hard_bounce",
+}
+
+
+def test_a_late_bounce_without_our_id_concerns_who_was_mailed_last(engine: sa.Engine, run: str) -> None:
+    receive(engine, body_of(complaint(None, ledger_rows.address(2), **_HARD)))
+    report = process(engine)
+    assert (report.uncorrelated, report.suppressions) == (0, 1)
+    assert standing(engine) == {("shop", ledger_rows.hash_of(2), "hard_bounce")}
+
+
+def test_one_to_whom_nothing_went_concerns_everybody_with_the_address(engine: sa.Engine, run: str) -> None:
+    with database.write(engine) as connection:
+        connection.execute(tables.batches.update().values(state="rejected"))
+    bounce = complaint(None, ledger_rows.address(2), **_HARD)
     receive(engine, body_of(bounce, complaint(None, "stranger@example.com"), complaint(None, None)))
     report = process(engine)
     assert (report.uncorrelated, report.suppressions) == (3, 2)

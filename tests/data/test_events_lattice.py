@@ -123,3 +123,47 @@ def test_all_orders_of_one_life_body_by_body(engine: sa.Engine, parties: list[in
         process(engine)
         states.add(on_record(engine, run_id, 0))
     assert states == {expected((replace(event, message_id="x.0") for event in life), "x.0")}
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    life=st.lists(events(), min_size=1, max_size=6, unique_by=lambda event: event.dedupe_key(PEPPER)), data=st.data()
+)
+def test_events_that_came_before_their_run_was_known_give_the_same_state(
+    engine: sa.Engine, parties: list[int], life: list[DeliveryEvent], data: st.DataObject
+) -> None:
+    """Some come early, some in time, some both; each refers to its message by our id or by the ESP's."""
+    run_id = f"r{next(_RUNS)}"
+    named = [
+        replace(event, address=ledger_rows.address(int(event.message_id or 0)), **_name(data, run_id, event))
+        for event in life
+    ]
+    again = data.draw(st.lists(st.sampled_from(named), max_size=4))
+    stream = data.draw(st.permutations(named + [replace(one, provider_event_id="again") for one in again]))
+    cut = data.draw(st.integers(0, len(stream)))
+    with database.write(engine) as connection:
+        connection.execute(tables.suppressions.delete())
+    receive(engine, body_of(*stream[:cut]))
+    process(engine)
+    with database.write(engine) as connection:
+        ledger_rows.add_run(connection, "shop", parties, [BatchRow(0, 1, attempt=f"a-{run_id}")], run_id=run_id)
+        attempt = tables.batch_attempts
+        told = attempt.update().where(attempt.c.id == f"a-{run_id}")
+        connection.execute(told.values(provider_reference=f"of {run_id}"))
+    receive(engine, body_of(f"{run_id} {cut}", *stream[cut:]))
+    process(engine)
+    process(engine, now=NOW + timedelta(hours=1))
+    for ordinal in range(2):
+        meant = [one for one in named if one.address == ledger_rows.address(ordinal)]
+        assert on_record(engine, run_id, ordinal) == reduce(join, map(state_of, meant), DeliveryState())
+    assert reasons(engine) == {
+        (ledger_rows.hash_of(int(plain.message_id or 0)), reason)
+        for plain in life
+        if (reason := standing_refusal(plain)) is not None
+    }
+
+
+def _name(data: st.DataObject, run_id: str, event: DeliveryEvent) -> dict[str, str | None]:
+    if data.draw(st.booleans()):
+        return {"message_id": f"{run_id}.{event.message_id}"}
+    return {"message_id": None, "provider_message_id": f"of {run_id}"}

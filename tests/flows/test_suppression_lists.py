@@ -134,4 +134,4 @@ def test_mailchimps_lists_are_read_and_written_as_soon_as_it_is_set_up(
     }.items():
         monkeypatch.setenv(name, value)
     settings.load.cache_clear()
-    assert upkeep.lists_in_use.fn() == [("shop", "mailchimp"), ("shop", "mandrill")]
+    assert upkeep.lists_in_use.fn() == [("shop", "mailchimp"), ("shop", "mailchimp-transactional")]

@@ -22,6 +22,7 @@ from domain.campaigns import Run, RunPlan, RunStatus, Sender
 from domain.delivery import Seen, Severity
 from gateway.app import create_app
 from gateway.config import GatewayConfig
+from providers.mailchimp.config import MailchimpConfig
 from providers.sendgrid.config import SendGridConfig
 from settings import Settings
 from tests.conftest import LINK_KEY, NOW, PEPPER
@@ -57,13 +58,19 @@ def signer() -> Signer:
 
 @pytest.fixture
 def make_settings(database_url: str, signer: Signer) -> Callable[..., Settings]:
-    def make(*, keys: list[str] | None = None, **gateway) -> Settings:
+    def make(
+        *, keys: list[str] | None = None, sendgrid: dict | None = None, mailchimp: dict | None = None, **gateway
+    ) -> Settings:
+        """Bodies stay in the inbox unless a test asks for what applies them."""
         return Settings(
             _env_file=None,
             database=DatabaseConfig(url=database_url),
             privacy=PrivacyConfig(pepper=PEPPER, link_key=LINK_KEY),
-            gateway=GatewayConfig(**gateway),
-            sendgrid=SendGridConfig(webhook_public_keys=[signer.public_key] if keys is None else keys),
+            gateway=GatewayConfig(**{"apply_events": False, **gateway}),
+            sendgrid=SendGridConfig(
+                webhook_public_keys=[signer.public_key] if keys is None else keys, **(sendgrid or {})
+            ),
+            mailchimp=MailchimpConfig(**(mailchimp or {})),
         )
 
     return make

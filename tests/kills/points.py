@@ -170,7 +170,7 @@ def answered(hooks: Hooks, reached: Reached) -> None:
 _CUT_AFTER = {"drop_after_accept": 0.3}
 _CUT_BOTH = {"drop_after_accept": 0.3, "drop_before_accept": 0.3}
 _CLAIM, _RECORD = "data.ledger:SqlLedger._claimed", "data.ledger:SqlLedger._record"
-_RECEIVE = "gateway.webhooks:Intake._store"
+_RECEIVE = "gateway.journal:Journal._commit"
 
 _TURN, _TOLD = "data.traffic:Traffic.next", "data.lanes:Lane.told"
 

@@ -76,6 +76,7 @@ class Installation:
     gateway_door: socket.socket
     clock: SharedClock = field(default_factory=SharedClock)
     public_key: str = ""
+    applies: bool = False  # whether the gateway applies what it stores; in the matrix each process has its own work
     gateway: int = 0  # process id
     alive: set[int] = field(default_factory=set)  # process ids that nobody has waited for: they are nobody else's yet
 
@@ -117,6 +118,7 @@ class Installation:
         return {
             "OMS_ACCOUNT": "shop",
             "OMS_DATABASE_URL": self.url,
+            "OMS_GATEWAY_APPLY_EVENTS": json.dumps(self.applies),
             "OMS_PRIVACY_PEPPER": PEPPER,
             "OMS_PRIVACY_LINK_KEY": LINK_KEY,
             "OMS_SANDBOX_PORT": self.esp_url.rpartition(":")[2],

@@ -133,3 +133,48 @@ def test_the_reader_verifies_and_parses():
     assert reader.verify(signed(), BODY)
     assert not reader.verify(signed(key=OTHER), BODY)
     assert [type(event) for event in reader.parse(BODY)] == [DeliveryEvent]
+
+
+class TestTheVendorsOwnExample:
+    """What SendGrid publishes with its libraries (eventwebhook tests of sendgrid-python, -nodejs, -go, -csharp)."""
+
+    KEY = (
+        "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE83T4O/n84iotIvIW4mdBgQ/7dAfSmpqIM8kF9mN1flpVKS3GRqe62gw+2fNNRaINXvVpiglSI8eN"
+        "Ec6wEA3F+g=="
+    )
+    SIGNATURE = "MEUCIGHQVtGj+Y3LkG9fLcxf3qfI10QysgDWmMOVmxG0u6ZUAiEAyBiXDWzM+uOe5W0JuG+luQAbPIqHh89M15TluLtEZtM="
+    TIMESTAMP = "1600112502"
+    BODY = (
+        b'[{"email":"hello@world.com","event":"dropped","reason":"Bounced Address",'
+        b'"sg_event_id":"ZHJvcC0xMDk5NDkxOS1MUnpYbF9OSFN0T0doUTRrb2ZTbV9BLTA",'
+        b'"sg_message_id":"LRzXl_NHStOGhQ4kofSm_A.filterdrecv-p3mdw1-756b745b58-kmzbl-18-5F5FC76C-9.0",'
+        b'"smtp-id":"<LRzXl_NHStOGhQ4kofSm_A@ismtpd0039p1iad1.sendgrid.net>","timestamp":1600112492}]\r\n'
+    )
+
+    def signed(self, body: bytes = BODY, given: str = SIGNATURE, timestamp: str = TIMESTAMP) -> bool:
+        headers = {signature.SIGNATURE_HEADER: given, signature.TIMESTAMP_HEADER: timestamp}
+        return signature.verify(headers, body, [self.KEY])
+
+    def test_it_is_authentic(self):
+        assert self.signed()
+        (event,) = SendGridEvents([self.KEY]).parse(self.BODY)
+        assert isinstance(event, DeliveryEvent)
+        assert event.provider_message_id == "LRzXl_NHStOGhQ4kofSm_A"
+
+    def test_it_is_not_without_its_line_break(self):
+        assert not self.signed(self.BODY[:-2])
+
+    def test_every_change_of_one_byte_is_noticed(self):
+        """Also of the base64 text, whose last letter has bits that say nothing."""
+        for place in range(len(self.BODY)):
+            for other in (0x01, 0x20, 0x80, 0xFF):
+                body = bytearray(self.BODY)
+                body[place] ^= other
+                assert not self.signed(bytes(body))
+        letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=- \n"
+        for place, letter in enumerate(self.SIGNATURE):
+            for other_letter in set(letters) - {letter}:
+                assert not self.signed(given=self.SIGNATURE[:place] + other_letter + self.SIGNATURE[place + 1 :])
+        for place, digit in enumerate(self.TIMESTAMP):
+            for other_letter in set("0123456789 x") - {digit}:
+                assert not self.signed(timestamp=self.TIMESTAMP[:place] + other_letter + self.TIMESTAMP[place + 1 :])

@@ -1,0 +1,87 @@
+"""Commands about delivery events: what waits, what could not be read, and reading it again."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+
+from cli import store
+from cli.output import AsJson, Mistake, answer, moment, table
+
+app = typer.Typer(no_args_is_help=True)
+_LATELY = timedelta(days=7)
+_DEAD_SHOWN = 20
+
+
+@app.command("show")
+def show(as_json: AsJson = False) -> None:
+    """Webhook bodies by provider (waiting, dead), and events of the last week whose message is not known or came late."""
+    from data import database, inbox, unplaced
+    from tasks import wiring
+
+    with database.read(store.engine()) as connection:
+        bodies = inbox.bodies(connection)
+        dead = inbox.dead(connection, limit=_DEAD_SHOWN)
+        events = unplaced.summary(connection, since=wiring.clock() - _LATELY)
+    payload = {
+        "bodies": [dict(row._mapping) for row in bodies],
+        "dead": [dict(row._mapping) for row in dead],
+        "events": [asdict(one) for one in events],
+    }
+    parts = [
+        table("Webhook bodies", ["provider", "state", "bodies", "oldest"], [tuple(row) for row in bodies]),
+        table("Dead bodies", ["inbox", "provider", "came", "why"], [tuple(row) for row in dead]) if dead else "",
+        table(
+            "Events whose message was not known at once",
+            ["provider", "waiting", "placed late", "given up"],
+            [(one.provider, one.waiting, one.placed, one.strays) for one in events],
+        )
+        if events
+        else "",
+    ]
+    answer(payload, as_json=as_json, text="\n\n".join(filter(None, parts)) if bodies else "No webhook came yet.")
+
+
+@app.command("replay")
+def replay(
+    inbox: Annotated[
+        list[int] | None, typer.Option("--inbox", min=1, help="Number of a body; may be given several times.")
+    ] = None,
+    dead: Annotated[bool, typer.Option("--dead", help="The bodies that could not be read.")] = False,
+    since: Annotated[datetime | None, typer.Option("--since", help="Only what came since then, in UTC.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be read again, and change nothing.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Have stored webhook bodies read again, by the next process-delivery-events. What is known already changes nothing."""
+    from data import database, replays
+    from tasks import wiring
+
+    if not inbox and not dead and since is None:
+        raise Mistake("say which bodies: --inbox NUMBER, --dead or --since TIME")
+    which = replays.Which(tuple(inbox or ()), dead, since.replace(tzinfo=since.tzinfo or UTC) if since else None)
+    engine = store.engine()
+    if dry_run:
+        with database.read(engine) as connection:
+            chosen = replays.choose(connection, which)
+    else:
+        with database.write(engine) as connection:
+            chosen = replays.replay(connection, which, by=store.person(), now=wiring.clock())
+    payload = {"dry_run": dry_run, "bodies": [asdict(one) for one in chosen]}
+    answer(payload, as_json=as_json, text=_told(chosen, which.since, dry_run=dry_run))
+
+
+def _told(chosen: list[Any], since: datetime | None, *, dry_run: bool) -> str:
+    came = f" that came since {moment(since)} UTC" if since else ""
+    if not chosen:
+        return f"No such bodies{came}, or they wait to be read anyway; nothing was changed."
+    rows = [(one.provider, one.state, one.bodies) for one in chosen]
+    total = sum(one.bodies for one in chosen)
+    told = (
+        f"{total:,} bodies{came} would be read again; nothing was changed."
+        if dry_run
+        else f"{total:,} bodies{came} will be read again within a minute."
+    )
+    return table("", ["provider", "state", "bodies"], rows) + f"\n\n{told}"

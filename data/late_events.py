@@ -1,0 +1,85 @@
+"""Delivery events that came before their message was known: placed as soon as it is, with all that follows from them.
+
+The effects are the same joins and unions as for an event that was placed at once, so the state ends up the same. The
+event is read anew from its body: what is stored of it names nobody.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from data import correlation, database, deliveries, events_apply, events_effects, inbox, unplaced
+from domain.delivery import DeliveryEvent
+from domain.ports import EventReader
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """What another look at the waiting events brought."""
+
+    placed: int = 0
+    given_up: int = 0
+    suppressions: int = 0
+
+
+def look_again(
+    engine: sa.Engine,
+    *,
+    readers: Mapping[str, EventReader],
+    vendors: Mapping[str, str],
+    pepper: str,
+    now: datetime,
+    limit: int,
+) -> Late:
+    """Try to place the waiting events of up to `limit` bodies whose time has come, one transaction a body."""
+    placed = given_up = suppressions = inbox_id = 0
+    for _ in range(limit):
+        with database.read(engine) as connection:
+            found = unplaced.next_body(connection, now=now, after=inbox_id)
+        if found is None:
+            break
+        inbox_id = found
+        with database.write(engine) as connection:
+            late = _of_body(connection, inbox_id, readers, vendors, pepper, now)
+        placed, given_up = placed + late.placed, given_up + late.given_up
+        suppressions += late.suppressions
+    return Late(placed, given_up, suppressions)
+
+
+def _of_body(
+    connection: sa.Connection,
+    inbox_id: int,
+    readers: Mapping[str, EventReader],
+    vendors: Mapping[str, str],
+    pepper: str,
+    now: datetime,
+) -> Late:
+    rows = unplaced.due(connection, inbox_id, now=now)
+    events = _read_again(connection, inbox_id, {row.position for row in rows}, readers) if rows else {}
+    tried = correlation.place(connection, events.items(), pepper=pepper, vendors=vendors)
+    known = [one for one in tried if one.run_id is not None]
+    suppressions = events_effects.suppress(connection, known, inbox_id=inbox_id, pepper=pepper, now=now)
+    deliveries.join(connection, events_apply.folded(known))
+    event_ids = {row.position: row.event_id for row in rows}
+    unplaced.place(connection, {event_ids[one.position]: one for one in known}, now=now)
+    places = {one.position for one in known}
+    given_up = unplaced.put_off(connection, [row for row in rows if row.position not in places], now=now)
+    return Late(len(known), given_up, suppressions)
+
+
+def _read_again(
+    connection: sa.Connection, inbox_id: int, positions: set[int], readers: Mapping[str, EventReader]
+) -> dict[int, DeliveryEvent]:
+    """The events at these positions of a body; none where nothing here reads it, or it makes its reader fail now."""
+    row: Any = inbox.get(connection, inbox_id)
+    reader = readers.get(row.provider)
+    if reader is None:
+        return {}
+    try:
+        elements: Sequence[Any] = list(reader.parse(row.body))
+    except Exception:  # noqa: BLE001 - it was read before; whatever it is now, these wait on and others go first
+        return {}
+    return {place: one for place, one in enumerate(elements) if place in positions and isinstance(one, DeliveryEvent)}

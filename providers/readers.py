@@ -1,0 +1,30 @@
+"""Who reads the bodies of which provider. What is in the inbox was verified, so no reader here holds a webhook's key."""
+
+from collections.abc import Mapping
+
+from domain.ports import EventReader
+from providers.mailchimp import events as marketing
+from providers.mailchimp import transactional_events as transactional
+from providers.mailchimp.config import MailchimpConfig
+from providers.mailchimp.webhook import MarketingEvents, TransactionalEvents
+from providers.sendgrid.webhook import SendGridEvents
+from providers.smtp import returns
+from providers.smtp.config import ReturnsConfig
+from providers.smtp.returns import ReturnedMail
+
+
+def event_readers(
+    *, mailchimp: MailchimpConfig, returned: ReturnsConfig, link_key: str, link_purpose: str
+) -> Mapping[str, EventReader]:
+    """Provider → reader. `link_key`, `link_purpose`: of the unsubscribe links that mail of ours bears."""
+    return {
+        "sendgrid": SendGridEvents([]),
+        marketing.PROVIDER: MarketingEvents(list_id=mailchimp.marketing_list_id),
+        transactional.PROVIDER: TransactionalEvents(),
+        returns.PROVIDER: ReturnedMail(
+            keys={"1": link_key},
+            link_purpose=link_purpose,
+            unsubscribe_mailboxes=returned.unsubscribe_addresses,
+            trusting=returned.trust_addresses,
+        ),
+    }

@@ -1,0 +1,95 @@
+"""Commands about delivery events."""
+
+import json
+
+import pytest
+import sqlalchemy as sa
+
+from data import database, events, inbox, tables
+from providers.sendgrid.webhook import SendGridEvents
+from tests.cli.conftest import Campaigns
+from tests.conftest import NOW, PEPPER
+from tests.data import ledger_rows
+
+STAMP = int(NOW.timestamp())
+
+
+class Broken(SendGridEvents):
+    def parse(self, body: bytes):
+        raise KeyError("secret@example.com")
+
+
+def process(engine: sa.Engine, reader: SendGridEvents | None = None) -> events.ProcessReport:
+    readers = {"sendgrid": reader or SendGridEvents(())}
+    return events.process(engine, readers=readers, pepper=PEPPER, now=NOW, limit=100)
+
+
+def keep(engine: sa.Engine, *elements: dict) -> None:
+    with database.write(engine) as connection:
+        inbox.store(connection, provider="sendgrid", body=json.dumps(elements).encode(), now=NOW)
+
+
+@pytest.fixture
+def events_of(shop: sa.Engine) -> sa.Engine:
+    """One body that was read, and one that its reader could not read three times."""
+    with database.write(shop) as connection:
+        ids = ledger_rows.add_parties(connection, "shop", 2)
+        ledger_rows.add_run(connection, "shop", ids, [ledger_rows.BatchRow(0, 1)])
+    keep(shop, {"event": "delivered", "timestamp": STAMP, "message_id": "run1.0"})
+    process(shop)
+    complaint = {"event": "spamreport", "timestamp": STAMP, "message_id": "run1.1", "email": ledger_rows.address(1)}
+    keep(shop, complaint, {"event": "open", "timestamp": STAMP, "message_id": "gone.1", "email": "x@example.com"})
+    for _ in range(3):
+        process(shop, Broken(()))
+    return shop
+
+
+def letters(engine: sa.Engine) -> list[str]:
+    with database.read(engine) as connection:
+        return list(connection.scalars(sa.select(tables.dead_letters.c.state)))
+
+
+def test_what_waits_and_what_is_dead_is_shown_without_addresses(events_of: sa.Engine, campaigns: Campaigns) -> None:
+    told = campaigns("events", "show")
+    assert "KeyError" in told.out
+    assert "@" not in told.out
+    found = campaigns("events", "show", "--json").json
+    assert {(one["state"], one["bodies"]) for one in found["bodies"]} == {("done", 1), ("dead", 1)}
+    assert [one["provider"] for one in found["dead"]] == ["sendgrid"]
+
+
+def test_dead_bodies_are_read_again_once_their_reader_is_mended(events_of: sa.Engine, campaigns: Campaigns) -> None:
+    assert "1 bodies would be read again" in campaigns("events", "replay", "--dead", "--dry-run").out
+    assert process(events_of).bodies == 0
+    assert letters(events_of) == ["open"]
+    assert "1 bodies will be read again" in campaigns("events", "replay", "--dead").out
+    report = process(events_of)
+    assert (report.bodies, report.events, report.suppressions) == (1, 2, 1)
+    assert letters(events_of) == ["fixed"]
+    assert "No such bodies" in campaigns("events", "replay", "--dead").out
+    (waiting,) = campaigns("events", "show", "--json").json["events"]
+    assert waiting == {"provider": "sendgrid", "waiting": 1, "placed": 0, "strays": 0}
+
+
+def test_reading_all_again_changes_nothing(events_of: sa.Engine, campaigns: Campaigns) -> None:
+    campaigns("events", "replay", "--dead")
+    process(events_of)
+    found = campaigns("events", "replay", "--since", "2026-11-22", "--json").json
+    assert found["bodies"] == [{"provider": "sendgrid", "state": "done", "bodies": 2}]
+    report = process(events_of)
+    assert (report.bodies, report.events, report.duplicates, report.suppressions) == (2, 0, 3, 0)
+    assert "No such bodies" in campaigns("events", "replay", "--since", "2026-11-23").out
+
+
+def test_who_had_what_read_again_is_on_record(events_of: sa.Engine, campaigns: Campaigns) -> None:
+    campaigns("events", "replay", "--inbox", 2, "--inbox", 99)
+    with database.read(events_of) as connection:
+        row = connection.execute(sa.select(tables.audit_log).where(tables.audit_log.c.action == "replay")).one()
+    assert "command line" in row.actor
+    assert row.detail["inbox"] == [2, 99]
+    assert row.detail["bodies"] == [{"provider": "sendgrid", "state": "dead", "bodies": 1}]
+
+
+def test_one_must_say_which(shop: sa.Engine, campaigns: Campaigns) -> None:
+    assert "say which bodies" in campaigns("events", "replay").mistake
+    assert campaigns("events", "show").out.strip() == "No webhook came yet."
