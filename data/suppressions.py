@@ -5,7 +5,7 @@ person lifts it and says why.
 """
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -113,15 +113,23 @@ def _upsert(connection: sa.Connection, rows: Sequence[NewSuppression]) -> int:
 
 
 def lift(
-    connection: sa.Connection, *, account_id: str, address_hash: str, actor: str, reason: str, now: datetime
+    connection: sa.Connection,
+    *,
+    account_id: str,
+    address_hash: str,
+    actor: str,
+    reason: str,
+    now: datetime,
+    only: Collection[Reason] = tuple(Reason),
 ) -> int:
-    """Lift all refusals of an address, and log who did and why; how many they were."""
+    """Lift the refusals of an address, or of them `only` these, and log who did and why; how many they were."""
     if not reason.strip():
         raise ValueError("a suppression is lifted for a reason: say why, the audit log keeps it")
     table = tables.suppressions
     lifted = (
         table.update()
         .where(table.c.account_id == account_id, table.c.address_hash == address_hash, table.c.lifted_at.is_(None))
+        .where(table.c.reason.in_(only))
         .values(lifted_at=now)
         .returning(table.c.reason)
     )

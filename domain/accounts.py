@@ -14,7 +14,7 @@ class InvalidAccount(ValueError):
 class Account:
     """Who sends, in which zone its day begins, in which currency it reckons. Raises InvalidAccount.
 
-    The last four are its own rules of sending (domain.policy); None stands for the installation's.
+    `cap_mails` to `quiet_until` are its own rules of sending (domain.policy); None stands for the installation's.
     """
 
     id: str
@@ -28,6 +28,7 @@ class Account:
     cap_days: int | None = None
     quiet_from: str | None = None  # HH:MM on the customer's clock; both empty: this account has no quiet hours
     quiet_until: str | None = None
+    language: str | None = None  # two letters, such as de: of the pages for customers whose own is not known
 
     def __post_init__(self) -> None:
         try:
