@@ -31,6 +31,7 @@ from cli import (
     run_commands,
     segment_commands,
     suppression_commands,
+    topic_commands,
 )
 
 app = typer.Typer(
@@ -58,6 +59,7 @@ app.add_typer(
     environment_commands.app, name="environment", help="Which environment this database belongs to: show, claim."
 )
 app.add_typer(rate_commands.app, name="rates", help="What currencies were worth: load and list dated rates.")
+app.add_typer(topic_commands.app, name="topics", help="What mail is about, for customers to choose: add, list, remove.")
 app.add_typer(suppression_commands.app, name="suppressions", help="Whom not to mail: list, add, remove, export.")
 
 _WRONG_INPUT = 2

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from domain.suppression import Reason
+
 
 class Frequency(StrEnum):
     """At most so much marketing mail, by the customer's own choice: it only ever lowers what the shop's cap allows."""
@@ -72,3 +74,24 @@ class Topic:
             if language in self.titles:
                 return self.titles[language]
         return self.titles[min(self.titles)]
+
+
+class Bar(StrEnum):
+    """Why somebody who gets no marketing mail cannot agree to it again on the preference page."""
+
+    ERASED = "erased"
+    MOVED = "moved"  # the mail went to another address than the one on record now: whoever reads it may be another person
+    COMPLAINT = "complaint"
+    MAILBOX = "mailbox"  # mail came back
+    MANUAL = "manual"
+
+
+# An unsubscription is the customer's own word, and her own word takes it back. Nothing else is hers to take back.
+BAR_OF = {
+    Reason.ERASED: Bar.ERASED,
+    Reason.COMPLAINT: Bar.COMPLAINT,
+    Reason.HARD_BOUNCE: Bar.MAILBOX,
+    Reason.INVALID: Bar.MAILBOX,
+    Reason.SOFT_LIMIT: Bar.MAILBOX,
+    Reason.MANUAL: Bar.MANUAL,
+}

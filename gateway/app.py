@@ -10,8 +10,9 @@ from starlette.exceptions import HTTPException
 
 from data import database
 from domain.ports import EventReader
-from gateway import answers, health, metrics, orders, pages, security, unsubscribe, webhooks
+from gateway import answers, health, metrics, orders, pages, preferences, security, unsubscribe, webhooks
 from gateway.bodies import Refused
+from gateway.letters import Letters
 from providers.sendgrid import signature
 from providers.sendgrid.webhook import SendGridEvents
 from settings import Settings
@@ -33,10 +34,13 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = _now) -> F
     app.add_middleware(security.SecurityHeaders)
     intake = webhooks.Intake(engine, max_backlog=config.max_backlog, clock=clock)
     door = orders.Door(engine, settings.intake.channels_file, settings.intake.max_backlog, clock)
-    way_out = unsubscribe.WayOut(engine, link_key=settings.privacy.link_key, clock=clock)
+    letters = Letters(engine, settings.privacy.link_key)
+    way_out = unsubscribe.WayOut(letters, clock)
+    desk = preferences.Desk(letters, clock)
     app.include_router(webhooks.router(intake, config=config, readers=_readers(settings), metrics=counted))
     app.include_router(orders.router(door, config=config, metrics=counted))
     app.include_router(unsubscribe.router(way_out, config=config, metrics=counted))
+    app.include_router(preferences.router(desk, config=config, metrics=counted))
     app.include_router(pages.router(engine))
     app.include_router(health.router(engine))
     app.include_router(metrics.router(counted))

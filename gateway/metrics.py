@@ -36,6 +36,12 @@ class Metrics:
             ["source"],
             registry=self.registry,
         )
+        self.preferences = Counter(
+            "oms_preferences",
+            "Requests of the preference page that were carried out, repetitions included",
+            ["action"],
+            registry=self.registry,
+        )
 
 
 def router(metrics: Metrics) -> APIRouter:
