@@ -80,7 +80,9 @@ class Bar(StrEnum):
     """Why somebody who gets no marketing mail cannot agree to it again on the preference page."""
 
     ERASED = "erased"
-    MOVED = "moved"  # the mail went to another address than the one on record now: whoever reads it may be another person
+    MOVED = (
+        "moved"  # the mail went to another address than the one on record now: whoever reads it may be another person
+    )
     COMPLAINT = "complaint"
     MAILBOX = "mailbox"  # mail came back
     MANUAL = "manual"

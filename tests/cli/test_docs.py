@@ -39,6 +39,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
         *("run", "pause", "resume", "cancel", "plan", "status", "audit", "report", "explain"),
         *("environment show", "environment claim"),
         *("rates load", "rates list", "account show", "account limit", "account vet", "routes"),
+        *("account language", "topics add", "topics list", "topics remove"),
         *("suppressions list", "suppressions add", "suppressions remove", "suppressions export"),
     }
 
