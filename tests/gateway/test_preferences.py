@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from data import accounts, database, suppressions, tables, topics
+from data.suppressions import NewSuppression
 from domain import addresses
 from domain.preferences import Topic
 from domain.suppression import Reason
@@ -196,6 +197,17 @@ def test_she_may_agree_again_and_her_word_lifts_her_own_refusal(gateway, engine,
     assert "You get no marketing mail" in page_of(gateway, path)
     (suppression,) = rows(engine, tables.suppressions)
     assert suppression.lifted_at is None
+
+
+def test_coming_back_lifts_her_own_refusal_and_no_other(gateway, engine, account_id, path, clock):
+    gateway.post(f"/unsubscribe/{path.rpartition('/')[2]}", data=ONE_CLICK)
+    with database.write(engine) as connection:
+        over = NewSuppression(account_id, MAILBOX, Reason.SOFT_LIMIT, "t", "e", NOW, expires_at=NOW)
+        suppressions.add_many(connection, [over])
+    clock.forward(minutes=5)
+    press(gateway, path, Form(page_of(gateway, path), "resubscribe"))
+    lifted = {row.reason: row.lifted_at is not None for row in rows(engine, tables.suppressions)}
+    assert lifted == {"unsubscribe": True, "soft_limit": False}
 
 
 @pytest.mark.parametrize(
