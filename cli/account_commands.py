@@ -85,6 +85,35 @@ def limit(
     answer(_payload(after), as_json=as_json, text=_text(after))
 
 
+@app.command("language")
+def language(
+    name: Annotated[str, typer.Argument(metavar="LANGUAGE", help="Two letters, such as de; `default` is English.")],
+    account: store.Account = None,
+    as_json: AsJson = False,
+) -> None:
+    """The language of the unsubscribe and preference pages for customers whose own is not known."""
+    from data import accounts, audit_log, database
+    from gateway import texts
+    from tasks import wiring
+
+    if name != _INSTALLATION and name not in texts.languages():
+        raise Mistake(f"the pages are not written in {name!r}; they are in: {', '.join(texts.languages())}")
+    with database.write(store.engine()) as connection:
+        before = accounts.get(connection, store.account_id(connection, account))
+        after = replace(before, language=None if name == _INSTALLATION else name)
+        accounts.change(connection, after)
+        audit_log.write(
+            connection,
+            account_id=after.id,
+            actor=store.person(),
+            action="language",
+            subject=f"account:{after.id}",
+            detail={"before": before.language, "after": after.language},
+            now=wiring.clock(),
+        )
+    answer(_payload(after), as_json=as_json, text=_text(after))
+
+
 @app.command("vet")
 def vet(
     account: Annotated[str | None, typer.Argument(help="Which account; this installation's own unless given.")] = None,
@@ -213,5 +242,6 @@ def _text(one: Account) -> str:
         ("frequency cap", f"{rules.cap_mails} marketing mails in {rules.cap_days} days ({own})"),
         ("quiet hours", f"{quiet} ({quiet_own})"),
         ("soft bounces", f"{rules.soft_bounces} in a row, {rules.soft_bounces_active} of who opened ({soft_own})"),
+        ("language of pages", one.language or "English, where the customer's own is not known"),
     ]
     return table("", ["", ""], rows)

@@ -35,6 +35,7 @@ from cli import (
     run_commands,
     segment_commands,
     suppression_commands,
+    topic_commands,
 )
 
 app = typer.Typer(
@@ -66,6 +67,7 @@ app.add_typer(
 app.add_typer(event_commands.app, name="events", help="What the ESPs' webhooks brought: what waits, reading it again.")
 app.add_typer(rate_commands.app, name="rates", help="What currencies were worth: load and list dated rates.")
 app.add_typer(return_commands.app, name="returns", help="Mail that comes back: listen for it, fetch it.")
+app.add_typer(topic_commands.app, name="topics", help="What mail is about, for customers to choose: add, list, remove.")
 app.add_typer(suppression_commands.app, name="suppressions", help="Whom not to mail: list, add, remove, export.")
 
 _WRONG_INPUT = 2

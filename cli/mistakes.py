@@ -126,6 +126,7 @@ LINES: Mapping[str, Line] = {
     "data.rates_file.UnusableRates": str,
     "data.runs.UnknownRun": str,
     "data.samples.cdnow.MissingDataSet": str,
+    "data.topics.UnknownTopic": str,
     "domain.accounts.InvalidAccount": str,
     "domain.addresses.InvalidAddress": str,
     "domain.rules.RuleError": str,

@@ -29,6 +29,9 @@ def run(
     campaign: Annotated[str, typer.Argument(metavar="CAMPAIGN", help="Its name; runs of one name are compared.")],
     segment: Annotated[str, typer.Option(help="Who.")],
     template: Annotated[str, typer.Option(help="What they read.")],
+    topic: Annotated[
+        str | None, typer.Option(help="What it is about; who refused that is left out. `campaigns topics list`.")
+    ] = None,
     provider: Annotated[str, typer.Option(help="Who delivers it: sandbox or sendgrid.")] = "sandbox",
     live: Annotated[bool, typer.Option("--live", help="Send. Without it: count and preview only.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many people, a fair sample.")] = None,
@@ -62,6 +65,7 @@ def run(
         "campaign": campaign,
         "segment": segment,
         "template": template,
+        "topic": topic,
         "provider": provider,
         "limit": limit,
         "holdout_percent": holdout_percent,

@@ -28,6 +28,7 @@ def explain(
     arguments: With = None,
     only: Only = None,
     without: Without = None,
+    topic: Annotated[str | None, typer.Option(help="What the mail would be about.")] = None,
     campaign: Annotated[str | None, typer.Option(help="Whose holdout is drawn too.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the campaign's draw.")] = 1,
     holdout_percent: Annotated[int, typer.Option(min=0, max=50, help="So many percent get no mail.")] = 0,
@@ -38,7 +39,7 @@ def explain(
 
     The audit log notes who asked.
     """
-    from data import database, message_fate
+    from data import database, message_fate, topics
     from tasks import explaining, wiring
 
     engine = store.engine()
@@ -47,12 +48,15 @@ def explain(
         arguments=arguments_of(arguments),
         rules=rules_of(only),
         without=tuple(without or ()),
+        topic=topic,
         campaign=campaign,
         seed=seed,
         holdout_percent=holdout_percent,
     )
     with database.read(engine) as connection:
         account_id = store.account_id(connection, account)
+        if topic is not None:
+            topics.check(connection, account_id, topic)
         party = explain_command.only_one(message_fate.persons(connection, account_id, customer), customer, account_id)
     found = explaining.customer(engine, account_id, party, asked, policy=settings.load().sending, now=wiring.clock())
     store.note_reading(engine, account_id, f"party:{party}", {"segment": name})

@@ -110,7 +110,7 @@ def judge(
     bulk.insert_rows(connection, members, ["party_id", "excluded"], ((one, True) for one in ids[left_out].tolist()))
     zones = quiet_hours.place(connection, plan.account_id, members, policy)
     many = len(ids) >= _MANY * (connection.scalar(sa.select(sa.func.max(tables.parties.c.id))) or 0)
-    judged = _judged(connection, run_id, plan.account_id, members, policy, now, many=many, zoned=bool(zones))
+    judged = _judged(connection, run_id, plan, members, policy, now, many=many, zoned=bool(zones))
     members.drop(connection)
     place, held_out = draw(plan.campaign, plan.seed, plan.holdout_percent, ids)
     there = np.searchsorted(ids, judged.party_id)  # a member who is no customer any more is nobody's recipient
@@ -128,7 +128,7 @@ def draw(campaign: str, seed: int, holdout_percent: int, ids: np.ndarray) -> tup
 def _judged(
     connection: sa.Connection,
     run_id: str,
-    account_id: str,
+    plan: RunPlan,
     members: sa.Table,
     policy: SendingPolicy,
     now: datetime,
@@ -138,7 +138,7 @@ def _judged(
 ) -> Judged:
     """Everybody's own reason, in one statement."""
     found = eligibility.select(
-        connection, account_id, run_id=run_id, among=members, policy=policy, now=now, many=many
+        connection, plan.account_id, run_id=run_id, among=members, policy=policy, now=now, many=many, topic=plan.topic
     ).subquery()
     names = ("party_id", "reason", "address_hash", *(("zone",) if zoned else ()))
     query = sa.select(*(found.c[name] for name in names)).order_by(found.c.party_id)

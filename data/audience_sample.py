@@ -23,7 +23,7 @@ class Sample:
 
     @property
     def values_line(self) -> str:
-        shown = ((name, value) for name, value in self.values.items() if name != variables.UNSUBSCRIBE_URL)
+        shown = ((name, value) for name, value in self.values.items() if name not in variables.LINKS)
         return ", ".join(f"{name} = {value}" for name, value in shown)
 
 

@@ -1,5 +1,6 @@
 """What a claim reads: a batch's people as they stand now, each with what their mail needs and why they get none."""
 
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -9,15 +10,17 @@ from data import eligibility, tables, variables
 from data.columns import Instant
 from domain.audience import SkipReason
 
+_ANY = datetime(2000, 1, 1, tzinfo=UTC)  # the names of a question's moments are the same at any time
+
 
 @lru_cache(maxsize=64)
 def of(asked: eligibility.Question, names: tuple[str, ...]) -> sa.Select[Any]:
     """Ordinal, address, reason and these variables of a batch's people: kept, for to build it costs 4 ms a claim.
 
-    Its parameters: run_id, first_ordinal, last_ordinal; now and since (data.eligibility).
+    Its parameters: run_id, first_ordinal, last_ordinal; and the question's moments (data.eligibility).
     """
-    now, since = sa.bindparam("now", type_=Instant), sa.bindparam("since", type_=Instant)
-    judged = eligibility.judged(asked, _unsent(names), now=now, since=since).subquery("judged")
+    moments = {name: sa.bindparam(name, type_=Instant) for name in asked.moments(_ANY)}
+    judged = eligibility.judged(asked, _unsent(names), moments=moments).subquery("judged")
     # The freeze planned each mailbox once. Where an address is another one since, that may hold no more.
     moved = sa.case((judged.c.address_hash.is_distinct_from(judged.c.frozen_hash), SkipReason.ADDRESS_CHANGED))
     reason = sa.func.coalesce(judged.c.reason, moved).label("reason")

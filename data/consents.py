@@ -10,6 +10,7 @@ from data import database, tables
 from domain.consent import ConsentStatus
 
 _BASIS = "withdrawal"
+_GRANTED = "consent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +49,31 @@ def withdraw_many(connection: sa.Connection, rows: Sequence[Withdrawal], *, now:
         for row in sorted(rows, key=lambda row: (row.party_id, row.occurred_at, row.source))
     ]
     connection.execute(database.insert(connection, tables.consents).on_conflict_do_nothing(), values)
+
+
+def grant(
+    connection: sa.Connection,
+    *,
+    account_id: str,
+    party_id: int,
+    source: str,
+    wording: str,
+    level: str,
+    now: datetime,
+) -> None:
+    """Add an explicit agreement, made now. `wording`: the version of what was agreed to; `level`: see domain.consent."""
+    connection.execute(
+        database.insert(connection, tables.consents)
+        .values(
+            account_id=account_id,
+            party_id=party_id,
+            status=ConsentStatus.GRANTED.value,
+            basis=_GRANTED,
+            source=source,
+            wording=wording,
+            level=level,
+            occurred_at=now,
+            recorded_at=now,
+        )
+        .on_conflict_do_nothing()
+    )

@@ -42,7 +42,7 @@ class Template:
     @property
     def required(self) -> tuple[str, ...]:
         """Variables that every recipient must have a value for."""
-        return tuple(n for n in self.used if n not in self.fallbacks and n != variables.UNSUBSCRIBE_URL)
+        return tuple(n for n in self.used if n not in self.fallbacks and n not in variables.LINKS)
 
     @property
     def hash(self) -> str:
@@ -86,7 +86,7 @@ def _check_part(where: str, source: str) -> set[str]:
         found = minijinja.Environment().undeclared_variables_in_str(source)
     except minijinja.TemplateError as error:
         raise TemplateError(f"{where} is not a readable template: {error.message}") from error
-    known = {*variables.VARIABLES, variables.UNSUBSCRIBE_URL}
+    known = {*variables.VARIABLES, *variables.LINKS}
     if unknown := sorted(set(found) - known - set(CONSTANTS)):
         raise TemplateError(f"{where} uses {unknown}; there are {sorted(known | set(CONSTANTS))}")
     for match in _TAG.finditer(source):
@@ -123,14 +123,18 @@ def render(template: Template, constants: Mapping[str, str], *, subject: str | N
         subject=rendered["subject.txt"],
         html=rendered["body.html"],
         text=rendered["body.txt"],
-        variables=tuple(sorted(used - {variables.UNSUBSCRIBE_URL})),
+        variables=tuple(sorted(used - {*variables.LINKS})),
         hash=digest,
     )
 
 
 def _placeholders(names: set[str], *, html: bool) -> dict[str, minijinja.Markup]:
     tag = templates.html_tag if html else templates.plain_tag
-    return {name: minijinja.Markup(tag(name)) for name in names}  # Markup: a placeholder is not escaped, its value is
+    tags = {name: tag(name) for name in names}
+    if variables.PREFERENCES_URL in names:
+        tags[variables.PREFERENCES_URL] = tag(variables.UNSUBSCRIBE_URL) + variables.PREFERENCES_PATH
+    # Markup: a placeholder is not escaped, its value is.
+    return {name: minijinja.Markup(text) for name, text in tags.items()}
 
 
 def filled(content: Content, values: Mapping[str, str]) -> dict[str, str]:

@@ -11,28 +11,26 @@ withdrawn. What was said in a mailbox is looked up once, however many customers 
 dummy address for thousands, and thousands of times thousands would never end.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from data import accounts, role_addresses, tables
+from data import accounts, frequencies, mail_counts, role_addresses, tables, topics
+from data.mail_counts import Moment
 from domain import suppression
 from domain.audience import SkipReason
 from domain.campaigns import RunStatus
 from domain.consent import ConsentStatus
-from domain.ledger import BatchState
 from domain.policy import SendingPolicy
+from domain.preferences import Frequency
 from domain.suppression import Stream
 
-_EXCLUDED = "excluded"
+_EXCLUDED, _REFUSED, _ENOUGH = "excluded", "topic_refused", "enough"
 _OF_PARTY = ("address_hash", "email", "relay", "erased_at")
 _RUNNING = (RunStatus.APPROVED, RunStatus.DISPATCHING, RunStatus.PAUSED)
-Moment = datetime | sa.ColumnElement[datetime]
-_WAITING = (BatchState.PLANNED, BatchState.INFLIGHT, BatchState.UNKNOWN)
-_MAILED = (BatchState.INFLIGHT, BatchState.ACCEPTED, BatchState.UNKNOWN, BatchState.HELD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +42,23 @@ class Question:
     policy: SendingPolicy  # the account's own limits are in it
     recent: tuple[str, ...]  # runs whose mails the cap counts
     first: tuple[str, ...]  # runs that go first
+    topic: str | None = None  # what the run's mail is about
+    chosen: tuple[tuple[Frequency, tuple[str, ...]], ...] = ()  # what anybody chose, each with the runs that it counts
 
-    def since(self, now: datetime) -> datetime:
-        """From when on the cap counts."""
-        return now - timedelta(days=self.policy.cap_days)
+    def moments(self, now: datetime) -> dict[str, datetime]:
+        """What `judged` asks of time, by name: now, and from when on the cap and each choice counts."""
+        own = {frequency.value: frequency.since(now) for frequency, _ in self.chosen}
+        return {"now": now, "since": now - timedelta(days=self.policy.cap_days), **own}
 
 
 def question(
-    connection: sa.Connection, account_id: str, *, run_id: str, policy: SendingPolicy, now: datetime
+    connection: sa.Connection,
+    account_id: str,
+    *,
+    run_id: str,
+    policy: SendingPolicy,
+    now: datetime,
+    topic: str | None = None,
 ) -> Question:
     """What to ask for this run, by the account's limits and its other runs as they are now.
 
@@ -61,7 +68,11 @@ def question(
     since = now - timedelta(days=policy.cap_days)
     recent = recent_runs(connection, account_id, run_id, since, policy)
     first = runs_that_go_first(connection, account_id, run_id, now)
-    return Question(connection.dialect.name, account_id, policy, tuple(recent), tuple(first))
+    chosen = tuple(
+        (one, tuple(recent_runs(connection, account_id, run_id, one.since(now), policy)))
+        for one in frequencies.in_use(connection, account_id)
+    )
+    return Question(connection.dialect.name, account_id, policy, tuple(recent), tuple(first), topic, chosen)
 
 
 # Built once, for each claim asks them.
@@ -91,21 +102,25 @@ def select(
     policy: SendingPolicy,
     now: datetime,
     many: bool = False,
+    topic: str | None = None,
 ) -> sa.Select[Any]:
     """Ask `question` and judge by it. The connection is asked for that only; the caller executes the select."""
-    asked = question(connection, account_id, run_id=run_id, policy=policy, now=now)
-    return judged(asked, among, now=now, since=asked.since(now), many=many)
+    asked = question(connection, account_id, run_id=run_id, policy=policy, now=now, topic=topic)
+    return judged(asked, among, moments=asked.moments(now), many=many)
 
 
-def judged(asked: Question, among: sa.FromClause, *, now: Moment, since: Moment, many: bool = False) -> sa.Select[Any]:
+def judged(
+    asked: Question, among: sa.FromClause, *, moments: Mapping[str, Moment], many: bool = False
+) -> sa.Select[Any]:
     """The rows of `among`, which has a column party_id, each with address_hash and reason.
 
     The reason is NULL for those who may be mailed. A column `excluded` of `among` says who belongs to a segment that
     the run leaves out. Where `among` has read the parties' rows itself it brings address_hash, email, relay and
-    erased_at. `many`: these are so large a part of the account that one pass over its mailboxes is cheaper than a
-    look-up for each.
+    erased_at. `moments`: those of the question. `many`: these are so large a part of the account that one pass over its
+    mailboxes is cheaper than a look-up for each.
     """
     account_id, policy = asked.account_id, asked.policy
+    now, since = moments["now"], moments["since"]
     people = _people(among).cte("people") if many else _once(_people(among), "people")
     shared = all_shared_mailboxes(account_id) if many else shared_mailboxes(people, account_id)
     facts = (
@@ -115,7 +130,10 @@ def judged(asked: Question, among: sa.FromClause, *, now: Moment, since: Moment,
             suppressed_by(account_id, people.c.address_hash, Stream.MARKETING, now).label("suppressed_by"),
             sa.func.coalesce(shared.c.consent, consent_status(people.c.party_id)).label("consent"),
             _counted(people.c.party_id, asked.recent, since, policy).label("recent"),
-            (waiting_mails(people.c.party_id, asked.first) if asked.first else sa.literal(0)).label("waiting"),
+            (mail_counts.waiting_mails(people.c.party_id, asked.first) if asked.first else sa.literal(0)).label(
+                "waiting"
+            ),
+            *_choices(asked, people, moments),
         )
         .select_from(people.outerjoin(shared, shared.c.address_hash == people.c.address_hash))
         .offset(0)  # keeps both databases from copying a look-up to each place that names it; and nothing is stored
@@ -137,11 +155,27 @@ def _reason(facts: sa.Subquery, policy: SendingPolicy) -> sa.ColumnElement[Any]:
         (facts.c.consent.is_(None), SkipReason.NO_CONSENT),
         (facts.c.consent == ConsentStatus.WITHDRAWN, SkipReason.CONSENT_WITHDRAWN),
         (facts.c.suppressed_by.is_not(None), sa.literal("suppressed_") + facts.c.suppressed_by),
+        *([(facts.c[_REFUSED], SkipReason.TOPIC_REFUSED)] if _REFUSED in facts.c else []),
         *([(facts.c[_EXCLUDED], SkipReason.EXCLUDED_SEGMENT)] if _EXCLUDED in facts.c else []),
         (facts.c.recent >= policy.cap_mails, SkipReason.FREQUENCY_CAP),
+        *([(facts.c[_ENOUGH], SkipReason.FREQUENCY_CAP)] if _ENOUGH in facts.c else []),
         (facts.c.waiting > 0, SkipReason.HIGHER_PRIORITY),
         else_=None,
     )
+
+
+def _choices(asked: Question, people: sa.CTE, moments: Mapping[str, Moment]) -> Iterator[sa.ColumnElement[Any]]:
+    """Did she refuse the topic; did she get as much as she chose. Each only where anybody can have."""
+    if asked.topic is not None:
+        yield topics.is_refused(asked.account_id, people.c.address_hash, asked.topic).label(_REFUSED)
+    enough = {
+        frequency.value: mail_counts.recent_mails(people.c.party_id, runs, moments[frequency.value]) >= frequency.mails
+        for frequency, runs in asked.chosen
+        if runs
+    }
+    if enough:
+        own = frequencies.of(asked.account_id, people.c.address_hash)
+        yield sa.case(*((own == name, mails) for name, mails in enough.items()), else_=sa.false()).label(_ENOUGH)
 
 
 def _counted(
@@ -154,7 +188,7 @@ def _counted(
     """
     if not recent:
         return sa.literal(0)
-    mails = recent_mails(party_id, recent, since)
+    mails = mail_counts.recent_mails(party_id, recent, since)
     if len(recent) >= policy.cap_mails:
         return mails
     party = tables.parties.alias("joined")
@@ -271,64 +305,3 @@ def runs_that_go_first(connection: sa.Connection, account_id: str, run_id: str, 
     """
     about = {"account_id": account_id, "run_id": run_id, "now": now}
     return list(connection.scalars(_RUNS_THAT_GO_FIRST, about))
-
-
-def recent_mails(party_id: sa.ColumnElement[Any], run_ids: Sequence[str], since: Moment) -> sa.ScalarSelect[Any]:
-    """How many marketing mails of these runs went to the person since then, or may have.
-
-    Whichever of his customer numbers they went to: who registers is another party than the guest who was mailed before.
-    """
-    return mailed_at(party_id, run_ids, since).with_only_columns(sa.func.count()).scalar_subquery()
-
-
-def mailed_at(party_id: sa.ColumnElement[Any], run_ids: Sequence[str], since: Moment) -> sa.Select[Any]:
-    """When each of them went out; NULL of one that is on its way."""
-    finished = _of_batch(tables.batches.c.finished_at)
-    late = finished.is_(None) | (finished >= since)
-    return _mails(party_id, run_ids, _MAILED).with_only_columns(finished).where(late)
-
-
-def waiting_mails(party_id: sa.ColumnElement[Any], run_ids: Sequence[str]) -> sa.ScalarSelect[Any]:
-    """How many mails of these runs the person is still to get, or may not have got yet, under whichever number."""
-    return _mails(party_id, run_ids, _WAITING).scalar_subquery()
-
-
-def _mails(party_id: sa.ColumnElement[Any], run_ids: Sequence[str], states: Sequence[BatchState]) -> sa.Select[Any]:
-    """Counts the person's messages in batches of these states, but those who were left out at the claim."""
-    member, exception = tables.audience, tables.message_exceptions
-    left_out = sa.exists().where(exception.c.run_id == member.c.run_id, exception.c.ordinal == member.c.ordinal)
-    return (
-        sa.select(sa.func.count())
-        .select_from(member)
-        .where(member.c.run_id.in_(run_ids), member.c.party_id.in_(_same_person(party_id)))
-        .where(_of_batch(tables.batches.c.state).in_(states), ~left_out)
-    )
-
-
-def _of_batch(column: sa.ColumnElement[Any]) -> sa.ScalarSelect[Any]:
-    """What stands there of a message's batch.
-
-    It is the last one, split ones aside, that begins at or before it: found by one step in the index, where the range
-    as such would visit half of the run's batches.
-    """
-    batch, member = tables.batches, tables.audience
-    return (
-        sa.select(column)
-        .where(
-            batch.c.run_id == member.c.run_id,
-            batch.c.first_ordinal <= member.c.ordinal,
-            batch.c.state != BatchState.SPLIT,
-        )
-        .order_by(batch.c.first_ordinal.desc())
-        .limit(1)
-        .correlate(member)
-        .scalar_subquery()
-    )
-
-
-def _same_person(party_id: sa.ColumnElement[Any]) -> sa.Select[Any]:
-    """The parties who are one person with this one, and he (data.persons): few, and each found by index."""
-    own, twin = tables.parties.alias("own"), tables.parties.alias("same_person")
-    person = sa.func.coalesce(own.c.person_id, own.c.id)
-    same = (twin.c.id == person) | (twin.c.person_id == person)
-    return sa.select(twin.c.id).where(own.c.id == party_id, same).correlate_except(own, twin)

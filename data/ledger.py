@@ -181,8 +181,9 @@ class SqlLedger:
 
     def _messages(self, connection: sa.Connection, row: Any, now: datetime) -> list[sa.Row[Any]]:
         """The second reading: whoever may not be mailed any more becomes an exception, in the claim's transaction."""
+        plan = self.run.plan
         asked = eligibility.question(
-            connection, self.run.plan.account_id, run_id=row.run_id, policy=self.policy, now=now
+            connection, plan.account_id, run_id=row.run_id, policy=self.policy, now=now, topic=plan.topic
         )
         found = connection.execute(
             claim_reading.of(asked, self.content.variables),
@@ -190,8 +191,7 @@ class SqlLedger:
                 "run_id": row.run_id,
                 "first_ordinal": row.first_ordinal,
                 "last_ordinal": row.last_ordinal,
-                "now": now,
-                "since": asked.since(now),
+                **asked.moments(now),
             },
         ).all()
         refused = self._refused(found)

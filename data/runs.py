@@ -54,6 +54,7 @@ def create(connection: sa.Connection, plan: RunPlan, *, flow_run_id: str | None,
             selection=_as_json(plan.refinement),
             priority=plan.priority,
             two_phase=plan.two_phase,
+            topic=plan.topic,
             created_at=now,
         )
         .on_conflict_do_nothing(index_elements=["flow_run_id"])
@@ -183,6 +184,7 @@ def from_row(row: Any) -> Run:
             refinement=_refinement(row.selection),
             priority=row.priority,
             two_phase=row.two_phase,
+            topic=row.topic,
         ),
         status=RunStatus(row.status),
         flow_run_id=row.flow_run_id,

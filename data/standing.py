@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from data import accounts, eligibility, tables
+from data import accounts, eligibility, frequencies, mail_counts, tables, topics
 from domain import suppression, zones
 from domain.audience import SkipReason
 from domain.policy import SendingPolicy
+from domain.preferences import Frequency
 from domain.suppression import Stream
 
 
@@ -39,7 +40,8 @@ class Refusal:
 class Standing:
     """`reason`: why no mail would go out now, by the very expression that freezes audiences; None where one may.
 
-    `mails`: of the last `cap_days`, of which `cap_mails` are allowed. `next_mail_at`: when the cap lets one more through.
+    `mails`: of the last `cap_days`, of which `cap_mails` are allowed; `chosen`: where that is the customer's own choice,
+    and not the shop's cap. `next_mail_at`: when the cap lets one more through. `refused`: topics.
     `goes_first`: campaigns whose mail the customer waits for. `sharing`: others with the same mailbox. `quiet_until`:
     until when a mail would be held back for the night.
     """
@@ -50,48 +52,86 @@ class Standing:
     mails: int
     cap_mails: int
     cap_days: int
+    chosen: Frequency | None
     next_mail_at: datetime | None
+    refused: tuple[str, ...]
     goes_first: tuple[str, ...]
     sharing: int
     quiet_until: datetime | None
 
 
 def read(
-    connection: sa.Connection, account_id: str, party_id: int, *, policy: SendingPolicy, now: datetime
+    connection: sa.Connection,
+    account_id: str,
+    party_id: int,
+    *,
+    policy: SendingPolicy,
+    now: datetime,
+    topic: str | None = None,
 ) -> Standing:
-    """Of one party who stands for a person. `policy` is the installation's. Raises UnknownAccount."""
+    """Of one party who stands for a person. `policy` is the installation's. Raises UnknownAccount.
+
+    `topic`: what the mail would be about.
+    """
     asked = sa.select(sa.literal(party_id, sa.BigInteger).label("party_id")).subquery("asked")
-    judged = eligibility.select(connection, account_id, run_id="", among=asked, policy=policy, now=now)
+    judged = eligibility.select(connection, account_id, run_id="", among=asked, policy=policy, now=now, topic=topic)
     row = connection.execute(judged).one()
     own = accounts.policy_of(connection, account_id, policy)
-    mails = _mails(connection, account_id, party_id, own, now)
+    cap = _cap(connection, account_id, party_id, row.address_hash, own, now)
     first = [
         run
         for run in eligibility.runs_that_go_first(connection, account_id, "", now)
-        if connection.scalar(sa.select(eligibility.waiting_mails(sa.literal(party_id), [run])))
+        if connection.scalar(sa.select(mail_counts.waiting_mails(sa.literal(party_id), [run])))
     ]
     return Standing(
         reason=None if row.reason is None else SkipReason(row.reason),
         consent=_statement(connection, account_id, party_id, row.address_hash),
         refusal=_refusal(connection, account_id, row.address_hash, now),
-        mails=len(mails),
-        cap_mails=own.cap_mails,
-        cap_days=own.cap_days,
-        next_mail_at=mails[-own.cap_mails] + timedelta(days=own.cap_days) if len(mails) >= own.cap_mails else None,
+        mails=len(cap.mails),
+        cap_mails=cap.most,
+        cap_days=cap.days,
+        chosen=cap.chosen,
+        next_mail_at=cap.next_mail_at,
+        refused=tuple(sorted(topics.refused(connection, account_id, row.address_hash))),
         goes_first=_campaigns(connection, first),
         sharing=_sharing(connection, account_id, party_id, row.address_hash),
         quiet_until=_quiet_until(connection, account_id, party_id, own, now),
     )
 
 
-def _mails(
-    connection: sa.Connection, account_id: str, party_id: int, own: SendingPolicy, now: datetime
-) -> list[datetime]:
-    """When the mails that the cap counts went out: the oldest leaves the window first."""
-    since = now - timedelta(days=own.cap_days)
-    runs = eligibility.recent_runs(connection, account_id, "", since, own)
-    found = connection.scalars(eligibility.mailed_at(sa.literal(party_id, sa.BigInteger), runs, since))
-    return sorted(at or now for at in found)
+@dataclass(frozen=True, slots=True)
+class _Cap:
+    """At most so many mails in so many days, and when those went out that count; the oldest leaves the window first."""
+
+    most: int
+    days: int
+    mails: list[datetime]
+    chosen: Frequency | None = None
+
+    @property
+    def next_mail_at(self) -> datetime | None:
+        """None where one more may go now."""
+        full = len(self.mails) >= self.most
+        return self.mails[-self.most] + timedelta(days=self.days) if full else None
+
+
+def _cap(
+    connection: sa.Connection, account_id: str, party_id: int, mailbox: str | None, own: SendingPolicy, now: datetime
+) -> _Cap:
+    """The account's cap or the customer's own choice: whichever holds mail back for longer; in doubt the choice."""
+
+    def mails(days: int) -> list[datetime]:
+        since = now - timedelta(days=days)
+        runs = eligibility.recent_runs(connection, account_id, "", since, own)
+        found = connection.scalars(mail_counts.mailed_at(sa.literal(party_id, sa.BigInteger), runs, since))
+        return sorted(at or now for at in found)
+
+    shops = _Cap(own.cap_mails, own.cap_days, mails(own.cap_days))
+    chosen = frequencies.chosen(connection, account_id, mailbox)
+    if chosen is None:
+        return shops
+    hers = _Cap(chosen.mails, chosen.days, mails(chosen.days), chosen)
+    return max(hers, shops, key=lambda cap: cap.next_mail_at or now)
 
 
 def _campaigns(connection: sa.Connection, runs: Sequence[str]) -> tuple[str, ...]:

@@ -13,6 +13,10 @@ from data.columns import days_between
 
 # Given with each message by the ledger, not read from a column.
 UNSUBSCRIBE_URL = "unsubscribe_url"
+# The same link with a word added, so that a recipient costs the ESP one link and not two (gateway/preferences.py).
+PREFERENCES_URL = "preferences_url"
+PREFERENCES_PATH = "/preferences"
+LINKS = (UNSUBSCRIBE_URL, PREFERENCES_URL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ VARIABLES: Mapping[str, Variable] = {
 
 def columns(names: tuple[str, ...]) -> dict[str, sa.ColumnElement[Any]]:
     """The columns behind these variables."""
-    return {name: VARIABLES[name].column for name in names if name != UNSUBSCRIBE_URL}
+    return {name: VARIABLES[name].column for name in names if name not in LINKS}
 
 
 def written(name: str, values: Sequence[Any], fallback: str | None) -> list[str]:

@@ -14,7 +14,7 @@ class InvalidAccount(ValueError):
 class Account:
     """Who sends, in which zone its day begins, in which currency it reckons. Raises InvalidAccount.
 
-    The last six are its own rules of sending (domain.policy); None stands for the installation's.
+    `cap_mails` to `quiet_until` are its own rules of sending (domain.policy); None stands for the installation's.
     """
 
     id: str
@@ -30,6 +30,7 @@ class Account:
     quiet_until: str | None = None
     soft_bounces: int | None = None  # in a row, before an address gets no marketing: of who never opened
     soft_bounces_active: int | None = None  # and of who did
+    language: str | None = None  # two letters, such as de: of the pages for customers whose own is not known
 
     def __post_init__(self) -> None:
         try:

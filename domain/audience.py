@@ -19,6 +19,7 @@ class SkipReason(StrEnum):
     SUPPRESSED_UNSUBSCRIBE = "suppressed_unsubscribe"
     SUPPRESSED_MANUAL = "suppressed_manual"
     SUPPRESSED_SOFT_LIMIT = "suppressed_soft_limit"
+    TOPIC_REFUSED = "topic_refused"
     EXCLUDED_SEGMENT = "excluded_segment"
     FREQUENCY_CAP = "frequency_cap"
     HIGHER_PRIORITY = "higher_priority"
@@ -42,6 +43,7 @@ SENTENCE = {
     SkipReason.SUPPRESSED_UNSUBSCRIBE: "unsubscribed",
     SkipReason.SUPPRESSED_MANUAL: "was suppressed by hand",
     SkipReason.SUPPRESSED_SOFT_LIMIT: "too many mails in a row did not get through",
+    SkipReason.TOPIC_REFUSED: "wants no mail about this campaign's topic",
     SkipReason.EXCLUDED_SEGMENT: "belongs to a segment that this run leaves out",
     SkipReason.FREQUENCY_CAP: "got enough marketing mail lately",
     SkipReason.HIGHER_PRIORITY: "is about to get the mail of a campaign that goes first",

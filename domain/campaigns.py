@@ -102,6 +102,7 @@ class RunPlan:
     refinement: Refinement = field(default_factory=Refinement)
     two_phase: bool = False  # the ESP lets each batch go a quarter of an hour later, so that it can be called back
     priority: int = 0  # of two running campaigns the one with the larger number keeps a person who is in both
+    topic: str | None = None  # who refused it is left out; None: it goes to all who did not refuse marketing mail
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 
-from gateway import rendering
+from gateway import rendering, texts
 from gateway.bodies import Refused
 
 RETRY_AFTER = {"Retry-After": "30"}  # seconds: a restart or a failover is over by then
@@ -26,9 +26,12 @@ def http_error(request: Request, error: Exception) -> Response:
     path = request.url.path
     if path.startswith(("/webhooks/", "/orders/")) or error.status_code != _NOT_FOUND:
         return PlainTextResponse(f"{error.detail}\n", error.status_code, error.headers)
-    of_campaigns = path.startswith("/campaigns")
-    text = "There is no campaign run of this name." if of_campaigns else "This link is incomplete, or not one of ours."
-    page = rendering.render_message("There is nothing here", text, back=of_campaigns)
+    if not path.startswith("/campaigns"):
+        language = texts.Wish.of(request).language()
+        answer = rendering.in_language("missing.html", language)
+        answer.status_code = _NOT_FOUND
+        return answer
+    page = rendering.render_message("There is nothing here", "There is no campaign run of this name.", back=True)
     return HTMLResponse(page, _NOT_FOUND, error.headers)
 
 

@@ -9,9 +9,10 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
 from data import database
-from gateway import answers, doors, health, metrics, oauth, orders, pages, security, unsubscribe, webhooks
+from gateway import answers, doors, health, metrics, oauth, orders, pages, preferences, security, unsubscribe, webhooks
 from gateway.applying import Applier
 from gateway.bodies import Refused
+from gateway.letters import Letters
 from providers import routes_file
 from settings import Settings
 
@@ -34,12 +35,15 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = _now) -> F
     intake = webhooks.Intake(engine, max_backlog=config.max_backlog, clock=clock, kept=kept)
     desk = doors.token_desk(settings, clock)
     door = orders.Door(engine, settings.intake.channels_file, settings.intake.max_backlog, clock)
-    way_out = unsubscribe.WayOut(engine, link_key=settings.privacy.link_key, clock=clock)
+    letters = Letters(engine, settings.privacy.link_key)
+    way_out = unsubscribe.WayOut(letters, clock)
+    choices = preferences.Desk(letters, clock)
     if desk is not None:
         app.include_router(oauth.router(desk, config=config))  # before the webhooks, whose paths would take its own
     app.include_router(webhooks.router(intake, config=config, doors=doors.doors(settings, desk), metrics=counted))
     app.include_router(orders.router(door, config=config, metrics=counted))
     app.include_router(unsubscribe.router(way_out, config=config, metrics=counted))
+    app.include_router(preferences.router(choices, config=config, metrics=counted))
     app.include_router(pages.router(engine))
     app.include_router(health.router(engine))
     app.include_router(metrics.router(counted, engine))

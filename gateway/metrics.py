@@ -61,6 +61,12 @@ class Metrics:
             ["source"],
             registry=self.registry,
         )
+        self.preferences = Counter(
+            "oms_preferences",
+            "Requests of the preference page that were carried out, repetitions included",
+            ["action"],
+            registry=self.registry,
+        )
 
 
 def router(metrics: Metrics, engine: sa.Engine) -> APIRouter:

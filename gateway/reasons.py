@@ -21,6 +21,7 @@ _SHORT = {
     SkipReason.SUPPRESSED_UNSUBSCRIBE: "unsubscribed",
     SkipReason.SUPPRESSED_MANUAL: "suppressed by hand",
     SkipReason.SUPPRESSED_SOFT_LIMIT: "did not get through",
+    SkipReason.TOPIC_REFUSED: "refused this topic",
     SkipReason.EXCLUDED_SEGMENT: "excluded segment",
     SkipReason.FREQUENCY_CAP: "enough mail lately",
     SkipReason.HIGHER_PRIORITY: "other campaign first",

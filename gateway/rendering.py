@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import minijinja
+from fastapi.responses import HTMLResponse
 
 from domain.previews import Preview
 from domain.reports import Audit, RunReport, RunSummary
-from gateway import plots, preview_plots, preview_views, views
+from gateway import plots, preview_plots, preview_views, texts, views
 
 _FOLDER = Path(__file__).parent / "templates"
 
@@ -27,6 +28,24 @@ def _environment() -> minijinja.Environment:
 def page(template: str, **values: Any) -> str:
     """Render one of our templates. `values` are plain: text, numbers, lists, dicts."""
     return _environment().render_template(template, **values)
+
+
+def in_language(template: str, language: str, *, clicked: str | None = None, **values: Any) -> HTMLResponse:
+    """Answer with a page of a customer, in one of the languages of gateway.texts.
+
+    `clicked`: the language that the customer switched to, which links of the page keep. What is text among `values`, such
+    as `shop`, is filled into the texts.
+    """
+    filled_in = {name: value for name, value in values.items() if isinstance(value, str)}
+    rendered = page(
+        template,
+        t=texts.said(language, **filled_in),
+        language=language,
+        languages=list(texts.languages().items()),
+        keep=f"?lang={language}" if clicked == language else "",
+        **values,
+    )
+    return HTMLResponse(rendered, headers={"Content-Language": language})
 
 
 def render_run(report: RunReport, *, audit: Audit | None = None, standalone: bool) -> str:

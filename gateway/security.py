@@ -35,7 +35,7 @@ class SecurityHeaders:
         await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
 
 
-_TOKEN = re.compile(r"(unsubscribe/|webhooks/+[^/\s]+/)\S+", re.IGNORECASE)
+_TOKEN = re.compile(r"(unsubscribe/|preferences/|webhooks/+[^/\s]+/)\S+", re.IGNORECASE)
 
 
 class _WithoutTokens(logging.Filter):

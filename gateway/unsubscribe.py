@@ -15,22 +15,21 @@ import sqlalchemy as sa
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse
-from pydantic import SecretStr
 
-from data import accounts, audit_log, consents, correlation, database, deliveries, eligibility, ledger, suppressions
+from data import audit_log, consents, database, deliveries, eligibility, suppressions
 from data.correlation import Recipient
 from data.suppressions import NewSuppression
-from domain import campaigns, tokens
 from domain.consent import ConsentStatus
 from domain.delivery import DeliveryState, Seen
 from domain.suppression import Reason
-from gateway import bodies, rendering
+from gateway import bodies, rendering, texts
 from gateway.config import GatewayConfig
+from gateway.letters import Letter, Letters
 from gateway.metrics import Metrics
 
 # RFC 8058 sends 26 bytes, in a multipart form perhaps 300.
 _MAX_BODY_BYTES = 16 * 1024
-_ONE_CLICK = b"One-Click"
+_ONE_CLICK = (b"List-Unsubscribe", b"One-Click")  # stand in both kinds of form that RFC 8058 (3.2) allows
 
 
 class Source(StrEnum):
@@ -38,56 +37,38 @@ class Source(StrEnum):
 
     ONE_CLICK = "one-click"
     PAGE = "page"
+    PREFERENCES = "preferences"
 
 
-@dataclass(frozen=True, slots=True)
-class _Message:
-    """The mail that a token was in, and whose it was."""
-
-    run_id: str
-    ordinal: int
-    customer: Recipient
-
-    @property
-    def id(self) -> str:
-        return campaigns.message_id(self.run_id, self.ordinal)
+_WORDING = {
+    Source.ONE_CLICK: "pressed unsubscribe in the mail",
+    Source.PAGE: "unsubscribe page",
+    Source.PREFERENCES: "preference page, all",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class WayOut:
     """From a token to a customer, and from there to a standing refusal."""
 
-    engine: sa.Engine
-    link_key: SecretStr
+    letters: Letters
     clock: Callable[[], datetime]
 
-    def shop_of(self, token: str) -> str | None:
-        """The shop that the token's owner gets mail from; None for a token that we did not make. Writes nothing."""
-        with database.read(self.engine) as connection:
-            message = self._message(connection, token)
-            return None if message is None else accounts.get(connection, message.customer.account_id).name
+    def shown(self, token: str) -> Letter | None:
+        """The mail that the token was in; None for a token that we did not make. Writes nothing."""
+        with database.read(self.letters.engine) as connection:
+            return self.letters.of(connection, token)
 
-    def unsubscribe(self, token: str, source: Source) -> str | None:
-        """Refuse marketing mail from now on and return the shop's name; None as above. Repeating it changes nothing."""
-        with database.write(self.engine) as connection:
-            message = self._message(connection, token)
-            if message is None:
-                return None
-            _record(connection, message, source=source, now=self.clock())
-            return accounts.get(connection, message.customer.account_id).name
-
-    def _message(self, connection: sa.Connection, token: str) -> _Message | None:
-        keys = {"1": self.link_key.get_secret_value()}
-        message_id = tokens.verify(token, purpose=ledger.UNSUBSCRIBE_PURPOSE, keys=keys)
-        named = None if message_id is None else campaigns.parse_message_id(message_id)
-        if named is None:
-            return None
-        run_id, ordinal = named
-        customer = correlation.recipients_of(connection, run_id, [ordinal]).get(ordinal)
-        return None if customer is None else _Message(run_id, ordinal, customer)
+    def unsubscribe(self, token: str, source: Source) -> Letter | None:
+        """Refuse marketing mail from now on; None as above. Repeating it changes nothing."""
+        with database.write(self.letters.engine) as connection:
+            letter = self.letters.of(connection, token)
+            if letter is not None:
+                record(connection, letter, source=source, now=self.clock())
+            return letter
 
 
-def _record(connection: sa.Connection, message: _Message, *, source: Source, now: datetime) -> None:
+def record(connection: sa.Connection, message: Letter, *, source: Source, now: datetime) -> None:
     """Suppression, withdrawal, the run's figures and a line in the audit log, each only where it is news."""
     customer = message.customer
     news = _suppress(connection, message, source=source, now=now)
@@ -108,7 +89,7 @@ def _record(connection: sa.Connection, message: _Message, *, source: Source, now
     )
 
 
-def _suppress(connection: sa.Connection, message: _Message, *, source: Source, now: datetime) -> bool:
+def _suppress(connection: sa.Connection, message: Letter, *, source: Source, now: datetime) -> bool:
     """Refuse for the mailbox that was mailed, and for the customer's present one; False when both stood already."""
     customer = message.customer
     refusals = [
@@ -119,6 +100,7 @@ def _suppress(connection: sa.Connection, message: _Message, *, source: Source, n
             source=source,
             evidence=f"message {message.id}",
             created_at=now,
+            recorded_at=now,
         )
         for mailbox in {customer.mailed_hash, customer.address_hash}
         if mailbox is not None
@@ -137,7 +119,7 @@ def _withdraw(connection: sa.Connection, customer: Recipient, *, source: Source,
         account_id=customer.account_id,
         party_id=customer.party_id,
         source=source,
-        wording="pressed unsubscribe in the mail" if source is Source.ONE_CLICK else "unsubscribe page",
+        wording=_WORDING[source],
         now=now,
     )
     return True
@@ -148,22 +130,25 @@ def router(way_out: WayOut, *, config: GatewayConfig, metrics: Metrics) -> APIRo
     routes = APIRouter(prefix="/unsubscribe", default_response_class=HTMLResponse)
 
     @routes.api_route("/{token}", methods=["GET", "HEAD"])
-    def ask(token: str) -> HTMLResponse:
-        return _page("unsubscribe.html", way_out.shop_of(token))
+    def ask(token: str, request: Request) -> HTMLResponse:
+        return _page("unsubscribe.html", way_out.shown(token), token, request)
 
     @routes.post("/{token}")
     async def act(token: str, request: Request) -> HTMLResponse:
         body = await bodies.read(request, limit=_MAX_BODY_BYTES, seconds=config.body_seconds)
-        source = Source.ONE_CLICK if _ONE_CLICK in body else Source.PAGE
-        shop = await run_in_threadpool(way_out.unsubscribe, token, source)
-        page = _page("unsubscribed.html", shop)
+        source = Source.ONE_CLICK if all(word in body for word in _ONE_CLICK) else Source.PAGE
+        letter = await run_in_threadpool(way_out.unsubscribe, token, source)
+        page = _page("unsubscribed.html", letter, token, request)
         metrics.unsubscribed.labels(source).inc()
         return page
 
     return routes
 
 
-def _page(template: str, shop: str | None) -> HTMLResponse:
-    if shop is None:
+def _page(template: str, letter: Letter | None, token: str, request: Request) -> HTMLResponse:
+    if letter is None:
         raise HTTPException(404)  # without detail: a guesser learns nothing
-    return HTMLResponse(rendering.page(template, shop=shop))
+    wish = texts.Wish.of(request)
+    return rendering.in_language(
+        template, letter.language(wish), clicked=wish.clicked, shop=letter.account.name, token=token
+    )

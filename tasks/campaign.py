@@ -9,7 +9,7 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 import settings
-from data import accounts, audience, audit_log, content, control, database, runs
+from data import accounts, audience, audit_log, content, control, database, runs, topics
 from domain.accounts import Account
 from domain.campaigns import Run, RunPlan, RunStatus, Sender
 from tasks import choosing, pace_words, pacing, wiring
@@ -72,6 +72,8 @@ def _new_run(
     """A run that begins too late is kept as stopped, so that it is seen where runs are listed."""
     account = accounts.get(connection, request.account or settings.load().account)
     plan = _plan(request, account)
+    if plan.topic is not None:
+        topics.check(connection, account.id, plan.topic)
     wiring.check_live(plan, account)
     wiring.check_environment(connection, plan)
     run = runs.create(connection, plan, flow_run_id=flow_run_id, now=now)
@@ -106,6 +108,7 @@ def _plan(request: CampaignRequest, account: Account) -> RunPlan:
         refinement=request.refinement(),
         priority=request.priority,
         two_phase=request.two_phase,
+        topic=request.topic or None,
     )
 
 
@@ -157,6 +160,7 @@ def await_approval(run_id: str) -> str:
         f"| | |\n|---|---|\n"
         f"| Segment | {run.plan.segment}, {run.members:,} members |\n"
         f"| Left out | {sum((run.skipped or {}).values()):,} |\n"
+        f"| Topic | {run.plan.topic or 'none: also to those who refused one'} |\n"
         f"| Template | {run.plan.template} |\n"
         f"| Subject | {subject} |\n"
         f"| From | {run.plan.sender.name} |\n"

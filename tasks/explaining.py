@@ -36,13 +36,15 @@ _HIDDEN = "(not read out: it holds an address)"
 class Asked:
     """The question: a segment or an expression, with arguments and rules.
 
-    `without`: segments whose members are left out. `campaign`: whose holdout is drawn too.
+    `without`: segments whose members are left out. `topic`: what the mail would be about. `campaign`: whose holdout is
+    drawn too.
     """
 
     segment: str
     arguments: Mapping[str, str]
     rules: tuple[Rule, ...] = ()
     without: tuple[str, ...] = ()
+    topic: str | None = None
     campaign: str | None = None
     seed: int = 1
     holdout_percent: int = 0
@@ -87,8 +89,8 @@ def customer(
     inside = bool((members.party_ids == party_id).any())
     left_out = [name for name in asked.without if _is_in(customers, name, party_id)]
     with database.read(engine) as connection:
-        found = standing.read(connection, account_id, party_id, policy=policy, now=now)
-    stages = list(_stages(found, _excluded(asked.without, left_out)))
+        found = standing.read(connection, account_id, party_id, policy=policy, now=now, topic=asked.topic)
+    stages = list(_stages(found, asked.topic, _excluded(asked.without, left_out)))
     if asked.campaign is not None:
         stages.append(_holdout(asked, asked.campaign, members.party_ids, party_id))
     failed = [one for one in stages if one.passes is False]
@@ -192,7 +194,7 @@ def _order(one: OwnOrder) -> str:
     return f"{one.channel}/{_plain(one.number)} on {_moment(one.placed_at)}"
 
 
-def _stages(found: Standing, excluded: Sequence[Stage]) -> Iterator[Stage]:
+def _stages(found: Standing, topic: str | None, excluded: Sequence[Stage]) -> Iterator[Stage]:
     """One for each group of reasons. What the freeze says, `reason`, decides of the customer's address."""
     reason = found.reason
     erased = reason is SkipReason.SUPPRESSED_ERASED
@@ -207,6 +209,7 @@ def _stages(found: Standing, excluded: Sequence[Stage]) -> Iterator[Stage]:
     yield Stage("role address", not is_role if reachable else None, role if is_role else _personal(reachable))
     yield _consent(found)
     yield _suppression(found)
+    yield from _topics(found, topic)
     yield from excluded
     yield _cap(found)
     waits = ", ".join(f"“{name}”" for name in found.goes_first)
@@ -247,6 +250,16 @@ def _suppression(found: Standing) -> Stage:
     )
 
 
+def _topics(found: Standing, topic: str | None) -> Iterator[Stage]:
+    """None where the customer refuses no topic and the mail has none."""
+    if topic in found.refused:
+        yield Stage("topic", False, f"{SENTENCE[SkipReason.TOPIC_REFUSED]}: {topic}")
+    elif topic is not None:
+        yield Stage("topic", True, f"did not refuse mail about {topic}")
+    elif found.refused:
+        yield Stage("topic", None, f"would get no mail of a campaign about {' or '.join(found.refused)}")
+
+
 def _excluded(without: Sequence[str], left_out: Sequence[str]) -> list[Stage]:
     """None where no segment is left out."""
     if left_out:
@@ -256,7 +269,8 @@ def _excluded(without: Sequence[str], left_out: Sequence[str]) -> list[Stage]:
 
 def _cap(found: Standing) -> Stage:
     days = f"{found.cap_days} day{'s' if found.cap_days > 1 else ''}"
-    words = f"got {found.mails} of {found.cap_mails} marketing mails that are allowed within {days}"
+    whose = f" (their own choice: {found.chosen})" if found.chosen else ""
+    words = f"got {found.mails} of {found.cap_mails} marketing mails that are allowed within {days}{whose}"
     if found.next_mail_at is None:
         return Stage("frequency cap", True, words)
     return Stage("frequency cap", False, f"{words}; the next one may go after {_moment(found.next_mail_at)}")

@@ -144,6 +144,14 @@ class CampaignRequest(BaseModel):
         description="Needed. What they read.",
         json_schema_extra={"enum": ["", *_TEMPLATES]},
     )
+    topic: str = Field(
+        "",
+        max_length=40,
+        pattern=r"^([a-z0-9][a-z0-9-]*)?$",
+        title="Topic",
+        description="What it is about, such as offers: who wants no mail about that is left out. The topics that "
+        "customers can choose from: campaigns topics list. Empty: no topic.",
+    )
     provider: str = Field(
         _PROVIDERS[0],
         title="Provider (ESP)",

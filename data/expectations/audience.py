@@ -38,6 +38,7 @@ def conditions(variables: Mapping[str, sa.ColumnElement[Any]], now: datetime) ->
             "Nobody who unsubscribed, complained or bounced is planned",
             _suppressed(now),
         ),
+        Condition("refused_topic", "Nobody who refused the campaign's topic is planned", _refused_topic()),
         *(
             Condition(f"without_{name}", f"Everybody planned has a value for {{{{ {name} }}}}", _is_empty(column))
             for name, column in variables.items()
@@ -67,6 +68,18 @@ def _suppressed(now: datetime) -> sa.ColumnElement[bool]:
         table.c.scope.in_(suppression.scopes_blocking(Stream.MARKETING)),
         table.c.lifted_at.is_(None),
         table.c.expires_at.is_(None) | (table.c.expires_at > now),
+    )
+
+
+def _refused_topic() -> sa.ColumnElement[bool]:
+    """Of a run without a topic nobody: nothing is equal to NULL."""
+    refusal, run = tables.topic_refusals.c, tables.campaign_runs.alias("own").c
+    return sa.exists().where(
+        refusal.account_id == _party.account_id,
+        refusal.address_hash == _party.address_hash,
+        run.id == _member.run_id,
+        run.topic == refusal.topic,
+        refusal.lifted_at.is_(None),
     )
 
 

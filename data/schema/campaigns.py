@@ -57,6 +57,7 @@ campaign_runs = sa.Table(
     base.text("canary", required=False),  # domain.guardrails.CanaryState; NULL: the run has none
     sa.Column("canary_figures", Json, nullable=True),
     sa.Column("two_phase", sa.Boolean, nullable=False, server_default=sa.false()),
+    base.text("topic", required=False),  # data.topics; a name, not a key: a topic may be given up after the run
     sa.Index(None, "account_id", "created_at"),
 )
 

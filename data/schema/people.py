@@ -26,6 +26,7 @@ accounts = sa.Table(
     base.text("quiet_until", required=False),
     sa.Column("soft_bounces", sa.Integer, nullable=True),
     sa.Column("soft_bounces_active", sa.Integer, nullable=True),
+    base.text("language", required=False),  # of the customer's pages, where hers is not known
 )
 
 parties = sa.Table(
@@ -89,6 +90,43 @@ suppressions = sa.Table(
     base.at("lifted_at", required=False),
     base.at("recorded_at", required=False),  # since when it is in force here; NULL: written before this was kept
     sa.UniqueConstraint("account_id", "address_hash", "reason"),
+)
+
+# What the account's marketing mail may be about, as customers read it on the preference page.
+topics = sa.Table(
+    "topics",
+    base.metadata,
+    sa.Column("account_id", sa.ForeignKey("accounts.id"), primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("titles", Json, nullable=False),  # by language
+    sa.Column("position", sa.Integer, nullable=False),
+    base.at("created_at"),
+)
+
+# Keyed as suppressions are. No key to `topics`: a refusal outlives its topic, and holds again if that comes back.
+topic_refusals = sa.Table(
+    "topic_refusals",
+    base.metadata,
+    sa.Column("account_id", sa.ForeignKey("accounts.id"), primary_key=True),
+    sa.Column("address_hash", sa.Text, primary_key=True),
+    sa.Column("topic", sa.Text, primary_key=True),
+    base.text("source"),
+    base.text("evidence"),
+    base.at("created_at"),
+    base.at("lifted_at", required=False),
+)
+
+# Who chose to get less mail than the account's cap allows (domain.preferences); nobody else has a row.
+mail_frequencies = sa.Table(
+    "mail_frequencies",
+    base.metadata,
+    sa.Column("account_id", sa.ForeignKey("accounts.id"), primary_key=True),
+    sa.Column("address_hash", sa.Text, primary_key=True),
+    base.text("frequency"),
+    base.text("source"),
+    base.text("evidence"),
+    base.at("chosen_at"),
+    sa.Index(None, "account_id", "frequency"),
 )
 
 _FEATURE_TYPES: dict[FeatureType, Any] = {

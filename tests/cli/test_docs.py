@@ -42,6 +42,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
         *("environment show", "environment claim"),
         *("events show", "events replay"),
         *("rates load", "rates list", "account show", "account limit", "account vet", "routes"),
+        *("account language", "topics add", "topics list", "topics remove"),
         *("returns listen", "returns fetch"),
         *("suppressions list", "suppressions show", "suppressions add", "suppressions remove"),
         *("suppressions export", "suppressions import"),

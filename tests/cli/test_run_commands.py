@@ -43,6 +43,7 @@ def test_a_dry_run_is_started_as_the_form_would(prefect: FakeServer, campaigns: 
 
 def test_every_option_arrives(prefect: FakeServer, campaigns: Campaigns) -> None:
     options = {
+        "topic": "offers",
         "provider": "sendgrid",
         "limit": 100,
         "holdout_percent": 5,

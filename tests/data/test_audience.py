@@ -8,10 +8,11 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data import audience, database, tables
+from data import audience, database, frequencies, tables, topics
 from domain.audience import SkipReason
 from domain.campaigns import RunStatus
 from domain.ledger import BatchState
+from domain.preferences import Frequency
 from tests.data import frozen, ledger_rows
 
 NOW = ledger_rows.NOW
@@ -212,7 +213,9 @@ _TRUE = {
     "withdrawn": SkipReason.CONSENT_WITHDRAWN,
     "complained": SkipReason.SUPPRESSED_COMPLAINT,
     "bounced": SkipReason.SUPPRESSED_HARD_BOUNCE,
+    "refused": SkipReason.TOPIC_REFUSED,
     "excluded": SkipReason.EXCLUDED_SEGMENT,
+    "chose less": SkipReason.FREQUENCY_CAP,
     "capped": SkipReason.FREQUENCY_CAP,
     "waits": SkipReason.HIGHER_PRIORITY,
 }
@@ -242,6 +245,14 @@ def _make_true(connection: sa.Connection, parties: list[int], truths: list[set[s
                     .where(tables.suppressions.c.address_hash == ledger_rows.hash_of(number))
                     .values(address_hash=mailbox)
                 )
+        if "refused" in true:
+            topics.refuse(connection, "shop", mailbox, ["offers"], source="t", evidence="e", now=NOW)
+        if "chose less" in true:  # and got as much, in the run "monthly"
+            frequencies.choose(connection, "shop", mailbox, Frequency.MONTHLY, source="t", evidence="e", now=NOW)
+    less = [one for one, true in zip(parties, truths, strict=True) if "chose less" in true]
+    at = NOW - timedelta(days=20)
+    rows = [ledger_rows.BatchRow(0, len(less) - 1, finished_at=at)] if less else []
+    ledger_rows.add_run(connection, "shop", less, rows, run_id="monthly", dispatch_started_at=at)
     capped = [one for one, true in zip(parties, truths, strict=True) if "capped" in true]
     for number in range(frozen.POLICY.cap_mails):
         rows = [ledger_rows.BatchRow(0, len(capped) - 1)] if capped else []
@@ -266,7 +277,8 @@ def test_of_several_reasons_the_first_is_told_and_all_add_up(
     with engine.connect().execution_options(writes=True) as connection, connection.begin() as transaction:
         _make_true(connection, people, truths)
         excluded = {one for one, true in zip(people, truths, strict=True) if "excluded" in true}
-        run = frozen.freeze(connection, people, excluded=excluded, limit=limit, holdout_percent=holdout)
+        facts = {"limit": limit, "holdout_percent": holdout, "topic": "offers"}
+        run = frozen.freeze(connection, people, excluded=excluded, **facts)
         reasons = _reasons(connection, run.id)
         transaction.rollback()
     expected = [next((reason for name, reason in _TRUE.items() if name in true), None) for true in truths]

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data import database, tables
+from data import database, tables, topics
 from data.expectations import audience, gate
 from domain import addresses
 from domain.audience import SkipReason
@@ -158,6 +158,21 @@ def test_a_suppressed_address_is_found(people: Audience, values: dict[str, Any])
     failure = people.only_failure()
     assert failure.sentence == "Nobody who unsubscribed, complained or bounced is planned"
     assert failure.failing_count == 1
+
+
+def test_a_refusal_of_the_runs_topic_is_found_and_no_other(people: Audience) -> None:
+    with database.write(people.engine) as connection:
+        for name in ("offers", "tips"):
+            topics.refuse(connection, "shop", "hash 2", [name], source="t", evidence="e", now=NOW)
+    assert people.check().passed  # the run has no topic
+    with database.write(people.engine) as connection:
+        connection.execute(tables.campaign_runs.update().values(topic="offers"))
+    failure = people.only_failure()
+    assert failure.sentence == "Nobody who refused the campaign's topic is planned"
+    assert failure.failing_count == 1
+    with database.write(people.engine) as connection:
+        topics.accept(connection, "shop", "hash 2", ["offers"], now=NOW)
+    assert people.check().passed
 
 
 def test_an_address_suppressed_twice_is_counted_once(people: Audience) -> None:

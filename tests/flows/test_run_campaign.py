@@ -9,9 +9,10 @@ import pytest
 import sqlalchemy as sa
 from prefect import flow
 
-from data import control, database, runs, tables
+from data import control, database, runs, tables, topics
 from data.installation import ForeignDatabase, claim
 from domain.campaigns import Run, RunStatus
+from domain.preferences import Topic
 from flows.run_campaign import run_campaign
 from tasks import reporting
 from tasks.dispatch import ProviderRefuses
@@ -62,6 +63,21 @@ def test_a_dry_run_sends_nothing(engine: sa.Engine, installation: Esp) -> None:
     assert run.status is RunStatus.PREVIEWED
     assert run.planned == 40
     assert installation.accepted(run.id) == {}
+
+
+def test_a_run_about_a_topic_leaves_out_who_refused_it(engine: sa.Engine, installation: Esp) -> None:
+    with pytest.raises(topics.UnknownTopic, match="has no topic 'offers'"):
+        run_campaign(live(topic="offers"))
+    with database.write(engine) as connection:
+        (account_id,) = connection.scalars(sa.select(tables.accounts.c.id))
+        topics.add(connection, account_id, Topic("offers", {"en": "Offers"}), now=ledger_rows.NOW)
+        said = {"source": "test", "evidence": "", "now": ledger_rows.NOW}
+        topics.refuse(connection, account_id, ledger_rows.hash_of(7), ["offers"], **said)
+    run_campaign(live(topic="offers"))
+    run = only_run(engine)
+    assert run.skipped == {"topic_refused": 1}
+    assert len(installation.accepted(run.id)) == 39
+    assert "wants no mail about this campaign's topic" in artifacts()[f"waterfall-{run.id}"]
 
 
 def test_a_failing_gate_stops_before_anything_is_sent(engine: sa.Engine, installation: Esp) -> None:

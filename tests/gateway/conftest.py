@@ -1,6 +1,7 @@
 """The gateway on a real port of loopback, over a real database, with a run that was sent."""
 
 import base64
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -252,3 +253,14 @@ def _delivery(run_id: str, ordinal: int) -> dict:
         row["clicked_at"] = at
     severity = Severity.HARD if ordinal == 0 else Severity.NONE
     return {"run_id": run_id, "ordinal": ordinal, "seen": int(seen), "severity": int(severity), **row}
+
+
+@pytest.fixture
+def access_log(monkeypatch, caplog):
+    """uvicorn's access log as it is written, whatever a library of this process (Prefect) made of its loggers."""
+    logger = logging.getLogger("uvicorn.access")
+    monkeypatch.setattr(logger, "disabled", False)
+    monkeypatch.setattr(logger, "propagate", False)  # else a line would come twice
+    monkeypatch.setattr(logger, "handlers", [caplog.handler])
+    with caplog.at_level(logging.DEBUG, logger=logger.name):
+        yield caplog

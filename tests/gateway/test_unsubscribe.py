@@ -270,17 +270,6 @@ def test_answers_are_neither_kept_nor_indexed_nor_passed_on(gateway, sent_run):
         assert answer.headers["x-frame-options"] == "DENY"
 
 
-@pytest.fixture
-def access_log(monkeypatch, caplog):
-    """uvicorn's access log as it is written, whatever a library of this process (Prefect) made of its loggers."""
-    logger = logging.getLogger("uvicorn.access")
-    monkeypatch.setattr(logger, "disabled", False)
-    monkeypatch.setattr(logger, "propagate", False)  # else a line would come twice
-    monkeypatch.setattr(logger, "handlers", [caplog.handler])
-    with caplog.at_level(logging.DEBUG, logger=logger.name):
-        yield caplog
-
-
 def test_no_log_line_shows_a_token(gateway, sent_run, access_log):
     token = token_for(sent_run.id, 3)
     with access_log.at_level(logging.DEBUG):

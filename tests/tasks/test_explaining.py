@@ -9,13 +9,25 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from data import accounts, audience, database, own_orders, runs, standing, suppressions, tables
+from data import (
+    accounts,
+    audience,
+    database,
+    frequencies,
+    own_orders,
+    runs,
+    standing,
+    suppressions,
+    tables,
+    topics,
+)
 from data.features.population import Customers
 from data.suppressions import NewSuppression
 from domain.audience import SENTENCE, SkipReason
 from domain.campaigns import RunStatus
 from domain.ledger import BatchState
 from domain.orders import OrderLine
+from domain.preferences import Frequency
 from domain.rules import Operator, Rule
 from domain.suppression import Reason
 from segments.registry import UnknownSegment
@@ -144,6 +156,37 @@ def test_the_cap_says_how_many_and_when_the_next_may_go(here: Shop) -> None:
     assert stage(told(here, "c2"), "frequency cap")[1].startswith("got 0 of 2")
     here.now = START + 4 * DAY + timedelta(seconds=1)
     assert stage(told(here, "c1"), "frequency cap")[0] is True
+
+
+def test_the_cap_may_be_their_own_choice(here: Shop) -> None:
+    """One mail 12 days ago: the shop's cap has forgotten it, a choice of one a month has not."""
+    person, then = party(here, "c1"), START - 12 * DAY
+    with database.write(here.engine) as connection:
+        batch = ledger_rows.BatchRow(0, 0, BatchState.ACCEPTED, finished_at=then)
+        ledger_rows.add_run(connection, here.account_id, [person], [batch], dispatch_started_at=then)
+        mailbox = connection.scalar(sa.select(tables.parties.c.address_hash).where(tables.parties.c.id == person))
+        chosen = {"source": "preferences", "evidence": "message r1.0", "now": START}
+        frequencies.choose(connection, here.account_id, mailbox, Frequency.MONTHLY, **chosen)
+    found = told(here, "c1")
+    assert not found.gets_it
+    choice, then = "(their own choice: monthly)", "19 June 2026 12:00 UTC"
+    words = f"got 1 of 1 marketing mails that are allowed within 30 days {choice}; the next one may go after {then}"
+    assert stage(found, "frequency cap") == (False, words)
+
+
+def test_a_refused_topic_stops_mail_about_it_only(here: Shop) -> None:
+    with database.write(here.engine) as connection:
+        table = tables.parties.c
+        mailbox = connection.scalar(sa.select(table.address_hash).where(table.id == party(here, "c1")))
+        topics.refuse(connection, here.account_id, mailbox, ["offers"], source="t", evidence="e", now=START)
+    found = told(here, "c1")
+    assert found.gets_it
+    assert stage(found, "topic") == (None, "would get no mail of a campaign about offers")
+    found = told(here, "c1", replace(DORMANT, topic="offers"))
+    assert not found.gets_it
+    assert stage(found, "topic") == (False, "wants no mail about this campaign's topic: offers")
+    assert stage(told(here, "c1", replace(DORMANT, topic="tips")), "topic")[0] is True
+    assert stage(told(here, "c2", replace(DORMANT, topic="offers")), "topic")[0] is True
 
 
 def test_a_running_campaign_that_goes_first(here: Shop) -> None:
