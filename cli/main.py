@@ -21,6 +21,7 @@ from cli import (
     gate_commands,
     guard_commands,
     intake_commands,
+    kpi_commands,
     mistakes,
     operate,
     plan_command,
@@ -57,6 +58,7 @@ app.add_typer(account_commands.app, name="account", help="The shop or brand: its
 app.add_typer(
     environment_commands.app, name="environment", help="Which environment this database belongs to: show, claim."
 )
+app.add_typer(kpi_commands.app, name="kpis", help="Key figures by day, mailbox provider and more; what each means.")
 app.add_typer(rate_commands.app, name="rates", help="What currencies were worth: load and list dated rates.")
 app.add_typer(suppression_commands.app, name="suppressions", help="Whom not to mail: list, add, remove, export.")
 

@@ -11,7 +11,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from data import correlation, deliveries, events_effects, proofs, seeds, staging, tables
+from data import correlation, deliveries, events_effects, proofs, reactions, seeds, staging, tables
 from data.correlation import Placed
 from domain import delivery
 from domain.delivery import DeliveryEvent, DeliveryState
@@ -45,6 +45,7 @@ def apply(
     placed = dict(zip(unique, correlation.place(connection, unique.values()), strict=True))
     new = [placed[key] for key in _insert(connection, inbox_id, placed)]
     suppressions = events_effects.suppress(connection, new, inbox_id=inbox_id, pepper=pepper, now=now)
+    reactions.keep(connection, new, now=now)
     deliveries.join(connection, _folded(new))
     attempts = {one.event.attempt_id for one in new if one.event.attempt_id}
     proofs.record(connection, attempts, inbox_id=inbox_id, now=now)

@@ -21,6 +21,7 @@ from data.schema.intake import (
     intake_quarantines,
     intake_records,
 )
+from data.schema.kpis import kpi_counts, kpi_due, kpi_latencies, kpi_marks, kpi_rules, reactions
 from data.schema.orders import order_deletions, order_events, order_lines, orders
 from data.schema.people import (
     accounts,
@@ -74,6 +75,11 @@ __all__ = [
     "intake_files",
     "intake_quarantines",
     "intake_records",
+    "kpi_counts",
+    "kpi_due",
+    "kpi_latencies",
+    "kpi_marks",
+    "kpi_rules",
     "mail_domains",
     "message_delivery",
     "message_exceptions",
@@ -87,6 +93,7 @@ __all__ = [
     "pools",
     "previews",
     "provider_states",
+    "reactions",
     "seed_messages",
     "segment_sizes",
     "slots",

@@ -2,7 +2,8 @@
 
 from datetime import UTC, datetime
 
-from domain.reports import Figures, percent
+from domain.kpis import Figures
+from domain.reports import percent
 
 # Mailbox providers ask for complaints below 0.1 % and never 0.3 %; the other bounds are this engine's own aims.
 _DELIVERED = (0.98, 0.95)

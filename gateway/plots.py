@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from domain.reports import Figures, Moment, percent
+from domain.kpis import Figures
+from domain.reports import Moment, percent
 from gateway.figures import count
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import Any
 
 from domain import mailbox_groups
 from domain.campaigns import Run, RunStatus
-from domain.reports import Audit, Figures, RunReport, RunSummary, Step, percent
+from domain.kpis import Figures
+from domain.reports import Audit, RunReport, RunSummary, Step, percent
 from gateway import reasons
 from gateway.figures import cards, count, duration, moment, share
 
