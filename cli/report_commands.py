@@ -229,7 +229,7 @@ def _write_page(found: RunReport, file: Path) -> None:
 
 
 def _figures(one: Figures) -> dict[str, Any]:
-    names = ("deliverability", "bounce_rate", "complaint_rate", "human_open_rate", "click_rate")
+    names = ("deliverability", "bounce_rate", "complaint_rate", "human_open_rate", "click_rate", "human_click_rate")
     return {**asdict(one), **{name: getattr(one, name) for name in names}}
 
 

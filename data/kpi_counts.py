@@ -80,7 +80,7 @@ def of_run(connection: sa.Connection, run_id: str) -> list[tuple[str, Figures]]:
         for batch_id, group, *row in connection.execute(stored.where(table.run_id == run_id))
         if batch_id not in stale
     ]
-    return parts + [(part.mailbox_group, part.figures) for part in _fresh(connection, sorted(stale))]
+    return parts + [(part.mailbox_group, part.figures) for part in _fresh(connection, sorted(stale), durations=False)]
 
 
 # --- what is due -----------------------------------------------------------------------------------------------------
@@ -174,7 +174,7 @@ def _reckon_some(engine: sa.Engine) -> int:
         return len(ids)
 
 
-def _fresh(connection: sa.Connection, ids: Sequence[int]) -> list[Part]:
+def _fresh(connection: sa.Connection, ids: Sequence[int], *, durations: bool = True) -> list[Part]:
     """The parts of these batches as of now, each by the rules of its account."""
     batch, run = tables.batches.c, tables.campaign_runs.c
     by_rules: dict[int, list[int]] = defaultdict(list)
@@ -189,7 +189,8 @@ def _fresh(connection: sa.Connection, ids: Sequence[int]) -> list[Part]:
             if account_id not in versions:
                 versions[account_id] = rules_of(connection, account_id)
             by_rules[versions[account_id]].append(batch_id)
-        parts += (part for rules, some in by_rules.items() for part in kpi_batches.reckon(connection, some, rules))
+        for rules, some in by_rules.items():
+            parts += kpi_batches.reckon(connection, some, rules, durations=durations)
     return parts
 
 

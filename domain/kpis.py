@@ -347,7 +347,7 @@ TIME_TO_INBOX = Kpi(
     under="",
     unit="seconds (median, 95th percentile)",
     meaning="How long a mail was under way. Minutes are usual; hours mean that a mailbox provider puts us off.",
-    source="acceptance in the ledger, first delivery event; counted in classes that are 1/8 wide, so to within 6 %",
+    source="acceptance in the ledger, first delivery event; counted in classes: at most an eighth too long, never too short",
 )
 BOUNCE_HANDLING = Kpi(
     name="bounce_handling",

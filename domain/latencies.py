@@ -1,7 +1,7 @@
 """Durations in classes of fixed bounds, so that those of any two groups add up exactly: a sum, never a sample.
 
-Below 16 seconds a class is one second; above it each doubling has eight classes, so that a class is known to within
-6 % (its middle is at most half of 1/8 away). Whole seconds, as ESPs tell no less.
+Below 16 seconds a class is one second; above it each doubling has eight classes, so that what is told of a class, its
+end, is too long by an eighth at most and never too short. Whole seconds, as ESPs tell no less.
 """
 
 from collections import Counter
@@ -55,12 +55,12 @@ class Latencies:
     def total(self) -> int:
         return sum(self.counts.values())
 
-    def quantile(self, share: float) -> float | None:
-        """The duration that this share of all does not exceed (the middle of its class); None of nothing."""
+    def quantile(self, share: float) -> int | None:
+        """What this share of all does not exceed: the end of its class, never past the longest. None of nothing."""
         rank, seen = share * self.total, 0
         for number, times in sorted(self.counts.items()):
             seen += times
             if seen >= rank:
-                low, high = bounds(number)
-                return (low + min(high, self.longest if self.longest is not None else high)) / 2
+                end = bounds(number)[1]
+                return end if self.longest is None else min(end, self.longest)
         return None

@@ -17,6 +17,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from domain.delivery import EventKind
 
@@ -104,7 +105,11 @@ def _any(acts: Sequence[Act], kind: EventKind) -> bool:
 def _is_machine(act: Act, delivered_at: datetime | None) -> bool:
     if act.machine or (delivered_at is not None and act.at - delivered_at < _TOO_SOON):
         return True  # before the delivery too: a gateway looks before it takes the mail
-    agent = act.agent or ""
+    return _scans(act.agent or "")
+
+
+@lru_cache(maxsize=10_000)  # a few agents open most mail
+def _scans(agent: str) -> bool:
     if _PEOPLES_PROXIES.search(agent):
         return False
     return agent == _APPLE_PROXY or bool(_SCANNERS.search(agent) or _FALSE_EDGE.search(agent))

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 
 from data import database
 from domain.ports import EventReader
-from gateway import answers, health, metrics, orders, pages, security, unsubscribe, webhooks
+from gateway import answers, health, kpi_pages, metrics, orders, pages, security, unsubscribe, webhooks
 from gateway.bodies import Refused
 from providers.sendgrid import signature
 from providers.sendgrid.webhook import SendGridEvents
@@ -38,6 +38,7 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = _now) -> F
     app.include_router(orders.router(door, config=config, metrics=counted))
     app.include_router(unsubscribe.router(way_out, config=config, metrics=counted))
     app.include_router(pages.router(engine))
+    app.include_router(kpi_pages.router(engine, clock))
     app.include_router(health.router(engine))
     app.include_router(metrics.router(counted))
     app.add_exception_handler(Refused, answers.body_refused)
