@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from domain import kpi_words, kpis, mailbox_groups
 from domain.kpis import Measured
+from domain.rates import Verdict
 
 _RATES = (
     kpis.DELIVERABILITY,
@@ -16,11 +17,11 @@ _RATES = (
 )
 PROVIDER_HEADS = ("Mailbox provider", "Accepted", "Delivered", "against 98 %", "Last 7 days", "Bounced", "Complained")
 _AGAINST = {
-    kpis.Verdict.GOOD: "above",
-    kpis.Verdict.UNSURE: "below, but of too few to be sure",
-    kpis.Verdict.WARN: "below",
-    kpis.Verdict.BAD: "far below",
-    kpis.Verdict.NONE: kpi_words.NOT_ENOUGH,
+    Verdict.GOOD: "above",
+    Verdict.UNSURE: "below, but of too few to be sure",
+    Verdict.WARN: "below",
+    Verdict.BAD: "far below",
+    Verdict.NONE: kpi_words.NOT_ENOUGH,
 }
 
 

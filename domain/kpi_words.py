@@ -1,6 +1,7 @@
 """Key figures in words and short texts, the same on pages, in artifacts and in commands."""
 
-from domain.kpis import ALL, BOUNCE_HANDLING, DURATIONS, RATES, Kpi, Measured, Rate, Verdict
+from domain.kpis import ALL, BOUNCE_HANDLING, DURATIONS, RATES, Kpi, Measured
+from domain.rates import Rate, Verdict
 
 NOT_ENOUGH = "not enough data"
 _MINUTE, _HOUR = 60, 3600

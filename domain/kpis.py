@@ -6,14 +6,11 @@ of the mail that was handed over on that day, whenever the answers came: a late 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
-from domain import proportions
 from domain.delivery import BounceClass, Fault
 from domain.latencies import Latencies
+from domain.rates import Lines, Rate, Verdict
 
-# Below so many the interval is shown with the rate: at 1,000 a share near 98 % is known to about one point.
-SMALL_SAMPLE = 1000
 GOOGLE = "Google, support.google.com/a/answer/14229414: keep below 0.1 %, never reach 0.3 %"
 OWN_AIM = "this engine's own aim"
 
@@ -107,50 +104,6 @@ class Measured:
         return self.handed_over / self.hand_over_seconds if self.hand_over_seconds > 0 else None
 
 
-class Verdict(StrEnum):
-    """How a figure stands to its lines. UNSURE: on the wrong side, but of too few to be sure. NONE: nothing to judge."""
-
-    GOOD = "good"
-    WARN = "warn"
-    BAD = "bad"
-    UNSURE = "unsure"
-    NONE = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Lines:
-    """Where a figure stops being good, and where it becomes bad; `source` says who drew them."""
-
-    good: float
-    bad: float
-    source: str
-
-    @property
-    def high_is_good(self) -> bool:
-        return self.good > self.bad
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """`part` of `whole`; `low` and `high` are the Wilson interval in which the true share lies, 95 % sure."""
-
-    part: int
-    whole: int
-
-    @property
-    def value(self) -> float | None:
-        """None: not enough data, as nothing was there to divide by."""
-        return self.part / self.whole if self.whole else None
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        return proportions.bounds(self.part, self.whole)
-
-    @property
-    def small(self) -> bool:
-        return 0 < self.whole < SMALL_SAMPLE
-
-
 @dataclass(frozen=True, slots=True)
 class Kpi:
     """One key figure. `numerator` and `denominator` name the counts that are summed; a duration has neither."""
@@ -176,16 +129,7 @@ class Kpi:
 
     def verdict(self, rate: Rate) -> Verdict:
         """How the rate stands to the lines: a warning only where the sample is large enough to be sure of it."""
-        if self.lines is None or rate.value is None:
-            return Verdict.NONE
-        low, high = rate.interval
-        if self.lines.high_is_good:
-            missed, sure, worse = rate.value < self.lines.good, high < self.lines.good, high < self.lines.bad
-        else:
-            missed, sure, worse = rate.value >= self.lines.good, low >= self.lines.good, low >= self.lines.bad
-        if not missed:
-            return Verdict.GOOD
-        return Verdict.BAD if worse else Verdict.WARN if sure else Verdict.UNSURE
+        return Verdict.NONE if self.lines is None else self.lines.judge(rate)
 
 
 _EVENTS = "the sending service's events, one state a message (data/deliveries.py)"

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any
 
 from domain import kpis
-from domain.kpis import Rate
+from domain.rates import Rate
 from gateway.plots import BOUNCED, CLICKED, DELIVERED, LINE, OPENED, TEXT, drawing, legend, svg, time_axis
 
 _STYLES = ((DELIVERED, "o"), (OPENED, "s"), (CLICKED, "^"), (BOUNCED, "D"), (TEXT, "v"), (TEXT, "x"))

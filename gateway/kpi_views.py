@@ -7,10 +7,11 @@ from typing import Any
 
 from data.kpi_overview import DAYS, Overview
 from domain import kpi_tables, kpi_words, kpis, mailbox_groups
-from domain.kpis import Figures, Rate
+from domain.kpis import Figures
+from domain.rates import Rate
 
 _LINES_DRAWN = 5
-THE_REST = "all others"
+THE_REST = "Smaller providers"
 
 
 def page(found: Overview) -> dict[str, Any]:

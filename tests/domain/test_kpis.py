@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain import kpi_words, kpis, latencies
-from domain.kpis import COUNTS, Figures, Kpi, Measured, Rate, Verdict
+from domain.kpis import COUNTS, Figures, Kpi, Measured
 from domain.latencies import Latencies
+from domain.rates import Rate, Verdict
 
 _COUNTS = st.builds(Figures.of, st.dictionaries(st.sampled_from(COUNTS), st.integers(0, 9)))
 _SECONDS = st.dictionaries(st.integers(-5, 10**6), st.integers(1, 9), max_size=20)
