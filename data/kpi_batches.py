@@ -137,9 +137,8 @@ def _origins(connection: sa.Connection, batch_ids: Sequence[int]) -> dict[int, O
 def accepted(connection: sa.Connection, which: sa.ColumnElement[bool]) -> Messages:
     """The messages that ESPs accepted, of those batches of which `which` is true.
 
-    PostgreSQL takes a range for a ninth of the table, so it is made to look the people up batch by batch (as in
-    data.results): joined by range, a run of 200,000 took 5.7 s where
-    this takes 3 to 4, and it grew with the size of the table instead of with that of the run.
+    PostgreSQL takes a range for a ninth of the table and may read all of it for each batch, as data.results measured;
+    so it is made to look the people up batch by batch: 15 µs a message, whatever the table holds besides.
     """
     batch = _batches(which)
     people = _within(connection, batch, tables.audience)
