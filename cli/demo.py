@@ -19,7 +19,8 @@ import settings
 from cli import demo_channels, services, store
 from cli.output import Mistake, answer, console, json_text, table
 from domain.campaigns import RunStatus
-from domain.reports import Audit, Figures, RunReport
+from domain.kpis import Figures
+from domain.reports import Audit, RunReport, lines
 from tasks import prefect_api
 
 HOME = Path("var/demo")
@@ -290,7 +291,7 @@ def _write_page(result: Result) -> None:
 
 def _show(summary: dict[str, Any], result: Result) -> None:
     rows: list[tuple[str, int, str]] = [(step.label, step.count, "") for step in result.report.waterfall]
-    rows += [*result.report.total.lines(), ("suppressed in the end", result.suppressions, "")]
+    rows += [*lines(result.report.total), ("suppressed in the end", result.suppressions, "")]
     answer(summary, as_json=False, text=table("One campaign, end to end", ["", "people", "rate"], rows))
     audit = summary["audit"]
     agrees = "agrees in every figure" if not summary["disagreements"] else f"DISAGREES: {summary['disagreements']}"

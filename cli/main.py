@@ -24,6 +24,7 @@ from cli import (
     gate_commands,
     guard_commands,
     intake_commands,
+    kpi_commands,
     mistakes,
     operate,
     plan_command,
@@ -65,6 +66,7 @@ app.add_typer(
     environment_commands.app, name="environment", help="Which environment this database belongs to: show, claim."
 )
 app.add_typer(event_commands.app, name="events", help="What the ESPs' webhooks brought: what waits, reading it again.")
+app.add_typer(kpi_commands.app, name="kpis", help="Key figures by day, mailbox provider and more; what each means.")
 app.add_typer(rate_commands.app, name="rates", help="What currencies were worth: load and list dated rates.")
 app.add_typer(return_commands.app, name="returns", help="Mail that comes back: listen for it, fetch it.")
 app.add_typer(topic_commands.app, name="topics", help="What mail is about, for customers to choose: add, list, remove.")

@@ -12,7 +12,8 @@ from cli.output import AsJson, Mistake, answer, moment, table
 from cli.run_commands import RunId
 from domain.audience import SENTENCE, SkipReason
 from domain.campaigns import Run
-from domain.reports import Audit, Figures, RunReport, RunSummary, percent
+from domain.kpis import Figures
+from domain.reports import Audit, RunReport, RunSummary, lines, percent
 
 if TYPE_CHECKING:
     from data.ledger_sweep import Progress
@@ -228,7 +229,7 @@ def _write_page(found: RunReport, file: Path) -> None:
 
 
 def _figures(one: Figures) -> dict[str, Any]:
-    names = ("deliverability", "bounce_rate", "complaint_rate", "human_open_rate", "click_rate")
+    names = ("deliverability", "bounce_rate", "complaint_rate", "human_open_rate", "click_rate", "human_click_rate")
     return {**asdict(one), **{name: getattr(one, name) for name in names}}
 
 
@@ -243,7 +244,7 @@ def _report_text(found: RunReport, page: str) -> str:
         for name, one in sorted(found.by_mailbox_provider.items())
     ]
     names = ["mailboxes at", "accepted", "delivered", "bounced", "opened by a person"]
-    rows += found.total.lines() if run.plan.live else []
+    rows += lines(found.total) if run.plan.live else []
     parts = [table(head, ["", "people", "rate"], rows), *([table("", names, providers)] if providers else [])]
     parts += ["\n".join(f"{name}: {value}" for name, value in snapshot)] if (snapshot := _snapshot(run)) else []
     parts.append(page)

@@ -40,9 +40,14 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Arrangement:
-    """`ordinal` of every judged person, -1 for those who are not planned; `parts` in the order of ordinals."""
+    """`ordinal` of every judged person, -1 for those who are not planned; `parts` in the order of ordinals.
+
+    `group`: each one's own mailbox group as a place in `names`, whatever batch he goes with.
+    """
 
     ordinal: _Numbers
+    group: _Numbers
+    names: tuple[str, ...]
     parts: tuple[Part, ...]
 
 
@@ -61,6 +66,8 @@ def arrange(
     planned = np.flatnonzero(found.verdict == PLANNED)
     planned = planned[np.argsort(found.ordinal[planned])]
     groups, names, tier = _read(connection, account_id, found.judged.party_id[planned], now)
+    own = np.zeros(len(found.verdict), dtype=np.int64)
+    own[planned] = groups
     zone = found.judged.zone[planned]
     cell = zone * len(names) + groups
     small = np.bincount(cell, minlength=1)[cell] < policy.batch_size if len(cell) else np.zeros(0, dtype=bool)
@@ -70,7 +77,7 @@ def arrange(
     order = np.lexsort((tier, cell, rest))  # stable: within a tier by the draw
     ordinal = np.full(len(found.verdict), -1, dtype=np.int64)
     ordinal[planned[order]] = np.arange(len(planned))
-    return Arrangement(ordinal, tuple(_parts(rest[order], cell[order], names)))
+    return Arrangement(ordinal, own, tuple(names), tuple(_parts(rest[order], cell[order], names)))
 
 
 def _canaries(cell: _Numbers, tier: _Numbers, size: int) -> npt.NDArray[np.bool_]:

@@ -13,13 +13,14 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from data import arrangement, bulk, eligibility, quiet_hours, runs, tables, verdicts
+from data.arrangement import Arrangement
 from data.verdicts import Judged, Verdicts
 from domain.audience import SkipReason
 from domain.campaigns import Run, RunPlan, RunStatus
 from domain.guardrails import CanaryState
 from domain.policy import SendingPolicy
 
-_COLUMNS = ("run_id", "party_id", "ordinal", "skip_reason", "address_hash")
+_COLUMNS = ("run_id", "party_id", "ordinal", "skip_reason", "address_hash", "mailbox_group")
 # So few tuples are taken from CPython's free list (data.arrow).
 _ROWS_AT_ONCE = 500
 # Of all customers: from here on one pass over their mailboxes costs less than a look-up for each member.
@@ -63,14 +64,14 @@ def freeze(
     found, zones = judge(connection, run.id, run.plan, ids, excluded=excluded, policy=policy, now=now)
     counts = found.counts()
     planned = counts.pop(None, 0)
-    canary = None
+    canary = arranged = None
     if planned and run.plan.live:
         arranged = arrangement.arrange(connection, run.plan.account_id, found, policy=policy, now=now)
         found = replace(found, ordinal=arranged.ordinal)
         rows = arrangement.batches(run.id, arranged.parts, dict(enumerate(zones)), batch_size)
         connection.execute(tables.batches.insert(), rows)
         canary = CanaryState.WATCHING if any(part.canary for part in arranged.parts) else None
-    bulk.insert_rows(connection, tables.audience, _COLUMNS, _rows(run.id, found))
+    bulk.insert_rows(connection, tables.audience, _COLUMNS, _rows(run.id, found, arranged))
     return runs.advance(
         connection,
         run,
@@ -157,20 +158,25 @@ def _judged(
     )
 
 
-def _rows(run_id: str, found: Verdicts) -> Iterator[tuple[Any, ...]]:
+def _rows(run_id: str, found: Verdicts, arranged: Arrangement | None) -> Iterator[tuple[Any, ...]]:
     """In the order of party ids, which is that of two of the three indexes: half the cost of writing by ordinal."""
     names: list[str | None] = [*map(str, verdicts.REASONS), None]  # the last is PLANNED's: -1
     for first in range(0, len(found.verdict), _ROWS_AT_ONCE):
         part = slice(first, first + _ROWS_AT_ONCE)
         mailboxes = found.judged.mailbox[part].to_pylist()
+        groups = (
+            [None] * len(mailboxes)
+            if arranged is None
+            else [arranged.names[one] for one in arranged.group[part].tolist()]
+        )
         ordinals, codes = found.ordinal[part].tolist(), found.verdict[part].tolist()
-        for party_id, ordinal, code, mailbox in zip(
-            found.judged.party_id[part].tolist(), ordinals, codes, mailboxes, strict=True
+        for party_id, ordinal, code, mailbox, group in zip(
+            found.judged.party_id[part].tolist(), ordinals, codes, mailboxes, groups, strict=True
         ):
             if code == verdicts.PLANNED:
-                yield run_id, party_id, ordinal, None, mailbox
+                yield run_id, party_id, ordinal, None, mailbox, group
             else:
-                yield run_id, party_id, None, names[code], None
+                yield run_id, party_id, None, names[code], None, None
 
 
 def members(connection: sa.Connection, run_id: str) -> npt.NDArray[np.int64]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from data import staging, tables
+from data import kpi_marks, staging, tables
 from domain.delivery import DeliveryState
 
 _TIMES = tuple(field.name for field in fields(DeliveryState) if field.name.endswith("_at"))
@@ -19,6 +19,7 @@ def join(connection: sa.Connection, states: Mapping[tuple[str, int], DeliverySta
     """Join the state of each message (run, ordinal) with the one on record: `delivery.join`, said in SQL."""
     if not states:
         return
+    kpi_marks.note(connection, states)
     table = tables.message_delivery
     columns = [column.name for column in table.c]
     rows = (

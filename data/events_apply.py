@@ -11,7 +11,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from data import correlation, deliveries, events_effects, proofs, seeds, staging, tables, unplaced
+from data import correlation, deliveries, events_effects, proofs, reactions, seeds, staging, tables, unplaced
 from data.correlation import Placed
 from domain import delivery
 from domain.delivery import DeliveryEvent, DeliveryState
@@ -53,6 +53,7 @@ def apply(
     unplaced.keep(connection, waiting, now=now)
     new = [placed[key] for key in stored]
     suppressions = events_effects.suppress(connection, new, inbox_id=inbox_id, pepper=pepper, now=now)
+    reactions.keep(connection, new, now=now)
     deliveries.join(connection, folded(new))
     attempts = {one.event.attempt_id for one in new if one.event.attempt_id}
     proofs.record(connection, attempts, inbox_id=inbox_id, now=now)

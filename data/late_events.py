@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from data import correlation, database, deliveries, events_apply, events_effects, inbox, unplaced
+from data import correlation, database, deliveries, events_apply, events_effects, inbox, reactions, unplaced
 from domain.delivery import DeliveryEvent
 from domain.ports import EventReader
 
@@ -62,6 +62,7 @@ def _of_body(
     tried = correlation.place(connection, events.items(), pepper=pepper, vendors=vendors)
     known = [one for one in tried if one.run_id is not None]
     suppressions = events_effects.suppress(connection, known, inbox_id=inbox_id, pepper=pepper, now=now)
+    reactions.keep(connection, known, now=now)
     deliveries.join(connection, events_apply.folded(known))
     event_ids = {row.position: row.event_id for row in rows}
     unplaced.place(connection, {event_ids[one.position]: one for one in known}, now=now)

@@ -278,6 +278,7 @@ def _write_attempt(connection: sa.Connection, row: Any, batch: Batch, worker: st
             decision=batch.grant.decision,
             schedule_id=batch.schedule_id,
             send_at=batch.send_at,
+            domain=route.domain,
         )
     )
 

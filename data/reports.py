@@ -10,7 +10,7 @@ from data import audit, kpis, runs, tables
 from domain.audience import SENTENCE, SkipReason
 from domain.campaigns import Run
 from domain.ledger import BatchState
-from domain.reports import Figures, Moment, RunReport, RunSummary, Step
+from domain.reports import Moment, RunReport, RunSummary, Step
 
 _SLICES = 60
 _SECOND = timedelta(seconds=1)
@@ -51,13 +51,7 @@ def recent_runs(connection: sa.Connection, account_id: str | None, limit: int) -
     if account_id is not None:
         query = query.where(table.c.account_id == account_id)
     newest = [runs.get(connection, run_id) for run_id in connection.scalars(query).all()]
-    return [RunSummary(run, _figures(connection, run)) for run in newest]
-
-
-def _figures(connection: sa.Connection, run: Run) -> Figures:
-    # A settled run barely changes, and a list must not read a million messages for each of its lines.
-    stored = kpis.newest_snapshot(connection, run.id) if run.settled_at is not None else None
-    return stored or kpis.figures(connection, run.id)[0]
+    return [RunSummary(run, kpis.figures(connection, run.id)[0]) for run in newest]
 
 
 def _waterfall(connection: sa.Connection, run: Run) -> Iterator[Step]:

@@ -29,6 +29,7 @@ from data.schema.intake import (
     intake_quarantines,
     intake_records,
 )
+from data.schema.kpis import kpi_counts, kpi_due, kpi_latencies, kpi_marks, kpi_rules, reactions
 from data.schema.orders import order_deletions, order_events, order_lines, orders
 from data.schema.people import (
     accounts,
@@ -87,6 +88,11 @@ __all__ = [
     "intake_files",
     "intake_quarantines",
     "intake_records",
+    "kpi_counts",
+    "kpi_due",
+    "kpi_latencies",
+    "kpi_marks",
+    "kpi_rules",
     "mail_domains",
     "mail_frequencies",
     "mailbox_cursors",
@@ -102,6 +108,7 @@ __all__ = [
     "pools",
     "previews",
     "provider_states",
+    "reactions",
     "seed_messages",
     "segment_sizes",
     "sender_refusals",

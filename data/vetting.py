@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from data import database, kpis, tables
+from data import database, kpi_batches, tables
 from domain import vetting
 from domain.delivery import Seen, Severity
 from domain.ledger import BatchState
@@ -95,13 +95,12 @@ def record(connection: sa.Connection, account_id: str, *, rehearsals: Collection
     message = tables.message_delivery.c
     hard = message.seen.bitwise_and(int(Seen.BOUNCED)) != 0, message.severity == Severity.HARD
     complained = message.seen.bitwise_and(int(Seen.COMPLAINED)) != 0
-    month = (
-        kpis.accepted(sa.func.count(), _count(sa.and_(*hard)), _count(complained))
-        .join(run, run.c.id == batch.c.run_id)
-        .join(attempt, attempt.c.id == batch.c.attempt_id)
-        .where(attempt.c.claimed_at > now - _MONTH, *real)
+    lately = sa.exists().where(
+        run.c.id == batch.c.run_id, attempt.c.id == batch.c.attempt_id, attempt.c.claimed_at > now - _MONTH, *real
     )
-    accepted, hard_bounces, complaints = connection.execute(month).one()
+    month = kpi_batches.accepted(connection, lately)
+    counts = month.select(sa.func.count(), _count(sa.and_(*hard)), _count(complained))
+    accepted, hard_bounces, complaints = connection.execute(counts).one()
     return Record((now - began).days if began else 0, accepted, hard_bounces, complaints)
 
 

@@ -1,63 +1,25 @@
-"""What is reported of a campaign run: figures with stated formulas, and the views a marketer reads."""
+"""What is reported of a campaign run: the views a marketer reads. What a figure means is said in domain.kpis."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from domain.campaigns import Run
+from domain.kpis import Figures
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """Counts of messages (each counted once, however often an event came), and the rates made of them."""
-
-    accepted: int = 0
-    delivered: int = 0
-    bounced: dict[str, int] = field(default_factory=dict)  # by bounce class; a late bounce takes its delivery back
-    dropped: int = 0
-    complained: int = 0
-    unsubscribed: int = 0
-    opened_unique: int = 0  # with machine opens: prefetching proxies such as Apple's
-    opened_human: int = 0
-    clicked_unique: int = 0
-
-    @property
-    def deliverability(self) -> float | None:
-        """Delivered and not bounced later, divided by accepted. Delivered is not inboxed: nobody can see that."""
-        return _ratio(self.delivered, self.accepted)
-
-    @property
-    def bounce_rate(self) -> float | None:
-        return _ratio(sum(self.bounced.values()), self.accepted)
-
-    @property
-    def complaint_rate(self) -> float | None:
-        """Complaints divided by delivered, as mailbox providers reckon it: keep below 0.1 %, never reach 0.3 %."""
-        return _ratio(self.complained, self.delivered)
-
-    @property
-    def human_open_rate(self) -> float | None:
-        return _ratio(self.opened_human, self.delivered)
-
-    @property
-    def click_rate(self) -> float | None:
-        return _ratio(self.clicked_unique, self.delivered)
-
-    def lines(self) -> list[tuple[str, int, str]]:
-        """What happened after acceptance, to be read by people: label, count, rate (empty where there is none)."""
-        return [
-            ("delivered", self.delivered, percent(self.deliverability)),
-            *((f"bounced: {name}", count, "") for name, count in sorted(self.bounced.items())),
-            ("dropped by the ESP", self.dropped, ""),
-            ("complained", self.complained, percent(self.complaint_rate, digits=2)),
-            ("unsubscribed", self.unsubscribed, ""),
-            ("opened, machines included", self.opened_unique, ""),
-            ("opened by a person", self.opened_human, percent(self.human_open_rate)),
-            ("clicked", self.clicked_unique, percent(self.click_rate)),
-        ]
-
-
-def _ratio(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
+def lines(figures: Figures) -> list[tuple[str, int, str]]:
+    """What happened after acceptance, to be read by people: label, count, rate (empty where there is none)."""
+    return [
+        ("delivered", figures.delivered, percent(figures.deliverability)),
+        *((f"bounced: {name}", count, "") for name, count in sorted(figures.bounced.items())),
+        ("dropped by the ESP", figures.dropped, ""),
+        ("complained", figures.complained, percent(figures.complaint_rate, digits=2)),
+        ("unsubscribed", figures.unsubscribed, ""),
+        ("opened, machines included", figures.opened_unique, ""),
+        ("opened by a person", figures.opened_human, percent(figures.human_open_rate)),
+        ("clicked, machines included", figures.clicked_unique, ""),
+        ("clicked by a person", figures.clicked_human, percent(figures.human_click_rate)),
+    ]
 
 
 def percent(ratio: float | None, *, digits: int = 1) -> str:
@@ -124,7 +86,7 @@ class RunReport:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """One line of the list of runs. Of a settled run the figures are those stored last."""
+    """One line of the list of runs."""
 
     run: Run
     total: Figures

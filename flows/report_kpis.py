@@ -1,4 +1,4 @@
-"""Report KPIs: hourly, the figures of every recent run, and whether its ledger balances."""
+"""Report KPIs: hourly, the figures of every account and of every recent run, and whether its ledger balances."""
 
 from prefect import flow
 
@@ -7,7 +7,8 @@ from tasks import reporting
 
 @flow(name="report-kpis")
 def report_kpis() -> int:
-    """Store and show the figures of the last 30 days' runs. Fails as an alarm when a ledger does not balance."""
+    """Bring figures to now, show each account's and those of the last 30 days' runs. Fails when a ledger does not balance."""
+    reporting.refresh_kpis()
     run_ids = reporting.observed_runs()
     reporting.snapshot_kpis(run_ids)
     reporting.audit_runs(run_ids)

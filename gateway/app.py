@@ -9,7 +9,20 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
 from data import database
-from gateway import answers, doors, health, metrics, oauth, orders, pages, preferences, security, unsubscribe, webhooks
+from gateway import (
+    answers,
+    doors,
+    health,
+    kpi_pages,
+    metrics,
+    oauth,
+    orders,
+    pages,
+    preferences,
+    security,
+    unsubscribe,
+    webhooks,
+)
 from gateway.applying import Applier
 from gateway.bodies import Refused
 from gateway.letters import Letters
@@ -45,6 +58,7 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = _now) -> F
     app.include_router(unsubscribe.router(way_out, config=config, metrics=counted))
     app.include_router(preferences.router(choices, config=config, metrics=counted))
     app.include_router(pages.router(engine))
+    app.include_router(kpi_pages.router(engine, clock))
     app.include_router(health.router(engine))
     app.include_router(metrics.router(counted, engine))
     app.add_exception_handler(Refused, answers.body_refused)

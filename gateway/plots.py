@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from domain.reports import Figures, Moment, percent
+from domain.kpis import Figures
+from domain.reports import Moment, percent
 from gateway.figures import count
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def mailbox_providers(figures: Mapping[str, Figures]) -> str:
     rates = (
         ("delivered", DELIVERED, [figures[name].deliverability for name in names]),
         ("opened by humans", OPENED, [figures[name].human_open_rate for name in names]),
-        ("clicked", CLICKED, [figures[name].click_rate for name in names]),
+        ("clicked", CLICKED, [figures[name].human_click_rate for name in names]),
     )
     with drawing("mailbox-providers", height=0.9 + 0.72 * len(names)) as (figure, axes):
         for place, (label, colour, values) in enumerate(rates):

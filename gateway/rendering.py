@@ -8,9 +8,10 @@ from typing import Any
 import minijinja
 from fastapi.responses import HTMLResponse
 
+from data.kpi_overview import Overview
 from domain.previews import Preview
 from domain.reports import Audit, RunReport, RunSummary
-from gateway import plots, preview_plots, preview_views, texts, views
+from gateway import kpi_plots, kpi_views, plots, preview_plots, preview_views, texts, views
 
 _FOLDER = Path(__file__).parent / "templates"
 
@@ -67,6 +68,17 @@ def render_run(report: RunReport, *, audit: Audit | None = None, standalone: boo
 def render_runs(runs: Sequence[RunSummary]) -> str:
     """Render the list of recent runs."""
     return page("runs.html", runs=[views.line(run) for run in runs])
+
+
+def render_kpis(found: Overview) -> str:
+    """Render an account's key figures, with the plot of its deliverability by day in it."""
+    plot = minijinja.Markup(kpi_plots.deliverability(kpi_views.by_day(found))) if found.by_day else None
+    return page("kpis.html", kpis=kpi_views.page(found), plot=plot)
+
+
+def render_accounts(names: Sequence[str]) -> str:
+    """Render the list of accounts whose key figures can be looked at."""
+    return page("accounts.html", accounts=list(names))
 
 
 def render_preview(preview: Preview, *, standalone: bool) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 
 from domain import mailbox_groups
 from domain.campaigns import Run, RunStatus
-from domain.reports import Audit, Figures, RunReport, RunSummary, Step, percent
+from domain.kpis import Figures
+from domain.reports import Audit, RunReport, RunSummary, Step, percent
 from gateway import reasons
 from gateway.figures import cards, count, duration, moment, share
 
@@ -60,7 +61,7 @@ def line(found: RunSummary) -> dict[str, Any]:
         "accepted": count(found.total.accepted),
         "delivered": percent(found.total.deliverability),
         "opened": percent(found.total.human_open_rate),
-        "clicked": percent(found.total.click_rate),
+        "clicked": percent(found.total.human_click_rate),
     }
 
 
@@ -95,7 +96,7 @@ def _headline(total: Figures) -> str | None:
         return None
     return (
         f"{count(total.delivered)} of {count(total.accepted)} mails were delivered. "
-        f"{count(total.opened_human)} people opened theirs, and {count(total.clicked_unique)} clicked."
+        f"{count(total.opened_human)} people opened theirs, and {count(total.clicked_human)} clicked."
     )
 
 
@@ -129,7 +130,7 @@ def _funnel(total: Figures) -> list[dict[str, Any]]:
         ("accepted for sending", "accepted", total.accepted),
         ("delivered", "delivered", total.delivered),
         ("opened by humans", "opened", total.opened_human),
-        ("clicked", "clicked", total.clicked_unique),
+        ("clicked by humans", "clicked", total.clicked_human),
     )
     return [
         {
@@ -156,7 +157,7 @@ def _provider(name: str, each: Figures) -> list[str]:
         percent(each.deliverability),
         count(sum(each.bounced.values())),
         percent(each.human_open_rate),
-        percent(each.click_rate),
+        percent(each.human_click_rate),
         percent(each.complaint_rate, digits=2),
     ]
 

@@ -11,7 +11,8 @@ from data import audience_sample, content, database, reports
 from data.features.frame import NoFeatures
 from data.features.population import FeaturesMoved
 from domain.campaigns import Run
-from domain.reports import Audit, Figures, RunReport, Step, percent
+from domain.kpis import Figures
+from domain.reports import Audit, RunReport, Step, lines, percent
 from domain.validation import Validation
 from tasks import pace_words, pacing, preview_markdown, previews, wiring
 
@@ -128,9 +129,9 @@ def report_artifact(report: RunReport, audit: Audit) -> None:
 
 def funnel_table(figures: Figures) -> str:
     """Markdown of what happened after acceptance."""
-    rows = [("accepted by the ESP", figures.accepted, ""), *figures.lines()]
-    lines = [f"| {label} | {count:,} | {rate} |" for label, count, rate in rows]
-    return "\n".join(["| | Messages | Rate |", "|:--|--:|--:|", *lines])
+    rows = [("accepted by the ESP", figures.accepted, ""), *lines(figures)]
+    written = [f"| {label} | {count:,} | {rate} |" for label, count, rate in rows]
+    return "\n".join(["| | Messages | Rate |", "|:--|--:|--:|", *written])
 
 
 def provider_table(report: RunReport) -> str:

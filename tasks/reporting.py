@@ -1,5 +1,7 @@
 """Settling, auditing and reporting of runs."""
 
+import re
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from prefect import get_run_logger, task
@@ -7,7 +9,9 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 import settings
-from data import database, kpis, ledger_sweep, reports, runs
+from data import accounts, database, kpi_counts, kpi_overview, kpis, ledger_sweep, reports, runs
+from data.kpi_overview import Overview
+from domain import kpi_tables, kpi_words
 from domain.reports import Audit, percent
 from tasks import artifacts, continuing, wiring
 from tasks.audits import audit_of
@@ -64,6 +68,43 @@ def observed_runs() -> list[str]:
     return [run.id for run in found if run.created_at >= since]
 
 
+@task(task_run_name="refresh KPIs", cache_policy=NO_CACHE)
+def refresh_kpis() -> int:
+    """Reckon the figures of the batches of which something changed, and show each account's. Safe to repeat."""
+    reckoned = kpi_counts.refresh(wiring.engine())
+    with database.read(wiring.engine()) as connection:
+        found = [kpi_overview.read(connection, one, now=wiring.clock()) for one in accounts.names(connection)]
+    for overview in found:
+        if overview.by_mailbox:
+            _overview_artifact(overview)
+    get_run_logger().info("Key figures: %d batches were reckoned anew", reckoned)
+    return reckoned
+
+
+def _overview_artifact(overview: Overview) -> None:
+    rules = ", ".join(str(one) for one in sorted(overview.spans[f"{kpi_overview.DAYS} days"].rules))
+    page = f"{settings.load().gateway.public_url}/kpis/{overview.account_id}"
+    create_markdown_artifact(
+        f"# Key figures of {overview.account_name}\n\nMail that left up to {overview.today:%d %b %Y}.\n\n"
+        f"{_markdown(('', *overview.spans), kpi_tables.spans(overview.spans))}\n\n"
+        f"## By mailbox provider, {kpi_overview.DAYS} days\n\n"
+        f"{_markdown(kpi_tables.PROVIDER_HEADS, _by_provider(overview))}\n\n"
+        f"{kpi_words.LEGEND} People are told from machines by rules {rules}.\n\n"
+        f"[The same with a plot by day]({page}). `campaigns kpis explain NAME` says what a figure means.",
+        key=f"key-figures-{re.sub('[^a-z0-9]+', '-', overview.account_id.lower()).strip('-') or 'account'}",
+        description=f"Key figures of {overview.account_name}",
+    )
+
+
+def _by_provider(overview: Overview) -> list[tuple[str, ...]]:
+    return kpi_tables.providers(overview.by_mailbox, overview.week, overview.week_before)
+
+
+def _markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [heads, [":--", *("--:" for _ in heads[1:])], *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
+
+
 @task(task_run_name="snapshot KPIs", cache_policy=NO_CACHE)
 def snapshot_kpis(run_ids: list[str]) -> None:
     """Store each run's figures as of now, renew its report, and show all side by side."""
@@ -80,7 +121,7 @@ def snapshot_kpis(run_ids: list[str]) -> None:
             f"| [{report.run.plan.campaign}]({artifacts.page(run_id)}) | {report.run.status} | {total.accepted:,} |"
             f" {percent(total.deliverability)} | {percent(total.bounce_rate)} |"
             f" {percent(total.complaint_rate, digits=2)} | {percent(total.human_open_rate)} |"
-            f" {percent(total.click_rate)} |"
+            f" {percent(total.human_click_rate)} |"
         )
     head = "| Campaign | State | Accepted | Deliverability | Bounced | Complaints | Opened by a person | Clicked |"
     table = (

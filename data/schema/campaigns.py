@@ -81,6 +81,7 @@ audience = sa.Table(
     sa.Column("ordinal", sa.Integer, nullable=True),
     base.text("skip_reason", required=False),
     base.text("address_hash", required=False),  # of a planned person: the mailbox that this run may mail, no other
+    base.text("mailbox_group", required=False),  # whose mailbox that was then; counted by, so it must not move after
     sa.UniqueConstraint("run_id", "ordinal"),
     sa.CheckConstraint("(ordinal IS NULL) <> (skip_reason IS NULL)", name="planned_or_skipped"),
     sa.Index(None, "party_id"),

@@ -33,6 +33,7 @@ attempt_routes = sa.Table(
     sa.Column("decision", Json, nullable=False),
     base.text("schedule_id", required=False),  # the ESP's name for what can still be cancelled
     base.at("send_at", required=False),  # when the ESP is to let it go; NULL: at once
+    base.text("domain", required=False),  # that it was sent from; NULL: that of the run
     sa.ForeignKeyConstraint(
         ["account_id", "pool", "stream"],
         ["pools.account_id", "pools.name", "pools.stream"],

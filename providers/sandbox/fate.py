@@ -178,7 +178,8 @@ def _timeline(plan: Plan, dice: _Dice) -> Iterator[tuple[Kind, float]]:
     yield Kind.DELIVERED, at
     if plan.machine_open:
         yield Kind.MACHINE_OPEN, at + 0.2 * dice.prefetch
-    yield from _reactions(plan, at + 0.5 + dice.reading)
+    # A second at least: what is opened in the second of its delivery no person opened (domain/machine_activity.py).
+    yield from _reactions(plan, at + 1 + dice.reading)
 
 
 def _reactions(plan: Plan, at: float) -> Iterator[tuple[Kind, float]]:

@@ -39,6 +39,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
         *("gate check", "gate accept"),
         "bounces judge",
         *("run", "pause", "resume", "cancel", "plan", "status", "audit", "report", "explain"),
+        *("kpis show", "kpis explain", "kpis recompute"),
         *("environment show", "environment claim"),
         *("events show", "events replay"),
         *("rates load", "rates list", "account show", "account limit", "account vet", "routes"),
@@ -64,6 +65,7 @@ def test_every_command_answers_in_json(name: str) -> None:
 def test_every_example_is_a_command_with_options_that_exist() -> None:
     for line in EXAMPLES.splitlines():
         words = line.partition("#")[0].removeprefix("campaigns ")
-        # A file in a command's place is `intake load`.
+        # A file in a command's place is `intake load`, options in one's place are of `kpis show`.
+        words = re.sub(r"^kpis(?= *$| --)", "kpis show", words)
         (name,) = [one for one in COMMANDS if re.match(rf"{one}(?![\w.-])", words)] or ["intake load"]
         assert set(re.findall(r"(--[a-z-]+)", words)) <= COMMANDS[name], line

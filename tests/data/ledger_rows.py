@@ -114,13 +114,27 @@ def add_run(
     }
     connection.execute(tables.campaign_runs.insert().values(**{**values, **facts}))
     party = tables.parties
-    mailboxes = dict(connection.execute(sa.select(party.c.id, party.c.address_hash)).all())
+    query = sa.select(party.c.id, party.c.address_hash, party.c.mailbox_provider)
+    mailboxes = {row[0]: (row[1], row[2]) for row in connection.execute(query)}
     rows = [
-        {"run_id": run_id, "party_id": one, "ordinal": n, "skip_reason": None, "address_hash": mailboxes[one]}
+        {
+            "run_id": run_id,
+            "party_id": one,
+            "ordinal": n,
+            "skip_reason": None,
+            "address_hash": mailboxes[one][0],
+            "mailbox_group": mailboxes[one][1],
+        }
         for n, one in enumerate(party_ids)
     ]
     rows += [
-        {"run_id": run_id, "party_id": one, "ordinal": None, "skip_reason": reason, "address_hash": None}
+        {
+            "run_id": run_id,
+            "party_id": one,
+            "ordinal": None,
+            "skip_reason": reason,
+            **dict.fromkeys(("address_hash", "mailbox_group")),
+        }
         for reason, ids in left_out.items()
         for one in ids
     ]

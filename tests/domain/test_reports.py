@@ -1,4 +1,5 @@
-from domain.reports import Audit, Figures
+from domain.kpis import Figures
+from domain.reports import Audit
 
 
 def test_rates_say_what_their_formulas_say() -> None:

@@ -176,6 +176,7 @@ def sent_run(engine: sa.Engine, account_id: str, new_run) -> Run:
                     ordinal=None if reason else number,
                     skip_reason=reason,
                     address_hash=None if reason else addresses.address_hash(address, PEPPER),
+                    mailbox_group=None if reason else addresses.mailbox_provider(address),
                 )
             )
             connection.execute(_consent(account_id, party_id))
@@ -184,7 +185,9 @@ def sent_run(engine: sa.Engine, account_id: str, new_run) -> Run:
                 run_id=run.id, first_ordinal=0, last_ordinal=7, state="accepted", finished_at=NOW + timedelta(seconds=9)
             )
         )
-        connection.execute(tables.message_delivery.insert(), [_delivery(run.id, ordinal) for ordinal in range(8)])
+        states = [_delivery(run.id, ordinal) for ordinal in range(8)]
+        connection.execute(tables.message_delivery.insert(), states)
+        connection.execute(tables.reactions.insert(), [one for state in states for one in _reactions(state)])
         connection.execute(
             tables.campaign_runs.update()
             .where(tables.campaign_runs.c.id == run.id)
@@ -227,6 +230,23 @@ def _consent(account_id: str, party_id: int) -> sa.Insert:
         occurred_at=NOW - timedelta(days=30),
         recorded_at=NOW,
     )
+
+
+def _reactions(state: dict) -> list[dict]:
+    """What is kept of the opens and clicks of a delivered message; a person waits a minute."""
+    at = {"opened": state["opened_at"], "clicked": state["clicked_at"]}
+    return [
+        {
+            "run_id": state["run_id"],
+            "ordinal": state["ordinal"],
+            "kind": kind,
+            "occurred_at": when + timedelta(minutes=1),
+            "applied_at": NOW,
+            "machine": kind == "opened" and state["human_opened_at"] is None,
+        }
+        for kind, when in at.items()
+        if when is not None
+    ]
 
 
 def _delivery(run_id: str, ordinal: int) -> dict:

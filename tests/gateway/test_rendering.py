@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from domain.audience import SkipReason
 from domain.campaigns import Run, RunStatus
-from domain.reports import Audit, Figures, Moment, RunReport, Step
+from domain.kpis import Figures
+from domain.reports import Audit, Moment, RunReport, Step
 from gateway import figures, plots, reasons, rendering, views
 from tests.conftest import NOW
 from tests.gateway.conftest import plan

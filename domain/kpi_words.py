@@ -1,0 +1,150 @@
+"""Key figures in words and short texts, the same on pages, in artifacts and in commands."""
+
+from domain.kpis import ALL, BOUNCE_HANDLING, DURATIONS, RATES, Kpi, Measured
+from domain.rates import Rate, Verdict
+
+NOT_ENOUGH = "not enough data"
+_MINUTE, _HOUR = 60, 3600
+_SIGN = {Verdict.WARN: " ⚠", Verdict.BAD: " ✗", Verdict.UNSURE: " ?", Verdict.GOOD: "", Verdict.NONE: ""}
+LEGEND = "⚠ past the line, ✗ far past it, ? past it, but of too few to be sure; in brackets where the true rate lies."
+
+
+_INTRODUCTION = f"""\
+# Key figures
+
+Written by `domain/kpi_words.py` out of `domain/kpis.py`, where each figure is defined once; a test keeps this page equal.
+`campaigns kpis` shows the figures, `campaigns kpis explain NAME` one definition.
+
+A day's figures are those of the mail that left on that day (on the account's calendar), whenever the answers came: a
+late bounce changes an earlier day. Each mail counts once, however often an event came. Where fewer than 1,000 were
+counted, the interval in which the true rate lies (Wilson, 95 %) is shown with the rate, and a warning is only given
+where the whole interval is past the line. Nothing divided by nothing is "{NOT_ENOUGH}", never 0 %.
+
+Which opens and clicks a person made is decided by rules with a version (`domain/machine_activity.py`). What they need is
+kept, so that `campaigns kpis recompute --rules N` judges all of history anew; every figure says by which rules it was
+counted. No network address is kept, and of the user agent only names and major versions.
+
+An hourly flow (*report-kpis*) keeps the figures by batch and reckons anew only what changed; figures by day, campaign or
+mailbox provider are sums over those, never a count over events."""
+
+
+def rate(kpi: Kpi, found: Rate) -> str:
+    """A rate in per cent, with its interval where the sample is small, and a sign where it is past its line."""
+    if found.value is None:
+        return NOT_ENOUGH
+    text = f"{100 * found.value:.{kpi.digits}f} %"
+    if found.small:
+        low, high = found.interval
+        text += f" ({100 * low:.{kpi.digits}f}–{100 * high:.{kpi.digits}f})"
+    return text + _SIGN[kpi.verdict(found)]
+
+
+def duration(seconds: float | None) -> str:
+    """A length of time in its largest fitting unit."""
+    if seconds is None:
+        return NOT_ENOUGH
+    whole = round(seconds)
+    if whole < _MINUTE:
+        return f"{seconds:.1f} s" if seconds < 10 and seconds % 1 else f"{whole} s"  # noqa: PLR2004 - one more digit
+    if whole < _HOUR:
+        return f"{whole // _MINUTE} min {whole % _MINUTE} s"
+    return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE} min"
+
+
+def to_inbox(found: Measured) -> str:
+    """Median and 95th percentile of the time to the inbox."""
+    if not found.to_inbox.total:
+        return NOT_ENOUGH
+    return f"{duration(found.to_inbox.quantile(0.5))}, 95 % within {duration(found.to_inbox.quantile(0.95))}"
+
+
+def handling(found: Measured) -> str:
+    """How long bounces took to become suppressions, and how that stands to the floor of two hours."""
+    longest = found.handling.longest
+    if longest is None:
+        return "no bounce that suppresses"
+    assert BOUNCE_HANDLING.lines is not None
+    floor = BOUNCE_HANDLING.lines.bad
+    stands = f"{duration(floor - longest)} below" if longest <= floor else f"{duration(longest - floor)} ABOVE"
+    return (
+        f"median {duration(found.handling.quantile(0.5))}, 95 % within {duration(found.handling.quantile(0.95))},"
+        f" longest {duration(longest)}: {stands} the floor of {duration(floor)}"
+    )
+
+
+def hand_over(found: Measured) -> str:
+    """How long the mail took to be handed over, and how fast that was."""
+    if not found.handed_over:
+        return NOT_ENOUGH
+    speed = f", {found.per_second:,.0f} a second" if found.per_second is not None else ""
+    return f"{duration(found.hand_over_seconds)} for {found.handed_over:,} mails{speed}"
+
+
+def trend(kpi: Kpi, now: Rate, before: Rate) -> str:
+    """How a rate moved: a word only where the two intervals lie apart, so that chance is no trend."""
+    if now.value is None or before.value is None:
+        return NOT_ENOUGH
+    (low, high), (low_before, high_before) = now.interval, before.interval
+    if low <= high_before and low_before <= high:
+        return "as before"
+    higher = now.value > before.value
+    if kpi.lines is None:
+        return "higher" if higher else "lower"
+    return "better" if higher == kpi.lines.high_is_good else "worse"
+
+
+def explanation(kpi: Kpi) -> list[tuple[str, str]]:
+    """A figure's definition: what each part is called, and the part."""
+    parts = [("figure", kpi.label), ("what it tells", kpi.meaning), ("counts", kpi.over)]
+    parts += [("divided by", kpi.under)] if kpi.under else []
+    parts += [("unit", kpi.unit)]
+    if kpi.lines is not None:
+        parts.append(("lines", f"good {_bound(kpi, good=True)}, bad {_bound(kpi, good=False)} ({kpi.lines.source})"))
+    return [*parts, ("comes from", kpi.source)]
+
+
+def _bound(kpi: Kpi, *, good: bool) -> str:
+    assert kpi.lines is not None
+    value = kpi.lines.good if good else kpi.lines.bad
+    written = f"{100 * value:g} %" if kpi in RATES else duration(value)
+    return f"{'from' if good is kpi.lines.high_is_good else 'below'} {written}"
+
+
+def page() -> str:
+    """docs/kpis.md."""
+    parts = [_INTRODUCTION]
+    for kpi in ALL.values():
+        lines = "\n".join(f"- **{name}**: {text}" for name, text in explanation(kpi)[1:])
+        parts.append(f"## {kpi.label}\n\n`{kpi.name}`\n\n{lines}")
+    return "\n\n".join(parts) + "\n"
+
+
+def facts(found: Measured) -> dict[str, object]:
+    """All of it for programs."""
+    rates = {kpi.name: _rate_facts(kpi, kpi.of(found.figures)) for kpi in RATES}
+    inbox, bounces = found.to_inbox, found.handling
+    return {
+        "counts": found.figures.counts(),
+        "rates": rates,
+        DURATIONS[0].name: {"median": inbox.quantile(0.5), "p95": inbox.quantile(0.95), "messages": inbox.total},
+        DURATIONS[1].name: {
+            "median": bounces.quantile(0.5),
+            "p95": bounces.quantile(0.95),
+            "longest": bounces.longest,
+            "messages": bounces.total,
+        },
+        DURATIONS[2].name: {"seconds": found.hand_over_seconds, "per_second": found.per_second},
+        "rules": sorted(found.rules),
+    }
+
+
+def _rate_facts(kpi: Kpi, found: Rate) -> dict[str, object]:
+    low, high = found.interval
+    return {
+        "value": found.value,
+        "part": found.part,
+        "of": found.whole,
+        "low": low,
+        "high": high,
+        "verdict": kpi.verdict(found).value or None,
+    }
