@@ -33,6 +33,7 @@ from data.schema.people import (
     segment_sizes,
     suppressions,
 )
+from data.schema.reconciliation import reconciliation_differences, reconciliations
 from data.schema.traffic import (
     attempt_routes,
     brakes,
@@ -87,6 +88,8 @@ __all__ = [
     "pools",
     "previews",
     "provider_states",
+    "reconciliation_differences",
+    "reconciliations",
     "seed_messages",
     "segment_sizes",
     "slots",

@@ -14,7 +14,7 @@ from data import accounts as account_rows
 from data import content, database, installation, ledger, runs, variables, vetting
 from data.channels import connections as connection_file
 from data.intake import drain, thresholds
-from domain import failover, ports
+from domain import esp_record, failover, ports
 from domain.accounts import Account
 from domain.campaigns import Run, RunPlan
 from domain.failover import Needs
@@ -26,11 +26,13 @@ from domain.validation import Validation
 from providers import routes_file
 from providers.dns import DnsNameServer
 from providers.sandbox.record import SandboxRecord
+from providers.sendgrid.activity import open_activity
 from providers.sendgrid.config import SendGridConfig
 from providers.sendgrid.inquiry import open_inquirer
 from providers.sendgrid.mailer import open_mailer
 from providers.sendgrid.management import Management
 from providers.sendgrid.schedule import CALL_BACK_UNTIL, open_scheduler
+from providers.sendgrid.stats import open_stats
 from providers.sendgrid.suppressions import SendGridSuppressions
 from providers.sendgrid.webhook import SendGridEvents
 
@@ -135,6 +137,22 @@ def inquirer(provider: str) -> ports.Inquirer | None:
 def suppression_source(provider: str) -> ports.SuppressionSource:
     """The ESP's own suppression lists."""
     return SendGridSuppressions(Management(_sendgrid_config(provider)))
+
+
+def stats_source(provider: str) -> esp_record.StatsSource:
+    """The ESP's own statistics; close it."""
+    return open_stats(_sendgrid_config(provider))
+
+
+def esp_account(provider: str) -> str:
+    """What is the same for two names of one account at an ESP: their statistics count both. Never shown: it has a key."""
+    config = _sendgrid_config(provider)
+    return f"{config.base_url} {config.required_key()}"
+
+
+def activity_source(provider: str) -> esp_record.ActivitySource | None:
+    """Who tells what happened to messages when no webhook did, if the account bought it; close it."""
+    return open_activity(_sendgrid_config(provider))
 
 
 def acceptance_record(provider: str) -> SandboxRecord | None:

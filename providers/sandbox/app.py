@@ -11,7 +11,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from providers.sandbox import activity_routes, faults, inquiry_routes, problems, schedule_routes, sendgrid_routes
+from providers.sandbox import (
+    activity_routes,
+    faults,
+    inquiry_routes,
+    problems,
+    schedule_routes,
+    sendgrid_routes,
+    stats_routes,
+)
 from providers.sandbox.config import SandboxConfig
 from providers.sandbox.poster import Poster
 from providers.sandbox.problems import Refused, Violation
@@ -49,6 +57,7 @@ def create_app(config: SandboxConfig) -> FastAPI:
     app.include_router(sendgrid_routes.router)
     app.include_router(schedule_routes.router)
     app.include_router(activity_routes.router)
+    app.include_router(stats_routes.router)
     app.include_router(inquiry_routes.router)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
