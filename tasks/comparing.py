@@ -44,6 +44,11 @@ def accepted(night: Night) -> list[Accepted]:
         return reconciliation_reading.accepted(connection, night.since, account_id=night.account_id)
 
 
+def wanting(night: Night, found: Iterable[Accepted]) -> list[Accepted]:
+    """Those of which an end should be known by now, and is not."""
+    return [one for one in found if one.missing and one.went_at <= night.silent_before and not one.checked_only]
+
+
 def of_the_ledger(night: Night, before: Sequence[Accepted], listed: Mapping[tuple[str, str], int]) -> list[Difference]:
     """Accepted mail without event or end, unknown and held batches, what the ESPs' lists added.
 

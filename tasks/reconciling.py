@@ -50,22 +50,18 @@ def without_end(night: Night) -> list[Accepted]:
 @task(task_run_name="list whom to ask", cache_policy=NO_CACHE)
 def providers_to_ask(night: Night, found: Sequence[Accepted]) -> list[str]:
     """The ESPs of mail without an end that is old enough to have one."""
-    return sorted({one.provider for one in _wanting(night, found)})
+    return sorted({one.provider for one in comparing.wanting(night, found)})
 
 
 # No retries: what was stored stands, and the next night asks for the rest.
 @task(task_run_name="ask {provider} what its webhooks did not tell", cache_policy=NO_CACHE, retries=0)
 def pull(night: Night, provider: str, found: Sequence[Accepted], minutes: int) -> dict[str, int]:
     """Store what the ESP says of this mail as bodies of its webhook; they are applied like all others."""
-    wanting = [one for one in _wanting(night, found) if one.provider == provider]
-    pulled = pulling.pull(provider, wanting, minutes=minutes, alive=lambda: _note(night))
+    attempts = [one for one in comparing.wanting(night, found) if one.provider == provider]
+    pulled = pulling.pull(provider, attempts, minutes=minutes, alive=lambda: _note(night))
     _note(night, f"ask {provider}", **asdict(pulled))
     get_run_logger().info("%s was asked: %s", provider, pulled)
     return {f"{provider}_questions": pulled.questions, f"{provider}_bodies": pulled.bodies}
-
-
-def _wanting(night: Night, found: Sequence[Accepted]) -> list[Accepted]:
-    return [one for one in found if one.missing and one.went_at <= night.silent_before and not one.checked_only]
 
 
 @task(task_run_name="compare the ledger", cache_policy=NO_CACHE)

@@ -19,7 +19,7 @@ from data import audience, database, events, inbox, reconciliations, runs, suppr
 from domain import addresses
 from domain.campaigns import Run, RunStatus
 from domain.delivery import Seen
-from domain.reconciliation import Difference
+from domain.reconciliation import Difference, Explanation
 from gateway.app import create_app
 from providers.sandbox.app import create_app as create_sandbox
 from providers.sandbox.config import SandboxConfig
@@ -192,7 +192,7 @@ def reconcile(*, minutes: float = 5, passed: Callable[[str], None] = lambda _: N
     passed("lists")
     process()
     before = comparing.accepted(night)
-    wanting = [one for one in before if one.missing and one.went_at <= night.silent_before]
+    wanting = comparing.wanting(night, before)
     passed("before")
 
     def alive() -> None:
@@ -206,7 +206,8 @@ def reconcile(*, minutes: float = 5, passed: Callable[[str], None] = lambda _: N
     passed("applied")
     found = comparing.of_the_ledger(night, before, {("shop", "sandbox"): added})
     found += comparing.of_counts(night, ["sandbox"], before)
-    found += comparing.of_strays(night, foreign=any(one.explanation == "sent past us" for one in found))
+    foreign = any(one.explanation is Explanation.PAST_US for one in found)
+    found += comparing.of_strays(night, foreign=foreign)
     with database.write(wiring.engine()) as connection:
         reconciliations.keep(connection, night.id, found)
     passed("kept")
