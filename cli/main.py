@@ -26,6 +26,7 @@ from cli import (
     plan_command,
     preview_commands,
     rate_commands,
+    reconcile_commands,
     report_commands,
     route_commands,
     run_commands,
@@ -56,6 +57,9 @@ app.add_typer(segment_commands.app, name="segments", help="Who: list, explain an
 app.add_typer(account_commands.app, name="account", help="The shop or brand: its caps, its quiet hours, its record.")
 app.add_typer(
     environment_commands.app, name="environment", help="Which environment this database belongs to: show, claim."
+)
+app.add_typer(
+    reconcile_commands.app, name="reconcile", help="What the ESPs say against what we hold: compare, repair, history."
 )
 app.add_typer(rate_commands.app, name="rates", help="What currencies were worth: load and list dated rates.")
 app.add_typer(suppression_commands.app, name="suppressions", help="Whom not to mail: list, add, remove, export.")
