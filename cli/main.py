@@ -30,6 +30,7 @@ from cli import (
     plan_command,
     preview_commands,
     rate_commands,
+    reconcile_commands,
     report_commands,
     return_commands,
     route_commands,
@@ -67,6 +68,9 @@ app.add_typer(
 )
 app.add_typer(event_commands.app, name="events", help="What the ESPs' webhooks brought: what waits, reading it again.")
 app.add_typer(kpi_commands.app, name="kpis", help="Key figures by day, mailbox provider and more; what each means.")
+app.add_typer(
+    reconcile_commands.app, name="reconcile", help="What the ESPs say against what we hold: compare, repair, history."
+)
 app.add_typer(rate_commands.app, name="rates", help="What currencies were worth: load and list dated rates.")
 app.add_typer(return_commands.app, name="returns", help="Mail that comes back: listen for it, fetch it.")
 app.add_typer(topic_commands.app, name="topics", help="What mail is about, for customers to choose: add, list, remove.")

@@ -154,5 +154,5 @@ LINES: Mapping[str, Line] = {
     "tasks.prefect_api.TookTooLong": str,
     "tasks.prefect_api.UnknownDeployment": str,
     "tasks.wiring.CannotStart": str,
-    "tasks.wiring.UnknownProvider": str,
+    "tasks.esps.UnknownProvider": str,
 }

@@ -45,6 +45,7 @@ from data.schema.people import (
     topic_refusals,
     topics,
 )
+from data.schema.reconciliation import reconciliation_differences, reconciliations
 from data.schema.traffic import (
     attempt_routes,
     brakes,
@@ -109,6 +110,8 @@ __all__ = [
     "previews",
     "provider_states",
     "reactions",
+    "reconciliation_differences",
+    "reconciliations",
     "seed_messages",
     "segment_sizes",
     "sender_refusals",

@@ -8,7 +8,7 @@ import settings
 from data import audit, batches, database, ledger_sweep
 from domain.ledger import BatchState
 from domain.reports import Audit
-from tasks import wiring
+from tasks import esps, wiring
 
 _MOVING = {BatchState.PLANNED, BatchState.INFLIGHT}
 
@@ -30,7 +30,7 @@ def audit_of(run_id: str) -> Audit:
 
 def _accepted(run_id: str, providers: Sequence[str]) -> Counter[str] | None:
     """How often each message was accepted, over all ESPs: one that two of them took went out twice."""
-    records = [wiring.acceptance_record(provider) for provider in providers]
+    records = [esps.acceptance_record(provider) for provider in providers]
     if not records or None in records:
         return None
     found: Counter[str] = Counter()

@@ -24,7 +24,7 @@ from data.unknown_replies import UnknownReply
 from domain.campaigns import Run, RunStatus
 from domain.guardrails import Guard, GuardAction
 from domain.sender_faults import TO_DO, Trouble
-from tasks import wiring
+from tasks import esps, wiring
 
 _AT_ONCE = 8
 # Each may take three seconds, and eight are asked at once: six minutes at worst. More wait for the next hour.
@@ -107,7 +107,7 @@ def second_look() -> dict[str, int]:
         look_ups = min(config.look_ups_a_night, _MOST_DOMAINS)
         asked = second_looks.due(connection, now=now, look_ups=look_ups) if look_ups else {}
     if asked:
-        server, domains = wiring.name_server(), list(asked)
+        server, domains = esps.name_server(), list(asked)
         with ThreadPoolExecutor(_AT_ONCE) as threads:
             hosts = dict(zip(domains, threads.map(server.mail_hosts, domains), strict=True))
         with database.write(engine) as connection:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from data import database, esp_listings, suppressions, suppressions_push
 from domain import suppression
 from domain.suppression import Reason
-from tasks import upkeep, wiring
+from tasks import esps, upkeep
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def _take_off(engine: sa.Engine, asked: Request, lifting: list[Reason], now: dat
     for account_id, provider in upkeep.lists_in_use.fn():
         if account_id != asked.account_id:
             continue
-        sink = wiring.suppression_sink(provider)
+        sink = esps.suppression_sink(provider)
         with database.read(engine) as connection:
             listings = suppressions_push.to_take_off(
                 connection,

@@ -12,7 +12,7 @@ from data import accounts, database, mail_domains
 from data.mail_domains import Source
 from domain import mailbox_groups
 from domain.ports import NameServer
-from tasks import wiring
+from tasks import esps, wiring
 
 _AT_ONCE = 8
 # So many domains are remembered in a transaction; a night that is cut short keeps them.
@@ -36,7 +36,7 @@ def look_up() -> dict[str, int]:
         mail_domains.remember(connection, unsettled.by_table, Source.TABLE, now=now)
     found = 0
     if unsettled.to_look_up:
-        found = look_up_all(engine, wiring.name_server(), unsettled.to_look_up)
+        found = look_up_all(engine, esps.name_server(), unsettled.to_look_up)
     counts = {"by_table": len(unsettled.by_table), "asked": len(unsettled.to_look_up), "found": found}
     get_run_logger().info("Mail domains: %s", counts)
     return counts

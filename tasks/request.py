@@ -12,12 +12,12 @@ from domain.rules import Operator, Rule
 from segments import registry, selection
 from segments.definition import Segment
 from segments.parameters import Parameter
-from tasks import wiring
+from tasks import esps
 
 # Choices are fixed when the deployment is made: deploy again after adding a segment or a template.
 _SEGMENTS = registry.load()
 _TEMPLATES = content.names()
-_PROVIDERS = wiring.providers()
+_PROVIDERS = esps.providers()
 
 
 _NAMED = 4  # segments that the form names beside a parameter; docs/segments.md has all of them
@@ -230,9 +230,7 @@ class CampaignRequest(BaseModel):
     @field_validator("segment", "template", "provider")
     @classmethod
     def _one_of_the_choices(cls, value: str, info: ValidationInfo) -> str:
-        options = {"segment": [*_SEGMENTS], "template": _TEMPLATES, "provider": wiring.providers()}[
-            info.field_name or ""
-        ]
+        options = {"segment": [*_SEGMENTS], "template": _TEMPLATES, "provider": esps.providers()}[info.field_name or ""]
         if value and value not in options:
             raise ValueError(f"there is no {info.field_name} {value!r}; there are: {', '.join(options)}")
         return value

@@ -9,7 +9,7 @@ from prefect.cache_policies import NO_CACHE
 
 from data import database, ledger_sweep, resolution
 from domain.ports import PUT_OFF, Inquirer
-from tasks import wiring
+from tasks import esps, wiring
 
 # The flow comes back every minute, and events wait behind it: an ESP that answers slowly must not hold them up.
 _LONGEST_ROUND_SECONDS = 30.0
@@ -34,7 +34,7 @@ def providers_to_ask() -> list[str]:
 @task(task_run_name="ask {provider} about unknown batches", cache_policy=NO_CACHE, retries=0)
 def resolve(provider: str) -> dict[str, int]:
     """Ask one ESP about its unknown batches, soonest deadline first, and do what it proves. Safe to repeat."""
-    inquirer = wiring.inquirer(provider)
+    inquirer = esps.inquirer(provider)
     if inquirer is None:  # events may still confirm; else the batches are held
         return {}
     with closing(inquirer):

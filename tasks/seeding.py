@@ -19,7 +19,7 @@ from domain.routes import Grant, Route
 from domain.suppression import Stream
 from domain.templates import Content
 from providers.sendgrid.config import SendGridNotConfigured
-from tasks import upkeep, wiring
+from tasks import esps, upkeep, wiring
 
 _EVERY_SECONDS = 300
 _LEASE = timedelta(minutes=5)
@@ -70,7 +70,7 @@ def send() -> dict[str, int]:
 def _probe(account: Account, route: Route, address: str) -> str:
     """Send one; in a word what came of it."""
     try:
-        mailer = wiring.mailer(route.provider)
+        mailer = esps.mailer(route.provider)
     except SendGridNotConfigured:
         return "not_configured"  # no mail goes by it
     with closing(mailer):

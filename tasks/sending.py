@@ -11,7 +11,7 @@ from data import outlook
 from data.lanes import Stall
 from data.ledger import SqlLedger
 from domain import dispatch
-from tasks import wiring
+from tasks import esps, wiring
 
 
 class ContentChanged(RuntimeError):
@@ -42,7 +42,7 @@ def hand_over(book: SqlLedger, watch: Callable[[list[Future[dispatch.Tally]]], N
     """Send every batch that can be claimed now of a run that is dispatching. `watch` is called while threads work."""
     worker = f"{socket.gethostname()}:{os.getpid()}"
     with ExitStack() as stack:
-        mailers = {name: stack.enter_context(closing(wiring.mailer(name))) for name in sorted(book.traffic.providers)}
+        mailers = {name: stack.enter_context(closing(esps.mailer(name))) for name in sorted(book.traffic.providers)}
         seen = outlook.reader(book.engine, book.run, book.routes, wiring.clock())
         book = replace(_with_schedulers(book, stack), outlook=seen)
         workers = stack.enter_context(dispatch.wave(book.run.id, book=book, mailers=mailers, worker=worker))
@@ -56,7 +56,7 @@ def _with_schedulers(book: SqlLedger, stack: ExitStack) -> SqlLedger:
         return book
     schedulers = {}
     for provider in sorted(book.traffic.providers):
-        if (scheduler := wiring.scheduler(provider)) is None:
+        if (scheduler := esps.scheduler(provider)) is None:
             raise wiring.CannotStart(
                 f"{provider} cannot call mail back: start the run without that, or by another ESP."
             )

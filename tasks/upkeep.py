@@ -13,7 +13,7 @@ from data import accounts, batches, database, events, suppressions_merge, suppre
 from data.features import refresh
 from domain.ports import ListedSuppression, ListsCutShort
 from domain.suppression import Stream
-from tasks import choosing, continuing, prefect_api, wiring
+from tasks import choosing, continuing, esps, prefect_api, wiring
 
 _BODIES_AT_ONCE = 200
 # ESPs fill their lists late; an overlap read twice changes nothing, a gap loses a complaint.
@@ -59,7 +59,7 @@ def process_events() -> dict[str, int]:
 
 def apply_events() -> dict[str, int]:
     """The same within another task."""
-    readers, vendors, pepper = wiring.event_readers(), wiring.vendors(), wiring.pepper()
+    readers, vendors, pepper = esps.event_readers(), esps.vendors(), wiring.pepper()
     totals: dict[str, int] = {}
     while True:
         report = events.process(
@@ -146,7 +146,7 @@ def merge_suppressions(account_id: str, provider: str) -> int:
         engine,
         account_id=account_id,
         provider=provider,
-        listed=_as_far_as_told(wiring.suppression_source(provider).suppressions(since, now)),
+        listed=_as_far_as_told(esps.suppression_source(provider).suppressions(since, now)),
         pepper=wiring.pepper(),
         now=now,
     )
@@ -177,7 +177,7 @@ def push_suppressions(account_id: str, provider: str) -> int:
         wiring.engine(),
         account_id=account_id,
         provider=provider,
-        sink=wiring.suppression_sink(provider),
+        sink=esps.suppression_sink(provider),
         shared=is_shared(provider),
         clock=wiring.clock,
     )
@@ -189,7 +189,7 @@ def push_suppressions(account_id: str, provider: str) -> int:
 
 def is_shared(provider: str) -> bool:
     """Whether mail of more than one account may go through the ESP. Mailchimp is the one account's that is set up."""
-    if provider in wiring.MAILCHIMP_LISTS:
+    if provider in esps.MAILCHIMP_LISTS:
         return False
     with database.read(wiring.engine()) as connection:
         known = [accounts.get(connection, name) for name in accounts.names(connection)]

@@ -1,7 +1,6 @@
 """Composition: from settings to the things that do the work. The one place that knows which provider is which."""
 
 import math
-from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +13,7 @@ from data import accounts as account_rows
 from data import content, database, installation, ledger, runs, variables, vetting
 from data.channels import connections as connection_file
 from data.intake import drain, thresholds
-from domain import failover, ports
+from domain import failover
 from domain.accounts import Account
 from domain.campaigns import Run, RunPlan
 from domain.failover import Needs
@@ -23,33 +22,17 @@ from domain.routes import AUTOMATIC, Route
 from domain.suppression import Stream
 from domain.templates import Content
 from domain.validation import Validation
-from providers import readers, routes_file
-from providers.dns import DnsNameServer
-from providers.mailchimp.suppressions import MarketingSuppressions, TransactionalSuppressions
-from providers.sandbox.record import SandboxRecord
-from providers.sendgrid.config import SendGridConfig
-from providers.sendgrid.inquiry import open_inquirer
-from providers.sendgrid.mailer import open_mailer
-from providers.sendgrid.management import Management
-from providers.sendgrid.schedule import CALL_BACK_UNTIL, open_scheduler
-from providers.sendgrid.suppressions import SendGridSuppressions
+from providers import routes_file
+from providers.sendgrid.schedule import CALL_BACK_UNTIL
+from tasks import esps
 
 # Marketing has four fifths of these under way at once; with the three unknown ones that open the breaker that is nine.
 _MOST_CALLED_BACK = 8
-MAILCHIMP_LISTS: dict[str, type[MarketingSuppressions] | type[TransactionalSuppressions]] = {
-    "mailchimp": MarketingSuppressions,
-    "mailchimp-transactional": TransactionalSuppressions,
-}
-_BUILT_IN = ("sandbox", "sendgrid")
 _FLOW_COMES = timedelta(minutes=2)  # process-delivery-events runs every minute; the second is for the call itself
 
 
 class CannotStart(RuntimeError):
     """The run cannot begin; nothing was changed. The message says what to do."""
-
-
-class UnknownProvider(LookupError):
-    """No provider of that name."""
 
 
 def clock() -> datetime:
@@ -62,123 +45,14 @@ def engine() -> sa.Engine:
     return database.engine_for(settings.load().database.url)
 
 
-def declared() -> routes_file.RoutesFile:
-    """What routes.yaml says; nothing where there is none. Raises UnusableRoutes."""
-    return routes_file.load(settings.routes_file())
-
-
-def providers() -> tuple[str, ...]:
-    """What a run may name: the settings' own two, those that routes.yaml declares, and whichever is best."""
-    own = tuple(declared().providers)
-    return (*_BUILT_IN, *own, *([AUTOMATIC] if own else []))
-
-
-def _sendgrid_config(provider: str) -> SendGridConfig:
-    """How to reach a provider. The sandbox speaks SendGrid's API under its own address and key. Raises UnknownProvider."""
-    if provider in declared().providers:
-        return _of_connection(declared().provider(provider))
-    if provider == "sendgrid":
-        return settings.load().sendgrid
-    if provider == "sandbox":
-        return _of_sandbox(None)
-    raise UnknownProvider(f"there is no provider {provider!r}; there are: {', '.join(providers())}")
-
-
-def _of_connection(connection: routes_file.Connection) -> SendGridConfig:
-    own = settings.load().sendgrid
-    if connection.kind == "sandbox":
-        found = _of_sandbox(connection.base_url)
-    else:
-        assert connection.api_key_env is not None, "the file demands it"
-        found = own.model_copy(
-            update={
-                "api_key": settings.secret(connection.api_key_env),
-                "base_url": connection.base_url or own.base_url,
-                "activity_lookup": connection.activity_lookup,
-            }
-        )
-    return found.model_copy(update={"concurrency": connection.concurrency})
-
-
-def _of_sandbox(base_url: str | None) -> SendGridConfig:
-    sandbox = settings.load().sandbox
-    own = {
-        "base_url": base_url or sandbox.url,
-        "api_key": sandbox.api_key,
-        "validate_only": False,
-        "activity_lookup": sandbox.email_activity,
-    }
-    return settings.load().sendgrid.model_copy(update=own)
-
-
-def mailer(provider: str) -> ports.Mailer:
-    """The ESP's adapter, with its own pool of connections."""
-    return open_mailer(_sendgrid_config(provider))
-
-
 def batch_size(run: Run) -> int:
     """So many messages does each ESP that this run may go through take in one request."""
     with database.read(engine()) as connection:
         account = account_rows.get(connection, run.plan.account_id)
     names = {way.provider for way in ways(account, run.plan)}
     with ExitStack() as stack:
-        mailers = [stack.enter_context(closing(mailer(name))) for name in sorted(names)]
+        mailers = [stack.enter_context(closing(esps.mailer(name))) for name in sorted(names)]
         return min((one.capabilities.batch_size for one in mailers), default=settings.load().sending.batch_size)
-
-
-def scheduler(provider: str) -> ports.Scheduler | None:
-    """Who names the batches that the ESP lets go later, if it does; close it."""
-    return open_scheduler(_sendgrid_config(provider))
-
-
-def inquirer(provider: str) -> ports.Inquirer | None:
-    """Who asks the ESP what became of a batch, if it can be asked; close it."""
-    return open_inquirer(_sendgrid_config(provider))
-
-
-def suppression_source(provider: str) -> ports.SuppressionSource:
-    """The ESP's own suppression lists, to be read."""
-    return _lists(provider)
-
-
-def suppression_sink(provider: str) -> ports.SuppressionSink:
-    """The same, to be written to."""
-    return _lists(provider)
-
-
-def _lists(provider: str) -> SendGridSuppressions | MarketingSuppressions | TransactionalSuppressions:
-    if provider in MAILCHIMP_LISTS:
-        return MAILCHIMP_LISTS[provider](settings.load().mailchimp)
-    return SendGridSuppressions(Management(_sendgrid_config(provider)))
-
-
-def acceptance_record(provider: str) -> SandboxRecord | None:
-    """What the ESP says it accepted; SendGrid sells that as an add-on, so there it is not asked."""
-    if provider not in declared().rehearsals:
-        return None
-    config = _sendgrid_config(provider)
-    return SandboxRecord(config.base_url, config.required_key())
-
-
-def name_server() -> ports.NameServer:
-    """Who tells where domains receive mail. Raises NoNameServer."""
-    return DnsNameServer(settings.load().dns)
-
-
-def event_readers() -> Mapping[str, ports.EventReader]:
-    """Who understands the webhook bodies of which provider."""
-    config = settings.load()
-    return readers.event_readers(
-        mailchimp=config.mailchimp,
-        returned=config.returns,
-        link_key=config.privacy.link_key.get_secret_value(),
-        link_purpose=ledger.UNSUBSCRIBE_PURPOSE,
-    )
-
-
-def vendors() -> Mapping[str, str]:
-    """Provider → by whose webhook its events come, where that is another name."""
-    return declared().vendors
 
 
 def pepper() -> str:
@@ -239,11 +113,11 @@ def check_live(plan: RunPlan, account: Account) -> None:
 
 
 def _check_provider(provider: str) -> None:
-    config, esp = settings.load(), _sendgrid_config(provider)
+    config, esp = settings.load(), esps.sendgrid_config(provider)
     longest = esp.connect_timeout_seconds + esp.read_timeout_seconds
     if config.sending.lease_seconds < 2 * longest:
         raise CannotStart(f"OMS_SENDING_LEASE_SECONDS must be at least {2 * longest:.0f}: twice a request's time-outs.")
-    if provider in declared().rehearsals:
+    if provider in esps.declared().rehearsals:
         return
     if not config.gateway.reachable:
         raise CannotStart(
@@ -255,7 +129,7 @@ def _check_provider(provider: str) -> None:
 
 def routes(account: Account, stream: Stream) -> tuple[Route, ...]:
     """By which ways this stream of the account leaves: those that routes.yaml declares for it, else the built-in ones."""
-    return declared().routes(account.id, stream) or _built_in(account, stream)
+    return esps.declared().routes(account.id, stream) or _built_in(account, stream)
 
 
 def _built_in(account: Account, stream: Stream) -> tuple[Route, ...]:
@@ -269,7 +143,7 @@ def _built_in(account: Account, stream: Stream) -> tuple[Route, ...]:
 
 def ways(account: Account, plan: RunPlan) -> tuple[Route, ...]:
     """The routes of the provider that a run names, or all that are declared for its account."""
-    own = declared().routes(account.id, Stream.MARKETING)
+    own = esps.declared().routes(account.id, Stream.MARKETING)
     if plan.provider == AUTOMATIC:
         return own
     found = tuple(one for one in own if one.provider == plan.provider)
@@ -292,7 +166,7 @@ def needs(connection: sa.Connection, run: Run, rendered: Content) -> Needs:
         Stream.MARKETING,
         standing=vetting.standing(connection, account),
         template_at=run.plan.provider if rendered.esp_template_id else None,
-        residency=declared().residency.get(account),
+        residency=esps.declared().residency.get(account),
     )
 
 

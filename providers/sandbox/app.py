@@ -19,6 +19,7 @@ from providers.sandbox import (
     problems,
     schedule_routes,
     sendgrid_routes,
+    stats_routes,
 )
 from providers.sandbox.config import SandboxConfig
 from providers.sandbox.poster import Poster
@@ -58,6 +59,7 @@ def create_app(config: SandboxConfig) -> FastAPI:
     app.include_router(group_routes.router)
     app.include_router(schedule_routes.router)
     app.include_router(activity_routes.router)
+    app.include_router(stats_routes.router)
     app.include_router(inquiry_routes.router)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)

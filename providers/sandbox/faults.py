@@ -24,7 +24,7 @@ class Call(StrEnum):
     SEND = "send"  # POST /v3/mail/send
     NEW_SCHEDULE = "new_schedule"  # POST /v3/mail/batch
     CALL_BACK = "call_back"  # POST, PATCH and DELETE of /v3/user/scheduled_sends
-    LOOK_UP = "look_up"  # GET of /v3/user/scheduled_sends and /v3/messages
+    LOOK_UP = "look_up"  # GET of /v3/user/scheduled_sends, /v3/messages and one of them
 
 
 class Faults(BaseModel):
@@ -41,9 +41,13 @@ class Faults(BaseModel):
     on: frozenset[Call] = Field(frozenset({Call.SEND}), description="which calls are affected")
     seed: int = 1
     hold_events: bool = Field(False, description="no event is posted until this is taken back; none is lost")
+    lose_events: bool = Field(False, description="the webhooks are down: what is due meanwhile is never posted")
     late_cancels_work: bool = Field(False, description="a cancel within ten minutes before send_at stops mail as well")
     activity_behind_seconds: float = Field(0.0, ge=0, description="so far is Email Activity behind")
     look_ups_a_minute: int | None = Field(6, ge=0, description="more are answered 429; none: no limit")
+
+    stats_hours_ahead: float = Field(0.0, ge=-24, le=24, description="the zone of the days that statistics speak of")
+    stats_behind_seconds: float = Field(0.0, ge=0, description="so far are the statistics behind")
 
     @model_validator(mode="after")
     def _shares(self) -> Self:
@@ -137,7 +141,7 @@ def _call(method: str, path: str) -> Call | None:
         return Call.NEW_SCHEDULE
     if path.startswith("/v3/user/scheduled_sends"):
         return Call.LOOK_UP if method == "GET" else Call.CALL_BACK
-    return Call.LOOK_UP if path == "/v3/messages" else None
+    return Call.LOOK_UP if path == "/v3/messages" or path.startswith("/v3/messages/") else None
 
 
 def _cut_instead_of_answer(receive: Receive, send: Send) -> Send:

@@ -62,6 +62,9 @@ class Poster:
         ids, body, headers = await run_in_threadpool(self._next_post)
         if not ids:
             return await run_in_threadpool(self._until_next)
+        if self._dial.faults.lose_events:  # as SendGrid does after a day of tries
+            await run_in_threadpool(self._mark, ids)
+            return 0.0
         if not await self._posted(client, url, body, headers):
             pause, self._pause = self._pause, min(self._pause * 2, _LONGEST_PAUSE)
             _log.warning("the webhook did not take %d events; they are kept, next try in %.1f s", len(ids), pause)

@@ -35,7 +35,9 @@ def open_client(config: SendGridConfig) -> httpx.Client:
         raise SendGridNotConfigured(f"OMS_SENDGRID_API_KEY or OMS_SENDGRID_BASE_URL is unusable: {error}") from None
 
 
-def call(client: httpx.Client, method: str, path: str, body: dict[str, str] | None = None, **params: str | int) -> Any:
+def call(
+    client: httpx.Client, method: str, path: str, body: dict[str, str] | None = None, **params: str | int | list[str]
+) -> Any:
     """One call, and the JSON of its answer; None where that is empty. Raises CallFailed."""
     try:
         response = client.request(method, path, json=body, params=params or None)

@@ -28,6 +28,9 @@ class SendGridConfig(BaseModel):
     activity_lookup: bool = Field(
         False, description="the account bought Email Activity, and the key may read it: unknown batches are looked up"
     )
+    activity_a_minute: int = Field(
+        6, ge=1, description="questions a minute that Email Activity answers; SendGrid may allow an account more"
+    )
     asm_group_id: int | None = Field(None, description="unsubscribe group, if the account uses them")
 
     @model_validator(mode="after")

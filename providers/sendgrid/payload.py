@@ -137,7 +137,7 @@ def _settings(batch: ports.Batch, config: SendGridConfig) -> dict[str, Any]:
     sender = batch.sender
     body: dict[str, Any] = {
         "from": {"email": sender.email, "name": sender.name} if sender.name else {"email": sender.email},
-        "categories": [_category(batch.campaign)],
+        "categories": [category(batch.campaign)],
         "tracking_settings": _TRACKING,
     }
     if sender.reply_to:
@@ -155,7 +155,7 @@ def _settings(batch: ports.Batch, config: SendGridConfig) -> dict[str, Any]:
     return body
 
 
-def _category(campaign: str) -> str:
+def category(campaign: str) -> str:
     """The campaign's name in printable ASCII, as SendGrid demands of categories: Frühling becomes Fruhling."""
     plain = unicodedata.normalize("NFKD", campaign).encode("ascii", "ignore").decode()
     return (

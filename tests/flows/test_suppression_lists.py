@@ -11,7 +11,7 @@ from domain import addresses
 from domain.suppression import NotLifted, Reason
 from flows.reconcile import reconcile
 from flows.run_campaign import run_campaign
-from tasks import lifting, upkeep, wiring
+from tasks import esps, lifting, upkeep, wiring
 from tests.conftest import PEPPER
 from tests.data import ledger_rows
 from tests.flows.conftest import Esp
@@ -55,13 +55,13 @@ def _differences(engine: sa.Engine) -> list[list_differences.ListDifference]:
         engine,
         account_id="shop",
         provider="sandbox",
-        listed=wiring.suppression_source("sandbox").suppressions(
+        listed=esps.suppression_source("sandbox").suppressions(
             datetime.fromtimestamp(0, UTC), now + timedelta(minutes=1)
         ),
         pepper=PEPPER,
         now=now,
     )
-    sink = wiring.suppression_sink("sandbox")
+    sink = esps.suppression_sink("sandbox")
     with database.read(engine) as connection:
         return list(
             list_differences.differences(

@@ -22,7 +22,7 @@ from flows.refresh_features import refresh_features
 from flows.report_kpis import report_kpis
 from flows.run_campaign import run_campaign
 from providers.sendgrid.management import ManagementError
-from tasks import upkeep, wiring
+from tasks import esps, upkeep, wiring
 from tasks.reporting import Unbalanced
 from tasks.upkeep import UpkeepFailed
 from tests.data import ledger_rows
@@ -97,7 +97,7 @@ def test_an_event_confirms_a_batch_whose_answer_was_cut(engine: sa.Engine, gatew
 
 def _unknown_and_scheduled(engine: sa.Engine, run_id: str) -> None:
     """As if the run's only batch had been handed over in two phases and its answer been lost."""
-    with closing(wiring.scheduler("sandbox")) as scheduler:
+    with closing(esps.scheduler("sandbox")) as scheduler:
         schedule_id = scheduler.new_schedule()
     with database.write(engine) as connection:
         pool = {"account_id": "shop", "name": "main", "stream": "marketing"}

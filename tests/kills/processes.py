@@ -34,7 +34,7 @@ from domain.ledger import BatchState
 from gateway.app import create_app
 from providers.sandbox.app import create_app as create_sandbox
 from providers.sandbox.config import SandboxConfig
-from tasks import sending, wiring
+from tasks import esps, sending, wiring
 from tests.conftest import LINK_KEY, PEPPER
 from tests.kills import points
 from tests.kills.points import Hooks
@@ -281,7 +281,7 @@ def ingest(_: Hooks) -> None:
     for _ in range(_PASSES):
         events.process(
             wiring.engine(),
-            readers=wiring.event_readers(),
+            readers=esps.event_readers(),
             pepper=wiring.pepper(),
             now=wiring.clock(),
             limit=_BODIES_AT_ONCE,

@@ -12,7 +12,7 @@ from domain import rules as words
 from domain.campaigns import Refinement
 from domain.rules import Operator, Rule
 from segments import registry, selection
-from tasks import wiring
+from tasks import esps
 from tasks.request import CampaignRequest, Mode, as_field
 
 SCHEMA = CampaignRequest.model_json_schema()
@@ -51,7 +51,7 @@ def test_lists_to_choose_from_are_dropdowns() -> None:
     assert SCHEMA["$defs"]["Operator"]["enum"] == [operator.value for operator in Operator]
     assert fields["segment"]["enum"] == ["", *sorted(registry.load())]
     assert fields["template"]["enum"] == ["", *content.names()]
-    assert fields["provider"]["enum"] == list(wiring.providers())
+    assert fields["provider"]["enum"] == list(esps.providers())
 
 
 @pytest.mark.parametrize(

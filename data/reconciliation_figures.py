@@ -1,0 +1,145 @@
+"""The figures that reconciliation compares with an ESP's: by day, campaign and measure, of one ESP.
+
+A message counts on the day, in UTC, on which a thing happened to it first.
+"""
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from data import tables
+from data.reconciliation_reading import CHECKED_ONLY, date_of, day_number, sent, start_of, went_at
+from domain.delivery import Seen
+from domain.esp_record import Measure
+from domain.ledger import BatchState, OutcomeKind, ProofKind
+
+_DAY = timedelta(days=1)
+# Mail is read for weeks. What is older than this counts for no day that is compared.
+_READ_FOR = timedelta(days=30)
+
+# Which day a message counts on under each measure. Refused and dropped share their time; a bit says which it was.
+_TIMES = {
+    Measure.DELIVERED: ("delivered_at", None),
+    Measure.REFUSED: ("bounced_at", Seen.BOUNCED),
+    Measure.DROPPED: ("bounced_at", Seen.DROPPED),
+    Measure.COMPLAINED: ("complained_at", None),
+    Measure.UNSUBSCRIBED: ("unsubscribed_at", None),
+    Measure.OPENED: ("opened_at", None),
+    Measure.CLICKED: ("clicked_at", None),
+}
+
+
+Counts = dict[tuple[date, str, Measure], int]
+
+
+def figures(
+    connection: sa.Connection, provider: str, first: date, last: date, *, account_id: str | None = None
+) -> tuple[Counts, dict[tuple[date, str], int]]:
+    """By day, campaign and measure how many messages went through this ESP; and how many only machines opened."""
+    counts: Counts = {}
+    for day, campaign, messages in _requested(connection, provider, first, last, account_id):
+        counts[day, campaign, Measure.REQUESTED] = messages
+    for measure, (name, bit) in _TIMES.items():
+        for day, campaign, messages in _happened(connection, provider, first, last, account_id, name, bit):
+            counts[day, campaign, measure] = messages
+    machines = _happened(connection, provider, first, last, account_id, "opened_at", None, machines_only=True)
+    return counts, {(day, campaign): messages for day, campaign, messages in machines}
+
+
+def _requested(
+    connection: sa.Connection, provider: str, first: date, last: date, account_id: str | None
+) -> Iterator[tuple[date, str, int]]:
+    attempt = tables.batch_attempts
+    joined, which = sent(account_id)
+    day = day_number(went_at())
+    query = (
+        sa.select(day, tables.campaigns.c.name, sa.func.sum(attempt.c.messages))
+        .select_from(joined)
+        .where(
+            tables.batches.c.state == BatchState.ACCEPTED,
+            attempt.c.provider == provider,
+            went_at() >= start_of(first),
+            went_at() < start_of(last) + _DAY,
+            *which,
+        )
+        .group_by(sa.text("1"), tables.campaigns.c.name)
+    )
+    return by_day(connection, query)
+
+
+def _happened(
+    connection: sa.Connection,
+    provider: str,
+    first: date,
+    last: date,
+    account_id: str | None,
+    column: str,
+    bit: Seen | None,
+    *,
+    machines_only: bool = False,
+) -> Iterator[tuple[date, str, int]]:
+    batch, known = tables.batches, tables.message_delivery
+    joined, which = sent(account_id)
+    at = known.c[column]
+    if bit is not None:
+        which = [*which, known.c.seen.bitwise_and(int(bit)) != 0]
+    if machines_only:
+        which = [*which, known.c.human_opened_at.is_(None)]
+    of_batch = (known.c.run_id == batch.c.run_id) & known.c.ordinal.between(batch.c.first_ordinal, batch.c.last_ordinal)
+    day = day_number(at)
+    query = (
+        sa.select(day, tables.campaigns.c.name, sa.func.count())
+        .select_from(joined.join(known, of_batch))
+        .where(
+            batch.c.state == BatchState.ACCEPTED,
+            tables.batch_attempts.c.provider == provider,
+            tables.campaign_runs.c.created_at >= start_of(first) - _READ_FOR,
+            at >= start_of(first),
+            at < start_of(last) + _DAY,
+            *which,
+        )
+        .group_by(sa.text("1"), tables.campaigns.c.name)
+    )
+    return by_day(connection, query)
+
+
+def campaigns_of(connection: sa.Connection, provider: str, since: datetime, *, account_id: str | None) -> list[str]:
+    """The campaigns whose mail went through this ESP since then."""
+    joined, which = sent(account_id)
+    query = (
+        sa.select(tables.campaigns.c.name)
+        .select_from(joined)
+        .where(tables.batch_attempts.c.provider == provider, tables.batch_attempts.c.claimed_at >= since, *which)
+        .distinct()
+    )
+    return sorted(connection.scalars(query))
+
+
+def unsettled(connection: sa.Connection, provider: str, since: datetime) -> dict[str, dict[tuple[date, str], int]]:
+    """By day and campaign the messages of attempts that are unknown, cancelled, or only checked by this ESP."""
+    batch, attempt, proof = tables.batches, tables.batch_attempts, tables.batch_proofs
+    cancelled = sa.exists().where(proof.c.attempt_id == attempt.c.id, proof.c.kind == ProofKind.CANCELLED)
+    unclear = (batch.c.attempt_id == attempt.c.id) & batch.c.state.in_([BatchState.UNKNOWN, BatchState.HELD])
+    checked = (attempt.c.outcome == OutcomeKind.ACCEPTED) & (attempt.c.status_code == CHECKED_ONLY)
+    found = {}
+    for name, which in (("unknown", unclear), ("cancelled", cancelled), ("checked_only", checked)):
+        day = day_number(attempt.c.claimed_at)
+        query = (
+            sa.select(day, tables.campaigns.c.name, sa.func.sum(attempt.c.messages))
+            .select_from(
+                attempt.join(batch, batch.c.id == attempt.c.batch_id)
+                .join(tables.campaign_runs, tables.campaign_runs.c.id == batch.c.run_id)
+                .join(tables.campaigns, tables.campaigns.c.id == tables.campaign_runs.c.campaign_id)
+            )
+            .where(attempt.c.provider == provider, attempt.c.claimed_at >= since, which)
+            .group_by(sa.text("1"), tables.campaigns.c.name)
+        )
+        found[name] = {(day, campaign): messages for day, campaign, messages in by_day(connection, query)}
+    return found
+
+
+def by_day(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[tuple[date, str, int]]:
+    for number, name, messages in connection.execute(query):
+        yield date_of(number), name, int(messages)
