@@ -24,7 +24,8 @@ def ensure(connection: sa.Connection, routes: Iterable[Route], *, now: datetime)
     ]
     pools = tables.pools
     with connection.begin_nested():
-        statement = database.insert(connection, pools).on_conflict_do_nothing(index_elements=["account_id", "name"])
+        # Of any of its keys: of two first writers at once either unique index may be the one that stops the second.
+        statement = database.insert(connection, pools).on_conflict_do_nothing()
         connection.execute(statement, rows)
         accounts = {account_id for account_id, _ in wanted}
         query = sa.select(pools.c.account_id, pools.c.name, pools.c.stream).where(pools.c.account_id.in_(accounts))
