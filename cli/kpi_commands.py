@@ -12,8 +12,8 @@ from typer.core import TyperGroup
 
 from cli import store
 from cli.output import AsJson, Mistake, answer, table
-from data.kpi_groups import By
 from domain import kpi_words, kpis
+from domain.kpi_tables import By
 from domain.kpis import Measured
 
 _SHOW = "show"

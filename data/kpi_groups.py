@@ -4,28 +4,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
 
 from data import tables
 from data.kpi_counts import HANDLING, INBOX
+from domain.kpi_tables import By
 from domain.kpis import COUNTS, Figures, Measured
 from domain.latencies import Latencies
-
-
-class By(StrEnum):
-    """What figures can be told apart by."""
-
-    RUN = "run"
-    SEGMENT = "segment"
-    PROVIDER = "provider"
-    POOL = "pool"
-    DOMAIN = "domain"
-    MAILBOX = "mailbox"
-    DAY = "day"
-
 
 _Key = tuple[Any, ...]
 

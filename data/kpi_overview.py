@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from data import accounts, kpi_groups
-from data.kpi_groups import By
+from domain.kpi_tables import By
 from domain.kpis import Measured
 
 DAYS = 28

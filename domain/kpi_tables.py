@@ -1,10 +1,24 @@
 """Tables of key figures as a marketer reads them: the rows that the page and the artifact share."""
 
 from collections.abc import Mapping
+from enum import StrEnum
 
 from domain import kpi_words, kpis, mailbox_groups
 from domain.kpis import Measured
 from domain.rates import Verdict
+
+
+class By(StrEnum):
+    """What figures can be told apart by."""
+
+    RUN = "run"
+    SEGMENT = "segment"
+    PROVIDER = "provider"
+    POOL = "pool"
+    DOMAIN = "domain"
+    MAILBOX = "mailbox"
+    DAY = "day"
+
 
 _RATES = (
     kpis.DELIVERABILITY,
