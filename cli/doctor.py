@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 
 _FRESH = timedelta(days=2)
 _CHOICES = ("segment", "template", "provider")
+# To send, and to read and write suppression lists and the unsubscribe group (docs/suppressions.md).
+SENDGRID_SCOPES = frozenset(
+    {
+        *("mail.send", "suppression.read", "suppression.delete"),
+        *("asm.suppressions.global.create", "asm.suppressions.global.delete", "asm.groups.read"),
+        *("asm.groups.suppressions.create", "asm.groups.suppressions.read", "asm.groups.suppressions.delete"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +195,8 @@ def _sendgrid(config: settings.Settings) -> Iterator[Check]:
         yield Check("SendGrid", ok=True, found="no key (OMS_SENDGRID_API_KEY): only the sandbox can send")
         return
     granted = Management(config.sendgrid).get("scopes", {})["scopes"]
-    lacking = sorted({"mail.send", "suppression.read"} - set(granted))
-    told = f"lacks the scopes {', '.join(lacking)}" if lacking else "may send and read suppressions"
+    lacking = sorted(SENDGRID_SCOPES - set(granted))
+    told = f"lacks the scopes {', '.join(lacking)}" if lacking else "may send, and read and write suppressions"
     yield Check("SendGrid", ok=not lacking, found=f"the key {told}")
     keys = len(config.sendgrid.webhook_public_keys)
     told = f"{keys} public key(s)" if keys else "OMS_SENDGRID_WEBHOOK_PUBLIC_KEYS is empty: no event would be believed"

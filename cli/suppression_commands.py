@@ -12,7 +12,7 @@ import typer
 from cli import store
 from cli.output import AsJson, Mistake, answer, table
 from domain import addresses
-from domain.suppression import NotLifted, Reason, Scope
+from domain.suppression import SCOPE_OF, NotLifted, Reason, Scope
 
 if TYPE_CHECKING:
     from data.suppressions_csv import ImportReport
@@ -25,6 +25,11 @@ _OF_LISTING = ("provider", "listing", "reason", "listed_at", "expires_at", "push
 _TAKE_OFF = (
     "--at-esp takes it off where that can be done; where it cannot, only she herself can, by the ESP's own form."
 )
+_STOPS = {
+    Scope.MARKETING: "no marketing mail",
+    Scope.ACCOUNT: "no mail at all from this account",
+    Scope.ALL: "no mail at all",
+}
 Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="The e-mail address; only its keyed hash is kept.")]
 
 
@@ -122,6 +127,8 @@ def add(
     from data import database, suppressions
     from tasks import wiring
 
+    if reason is Reason.ERASED:
+        raise Mistake("an erasure can never be lifted, and only erasing the person makes one: give another reason")
     now = wiring.clock()
     with database.write(store.engine()) as connection:
         account_id = store.account_id(connection, account)
@@ -137,8 +144,9 @@ def add(
             scope=scope,
         )
     told = "It holds from the next batch on, also in a running campaign." if added else "It was suppressed already."
-    payload = {"account": account_id, "reason": reason, "added": added}
-    answer(payload, as_json=as_json, text=f"Suppressed ({reason}). {told}")
+    stopped = scope or SCOPE_OF[reason]
+    payload = {"account": account_id, "reason": reason, "scope": stopped, "added": added}
+    answer(payload, as_json=as_json, text=f"Suppressed ({reason}): {_STOPS[stopped]}. {told}")
 
 
 @app.command("remove")
@@ -166,10 +174,10 @@ def remove(
         done = lifting.lift(store.engine(), asked, now=wiring.clock())
     except NotLifted as error:
         raise Mistake(str(error)) from error
-    if not done.lifted:
+    if not done.lifted and not done.taken_off:
         raise Mistake("that address is not suppressed; nothing was changed")
     count = len(done.lifted)
-    lines = [f"Lifted {count} suppression{'s' if count > 1 else ''} ({', '.join(done.lifted)})."]
+    lines = [f"Lifted {count} suppression{'s' if count > 1 else ''} ({', '.join(done.lifted)})."] if count else []
     if done.left:
         lines.append(f"Others stand: {', '.join(done.left)}.")
     if done.taken_off:

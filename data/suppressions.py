@@ -33,8 +33,8 @@ class NewSuppression:
     evidence: str
     created_at: datetime
     expires_at: datetime | None = None
-    recorded_at: datetime | None = None
     scope: Scope | None = None
+    recorded_at: datetime | None = None
 
     @property
     def reach(self) -> Scope:
@@ -91,7 +91,7 @@ def add(
     scope: Scope | None = None,
 ) -> bool:
     """Keep one refusal; False when it stood already."""
-    row = NewSuppression(account_id, address_hash, reason, source, evidence, now, expires_at, now, scope)
+    row = NewSuppression(account_id, address_hash, reason, source, evidence, now, expires_at, scope, now)
     return add_many(connection, [row]) == 1
 
 

@@ -141,7 +141,10 @@ def to_take_off(
     sink: SuppressionSink,
     now: datetime,
 ) -> list[str]:
-    """From which of the ESP's lists an address comes when these reasons are lifted: none that another one still needs."""
+    """From which of the ESP's lists an address comes when these reasons are lifted: none that another one still needs.
+
+    With none, since all was lifted here before: from all on which the address is known to be.
+    """
     table = tables.suppressions
     left = connection.execute(
         sa.select(table.c.reason, table.c.scope).where(
@@ -153,7 +156,8 @@ def to_take_off(
         )
     ).all()
     known = esp_listings.of_address(connection, address_hash, now=now)
-    ours = {row.listing for row in known if row.provider == provider and row.pushed_at is not None}
+    here = [row for row in known if row.provider == provider]
+    ours = {row.listing for row in here if row.pushed_at is not None or (row.reason is not None and not lifting)}
     theirs = {one for reason in lifting for one in sink.naming(reason)}
     needed = {one for row in left for one in (*sink.naming(Reason(row.reason)), sink.list_for(Scope(row.scope)))}
     return sorted((ours | theirs) - needed)

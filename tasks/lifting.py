@@ -39,9 +39,12 @@ def lift(engine: sa.Engine, asked: Request, *, now: datetime) -> Lifted:
     """Lift. Raises NotLifted before anything is changed, and what the ESP raises before anything is lifted here."""
     with database.read(engine) as connection:
         standing = suppressions.standing(connection, asked.account_id, asked.address_hash)
+        listed = esp_listings.of_address(connection, asked.address_hash, now=now)
     wanted = [one for one in standing if asked.only in (None, one)]
-    suppression.check_lift(wanted, asked_for=asked.asked_for)
-    taken_off = _take_off(engine, asked, wanted, now) if asked.at_esp and wanted else []
+    # Lifted here before, by hand or by herself on her page, the address may be on their lists yet.
+    there = [Reason(one.reason) for one in listed if one.reason is not None] if asked.at_esp and not standing else []
+    suppression.check_lift([*wanted, *there], asked_for=asked.asked_for)
+    taken_off = _take_off(engine, asked, wanted, now) if asked.at_esp and (wanted or not standing) else []
     with database.write(engine) as connection:
         lifted = suppressions.lift(
             connection,

@@ -109,7 +109,8 @@ def _is_no_order(letter: DeadLetter) -> str | None:
     if letter.source.startswith("webhook:"):
         return (
             f"it is an event of an ESP ({letter.source}) and no order; its body stays in the webhook inbox. Its reason "
-            "says what was wrong: once that is understood, discard it with a note"
+            "says what was wrong: once that is mended, `campaigns events replay --inbox "
+            f"{letter.row.context.get('inbox_id', 'N')}` reads it again and ends this letter"
         )
     if letter.account_id is None or "origin" not in letter.row.context:
         return "it was kept by an earlier version of this program: load its file again, then discard it"

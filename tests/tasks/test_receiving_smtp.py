@@ -76,7 +76,9 @@ def test_a_bounce_that_is_brought_suppresses(engine: sa.Engine, account_id: str)
     with listening(receiver(engine).keep) as port:
         assert bring(port, returned.raw("postfix-unknown-user")) == {}
     assert read_mail(engine).counts() | {"confirmed_batches": 0} == {
-        **dict.fromkeys(("failed", "duplicates", "unreadable", "uncorrelated", "confirmed_batches"), 0),
+        **dict.fromkeys(
+            ("failed", "duplicates", "unreadable", "uncorrelated", "placed_late", "strays", "confirmed_batches"), 0
+        ),
         "bodies": 1,
         "events": 1,
         "suppressions": 1,
