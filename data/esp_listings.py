@@ -17,6 +17,8 @@ from domain.suppression import Reason
 _KEY = ("provider", "listing", "address_hash")
 # How far an ESP's clock may be behind ours.
 _SKEW = timedelta(minutes=5)
+# An ESP dates what we put there within minutes; an entry of the next day is somebody else's.
+_ECHOES_FOR = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Known:
 
     def is_ours(self, listed_at: datetime) -> bool:
         """Whether an entry of that time is our own word, come back."""
-        return self.pushed_at is not None and listed_at >= self.pushed_at - _SKEW
+        return self.pushed_at is not None and -_SKEW <= listed_at - self.pushed_at <= _ECHOES_FOR
 
 
 def note(connection: sa.Connection, provider: str, seen: Sequence[Seen], *, now: datetime) -> None:

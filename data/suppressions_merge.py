@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 
 import sqlalchemy as sa
@@ -15,6 +15,8 @@ from domain.ports import ListedSuppression
 
 # Rows of an ESP's list that are hashed and written at once.
 _AT_ONCE = 1000
+# Of a list without times: an entry that is new to us may have been there since the last reading, a night ago.
+_BETWEEN_READINGS = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,9 @@ def _keep(
     now: datetime,
 ) -> MergeReport:
     on_record = esp_listings.known(connection, provider, {one for _, one in hashed})
-    seen = [_seen(entry, one, on_record, now) for entry, one in hashed]
+    read_before = read_until(connection, account_id=account_id, provider=provider) or now
+    unread_since = min(read_before, now - _BETWEEN_READINGS)
+    seen = [_seen(entry, one, on_record, now if entry.dated else unread_since) for entry, one in hashed]
     esp_listings.note(connection, provider, seen, now=now)
     rows = [
         NewSuppression(
@@ -90,12 +94,15 @@ def _keep(
 
 
 def _seen(
-    entry: ListedSuppression, address_hash: str, on_record: Mapping[tuple[str, str], Known], now: datetime
+    entry: ListedSuppression, address_hash: str, on_record: Mapping[tuple[str, str], Known], at_most: datetime
 ) -> Seen:
-    """What a list without times said before it says still: it is no newer word than it was."""
+    """What a list without times said before it says still: it is no newer word than it was.
+
+    What it says for the first time is dated as early as may be, so that it overrules no lift that may be the later word.
+    """
     before = None if entry.dated else on_record.get((entry.listing, address_hash))
     # A clock ahead of ours must not overrule a lift that is yet to come.
-    listed_at = before.listed_at if before is not None else min(entry.created_at, now)
+    listed_at = before.listed_at if before is not None else min(entry.created_at, at_most)
     return Seen(entry.listing, address_hash, listed_at, entry.reason, entry.detail or None, entry.expires_at)
 
 

@@ -175,8 +175,8 @@ class ListedSuppression:
     """One row of an ESP's own suppression list.
 
     `reason` None: it is evidence and no reason not to mail, such as a block, which was the sender's trouble of that day.
-    `listing` is the list in the ESP's words; `expires_at`: when the ESP itself forgets the row; not `dated`: the list has
-    no times, and `created_at` is when it was read.
+    `listing` is the list in the ESP's words; `expires_at`: when the ESP itself forgets the row; not `dated`: the list does
+    not tell since when, and `created_at` is the latest that it can be.
     """
 
     address: str

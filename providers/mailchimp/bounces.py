@@ -37,6 +37,8 @@ REJECTS = {
     "unsigned": BLOCKED,
     "rule": BLOCKED,
 }
+# For what it keeps an address on its denylist that is to stand with us.
+STANDING = frozenset({Reason.HARD_BOUNCE, *(one.suppresses for one in REJECTS.values() if one.suppresses is not None)})
 _UNKNOWN_REJECT = Verdict(BounceClass.UNDETERMINED, Fault.UNKNOWN)
 
 

@@ -15,13 +15,15 @@ import httpx
 from domain.masking import masked
 from domain.ports import ListedSuppression, ListsCutShort
 from domain.suppression import Reason, Scope
+from providers.mailchimp import bounces
 from providers.mailchimp.calls import CallFailed, call, open_marketing, open_transactional
 from providers.mailchimp.config import MailchimpConfig, MailchimpNotConfigured
 
 PAGE = 500  # 1000 is allowed, and times out on large audiences
 # Who is changed while we page leaves the window, and all behind her move up: so pages overlap.
 _OVERLAP = 50
-_STATUSES = {"cleaned": Reason.HARD_BOUNCE, "unsubscribed": Reason.UNSUBSCRIBE}
+_CLEANED, _BOUNCED = "cleaned", "hard-bounce"
+_STATUSES = {_CLEANED: Reason.HARD_BOUNCE, "unsubscribed": Reason.UNSUBSCRIBE}
 _ABUSE = "abuse-reports"
 # What cannot be unsubscribed because it is refused already, or was deleted for good: "Member In Compliance State",
 # "Forgotten Email Not Subscribed".
@@ -44,7 +46,8 @@ class MarketingSuppressions:
     def suppressions(self, since: datetime, until: datetime) -> Iterator[ListedSuppression]:
         """Yield who was changed between the two, and all abuse reports, which have no window. Raises CallFailed.
 
-        A member's time is that of her last change, whatever changed: the time of her leaving is not told.
+        A member's time is that of her last change, whatever changed: the time of her leaving is not told, so it is no
+        date. Words of one who is cleaned are judged as a bounce's are; without any, the state is Mailchimp's own word.
         """
         with open_marketing(self._config) as client:
             for status, reason in _STATUSES.items():
@@ -58,7 +61,10 @@ class MarketingSuppressions:
                 }
                 for row in self._pages(client, "members", "members", window):
                     words = str(row.get("unsubscribe_reason") or "")
-                    yield _listed(row, "email_address", "last_changed", reason=reason, listing=status, words=words)
+                    means = bounces.refused(_BOUNCED, words).suppresses if status == _CLEANED else reason
+                    yield _listed(
+                        row, "email_address", "last_changed", reason=means, listing=status, words=words, dated=False
+                    )
             fields = {"fields": "abuse_reports.email_address,abuse_reports.date"}
             for row in self._pages(client, _ABUSE, "abuse_reports", fields):
                 yield _listed(row, "email_address", "date", reason=Reason.COMPLAINT, listing=_ABUSE)
@@ -112,20 +118,6 @@ class MarketingSuppressions:
 
 _REJECTS = "rejects"
 _MOST_REJECTS = 1000
-# Mandrill's reason → ours. None: no refusal of the person's. A soft bounce is refused for a day and comes by webhook;
-# the others are the sender's own trouble.
-_REASONS: dict[str, Reason | None] = {
-    "hard-bounce": Reason.HARD_BOUNCE,
-    "invalid": Reason.INVALID,
-    "spam": Reason.COMPLAINT,
-    "unsub": Reason.UNSUBSCRIBE,
-    "custom": Reason.MANUAL,
-    "soft-bounce": None,
-    "invalid-sender": None,
-    "test-mode-limit": None,
-    "unsigned": None,
-    "rule": None,
-}
 
 
 class TransactionalSuppressions:
@@ -165,7 +157,7 @@ class TransactionalSuppressions:
 
     def naming(self, reason: Reason) -> Sequence[str]:
         """The one list, for the reasons that it has."""
-        return [_REJECTS] if reason in _REASONS.values() else []
+        return [_REJECTS] if reason in bounces.STANDING else []
 
     def put(self, listing: str, addresses: Sequence[str]) -> Sequence[str]:  # noqa: ARG002 - there is one
         """Nobody who was put there by hand is ever forgotten; an address on the allowlist is not taken."""
@@ -181,14 +173,16 @@ class TransactionalSuppressions:
 
 
 def _reject(row: Any) -> ListedSuppression:
+    """Judged as the webhook's own word of it is, by its reason and its detail."""
     known = row if isinstance(row, dict) else {}
+    why, detail = str(known.get("reason") or ""), str(known.get("detail") or "")
     return _listed(
         known,
         "email",
         "created_at",
-        reason=_REASONS.get(str(known.get("reason"))),
+        reason=bounces.refused(why, detail).suppresses,
         listing=_REJECTS,
-        words=f"{known.get('reason', '')} {known.get('detail') or ''}",
+        words=f"{why} {detail}",
         expires_at=_moment(known["expires_at"]) if known.get("expires_at") else None,
     )
 
@@ -202,12 +196,13 @@ def _listed(
     listing: str,
     words: str = "",
     expires_at: datetime | None = None,
+    dated: bool = True,
 ) -> ListedSuppression:
     """Read one row, or fail aloud: a suppression that is skipped in silence is a mail to somebody who said no."""
     email = row.get(address)
     if not isinstance(email, str) or not email:
         raise CallFailed(f"a row of Mailchimp's {listing} is not as documented; the rest of it was not read")
-    return ListedSuppression(email, reason, _moment(row.get(time)), masked(words), listing, expires_at)
+    return ListedSuppression(email, reason, _moment(row.get(time)), masked(words), listing, expires_at, dated)
 
 
 def _moment(text: Any) -> datetime:

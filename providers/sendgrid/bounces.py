@@ -31,10 +31,11 @@ TYPES = {
 }
 
 # `reason` of a dropped event: SendGrid took the message and refuses to hand it on. Addresses on SendGrid's own lists
-# belong on ours; a drop for a complaint or an unsubscription is no bounce.
+# belong on ours; a drop for a complaint or an unsubscription is no bounce. A bounced address is there for whatever
+# SendGrid called a bounce, the sender's fault too: the bounce itself and the list's row say which, so a drop says nothing.
 _INVALID = Verdict(BounceClass.HARD, Fault.RECIPIENT, Reason.INVALID, Cause.INVALID_ADDRESS, "sendgrid-drop")
 DROPS = {
-    "bounced address": verdict_of(Cause.UNKNOWN_MAILBOX, rule="sendgrid-drop"),
+    "bounced address": Verdict(BounceClass.UNDETERMINED, Fault.UNKNOWN, rule="sendgrid-drop"),
     "invalid": _INVALID,
     "invalid address": _INVALID,
     "spam reporting address": Verdict(None, Fault.RECIPIENT, Reason.COMPLAINT, rule="sendgrid-drop"),
@@ -54,6 +55,16 @@ def classify(*, event_type: str, classification: str, status: str, text: str) ->
     if verdict.suppresses or verdict.cause is Cause.UNKNOWN:
         return TYPES.get(_normalised(event_type), verdict)
     return verdict
+
+
+def listed(*, status: str, text: str) -> Verdict:
+    """Judge a row of the bounces list as the event was that put it there.
+
+    A row without status and words, as one that was put there by hand, is SendGrid's own word for a hard bounce.
+    """
+    if not status.strip() and not text.strip():
+        return verdict_of(Cause.UNKNOWN_MAILBOX, rule="sendgrid-list")
+    return classify(event_type="bounce", classification="", status=status, text=text)
 
 
 def dropped(reason: str) -> Verdict:

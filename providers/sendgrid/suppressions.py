@@ -1,7 +1,8 @@
 """SendGrid's own suppression lists, read by time window and written to; the list of our unsubscribe group, if we use one.
 
 Blocks are read as evidence: a block is the sender's trouble of that day, SendGrid does not refuse later mail for it, and
-it must not cost a customer her mail (facts/reliability.md section 4).
+it must not cost a customer her mail (facts/reliability.md section 4). So is a row of the bounces list whose words do not
+blame the person: SendGrid refuses her mail, but what the webhook did not suppress its list does not either.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,12 +13,14 @@ from urllib.parse import quote
 from domain.masking import masked
 from domain.ports import ListedSuppression
 from domain.suppression import Reason, Scope
+from providers.sendgrid import bounces
 from providers.sendgrid.management import Management, ManagementError
 
 _SUPPRESSION = "suppression/"
-# The list → what it means to us. All but blocks make SendGrid drop later mail.
+_BOUNCES = "bounces"
+# The list → what it means to us, at most. All but blocks make SendGrid drop later mail.
 LISTS = {
-    "bounces": Reason.HARD_BOUNCE,
+    _BOUNCES: Reason.HARD_BOUNCE,
     "invalid_emails": Reason.INVALID,
     "spam_reports": Reason.COMPLAINT,
     "unsubscribes": Reason.UNSUBSCRIBE,
@@ -148,9 +151,11 @@ def _listed(row: Any, listing: str, reason: Reason | None) -> ListedSuppression:
         at = datetime.fromtimestamp(created, UTC)
     except (ValueError, OverflowError, OSError):
         raise ManagementError(f"a row of SendGrid's {_SUPPRESSION}{listing} has an impossible time") from None
-    return ListedSuppression(address=address, reason=reason, created_at=at, detail=_detail(row), listing=listing)
+    status, text = _words(row, "status"), _words(row, "reason")
+    means = bounces.listed(status=status, text=text).suppresses if listing == _BOUNCES else reason
+    return ListedSuppression(address, means, at, masked(f"{status} {text}".strip()), listing)
 
 
-def _detail(row: dict[str, Any]) -> str:
-    words = (row.get("status"), row.get("reason"))
-    return masked(" ".join(word for word in words if isinstance(word, str)))
+def _words(row: dict[str, Any], name: str) -> str:
+    words = row.get(name)
+    return words if isinstance(words, str) else ""

@@ -135,7 +135,7 @@ def test_where_evidence_contradicts_itself_nobody_is_suppressed(evidence, verdic
 @pytest.mark.parametrize(
     ("reason", "bounce_class", "fault", "suppresses"),
     [
-        ("Bounced Address", BounceClass.HARD, Fault.RECIPIENT, Reason.HARD_BOUNCE),
+        ("Bounced Address", BounceClass.UNDETERMINED, Fault.UNKNOWN, None),
         ("Invalid", BounceClass.HARD, Fault.RECIPIENT, Reason.INVALID),
         ("Invalid Address", BounceClass.HARD, Fault.RECIPIENT, Reason.INVALID),
         ("Spam Reporting Address", None, Fault.RECIPIENT, Reason.COMPLAINT),

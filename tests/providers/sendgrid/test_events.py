@@ -92,7 +92,7 @@ def test_a_block_suppresses_nobody_though_its_code_begins_with_five():
 @pytest.mark.parametrize(
     ("reason", "suppresses"),
     [
-        ("Bounced Address", "hard_bounce"),
+        ("Bounced Address", None),
         ("Spam Reporting Address", "complaint"),
         ("Unsubscribed Address", "unsubscribe"),
         ("Invalid", "invalid"),
