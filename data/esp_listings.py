@@ -83,7 +83,13 @@ def about_to_put(
     statement = database.insert(connection, tables.esp_listings)
     new = statement.excluded
     kept = statement.on_conflict_do_update(
-        index_elements=_KEY, set_={"pushed_at": new.pushed_at, "confirmed_at": sa.null(), "expires_at": sa.null()}
+        index_elements=_KEY,
+        set_={
+            "listed_at": new.listed_at,
+            "pushed_at": new.pushed_at,
+            "confirmed_at": sa.null(),
+            "expires_at": sa.null(),
+        },
     )
     values = [
         {"provider": provider, "listing": listing, "address_hash": one, "listed_at": now, "pushed_at": now}
@@ -141,6 +147,16 @@ def taken_off(connection: sa.Connection, provider: str, listing: str, address_ha
         table.delete().where(
             table.c.provider == provider, table.c.listing == listing, table.c.address_hash == address_hash
         )
+    )
+
+
+def kept_there(connection: sa.Connection, provider: str, listing: str, address_hash: str) -> None:
+    """The ESP does not take it off: until it is read there again, it is not known to be there."""
+    table = tables.esp_listings
+    connection.execute(
+        table.update()
+        .where(table.c.provider == provider, table.c.listing == listing, table.c.address_hash == address_hash)
+        .values(confirmed_at=None)
     )
 
 

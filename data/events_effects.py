@@ -44,9 +44,23 @@ def suppress(connection: sa.Connection, new: Sequence[Placed], *, inbox_id: int,
     stated = [(one, reason) for one in new if (reason := delivery.standing_refusal(one.event)) is not None]
     if not stated:
         return 0
-    refusals = list(_concerned(connection, stated, pepper))
+    refusals = _not_lifted(connection, list(_concerned(connection, stated, pepper)))
     consents.withdraw_many(connection, _withdrawals(refusals), now=now)
     return suppressions.add_many(connection, _suppressions(refusals, inbox_id, now))
+
+
+def _not_lifted(connection: sa.Connection, refusals: Sequence[_Concerned[Reason]]) -> Sequence[_Concerned[Reason]]:
+    """Without drops for what was lifted here: an ESP drops for a list of its own, and that list says since when.
+
+    The drop of today is no newer word than the entry there (data.suppressions_merge), so it undoes no lift.
+    """
+    dropped = {it.address_hash for it in refusals if it.placed.event.kind is EventKind.DROPPED and it.address_hash}
+    lifted = suppressions.lifted(connection, dropped) if dropped else set()
+    return [
+        it
+        for it in refusals
+        if it.placed.event.kind is not EventKind.DROPPED or (it.account_id, it.address_hash, it.what) not in lifted
+    ]
 
 
 def _note(connection: sa.Connection, new: Sequence[Placed], pepper: str) -> None:

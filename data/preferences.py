@@ -148,7 +148,7 @@ def agree(
         connection,
         account_id=customer.account_id,
         address_hash=mailbox,
-        actor="recipient",
+        actor=suppressions.HERSELF,
         reason=f"agreed again on the preference page ({wording})",
         now=now,
         only=[Reason.UNSUBSCRIBE],
@@ -177,7 +177,7 @@ def _log(
     audit_log.write(
         connection,
         account_id=customer.account_id,
-        actor="recipient",
+        actor=suppressions.HERSELF,
         action=action,
         subject=message_id,
         detail=detail,

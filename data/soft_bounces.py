@@ -23,6 +23,8 @@ from domain.suppression import Reason
 SOURCE = "bounces"
 # What data.events_effects writes of a bounce itself; a hard bounce by any other word is not this one's to end.
 BY_EVENT = "bounced event:"
+# An ESP lists an address within minutes of its bounce; the next bounce that counts is a day later at least.
+_SAME_BOUNCE = rules.SAME_TROUBLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,27 @@ def _standing(connection: sa.Connection, addresses: list[Address]) -> Mapping[Ad
         for row in connection.execute(query):
             found.setdefault(Address(account_id, row.address_hash), {})[Reason(row.reason)] = row
     return found
+
+
+def is_same_bounce(bounced_at: datetime, listed_at: datetime) -> bool:
+    """Whether an entry of an ESP's list is of the bounce that is on record, and no news."""
+    return abs(listed_at - bounced_at) < _SAME_BOUNCE
+
+
+def to_be_confirmed(connection: sa.Connection, account_id: str, address_hashes: list[str]) -> dict[str, datetime]:
+    """When these addresses bounced hard that are to be asked once more, or are being asked: by address hash."""
+    row = tables.suppressions.c
+    found = connection.execute(
+        sa.select(row.address_hash, row.created_at).where(
+            row.account_id == account_id,
+            row.address_hash.in_(address_hashes),
+            row.reason == Reason.HARD_BOUNCE,
+            row.lifted_at.is_(None),
+            row.expires_at.is_not(None),
+            row.evidence.startswith(BY_EVENT),
+        )
+    )
+    return {one.address_hash: one.created_at for one in found}
 
 
 # --- soft limits -----------------------------------------------------------------------------------------------------

@@ -15,6 +15,9 @@ from data import audit_log, database, tables
 from domain import suppression
 from domain.suppression import Reason, Scope
 
+# Who lifted and what that is called, in the audit log.
+HERSELF = "recipient"
+_LIFTED = "suppression lifted"
 _LISTED = ("address_hash", "reason", "scope", "source", "created_at", "expires_at", "evidence")
 
 
@@ -187,14 +190,42 @@ def lift(
             connection,
             account_id=account_id,
             actor=actor,
-            action="suppression lifted",
-            subject=f"address {address_hash}",
+            action=_LIFTED,
+            subject=_subject(address_hash),
             detail={"why": reason, "reasons": lifted}
             | ({"asked_for": True} if asked_for else {})
             | ({"taken_off": list(taken_off)} if taken_off else {}),
             now=now,
         )
     return lifted
+
+
+def _subject(address_hash: Any) -> Any:
+    """The address as the audit log names it; also of a column."""
+    return "address " + address_hash
+
+
+def lifted_by_herself() -> sa.ColumnElement[bool]:
+    """Whether the lift of a row of `suppressions` was the person's own doing, on her page."""
+    row, log = tables.suppressions.c, tables.audit_log.c
+    return sa.exists().where(
+        log.subject == _subject(row.address_hash),
+        log.account_id == row.account_id,
+        log.action == _LIFTED,
+        log.actor == HERSELF,
+        log.at == row.lifted_at,
+    )
+
+
+def lifted(connection: sa.Connection, address_hashes: Collection[str]) -> set[tuple[str, str, Reason]]:
+    """Account, address hash and reason of all that was lifted of these addresses and does not stand again."""
+    row = tables.suppressions.c
+    found = connection.execute(
+        sa.select(row.account_id, row.address_hash, row.reason).where(
+            row.address_hash.in_(sorted(address_hashes)), row.lifted_at.is_not(None)
+        )
+    )
+    return {(one.account_id, one.address_hash, Reason(one.reason)) for one in found}
 
 
 def listing(connection: sa.Connection, account_id: str, *, limit: int, offset: int = 0) -> Sequence[sa.Row[Any]]:
@@ -219,7 +250,7 @@ def history(
         account_id=account_id,
         actor=actor,
         action="suppressions read",
-        subject=f"address {address_hash}",
+        subject=_subject(address_hash),
         detail={},
         now=now,
     )

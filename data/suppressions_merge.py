@@ -7,11 +7,12 @@ from itertools import islice
 
 import sqlalchemy as sa
 
-from data import database, esp_listings, suppressions, tables
+from data import database, esp_listings, soft_bounces, suppressions, tables
 from data.esp_listings import Known, Seen
 from data.suppressions import NewSuppression
 from domain import addresses
 from domain.ports import ListedSuppression
+from domain.suppression import Reason
 
 # Rows of an ESP's list that are hashed and written at once.
 _AT_ONCE = 1000
@@ -89,8 +90,21 @@ def _keep(
         if one.reason is not None and not _is_ours(one, on_record)
     ]
     evidence = sum(1 for one in seen if one.reason is None)
-    added = suppressions.add_many(connection, rows)
+    added = suppressions.add_many(connection, _news(connection, account_id, rows))
     return MergeReport(added=added, evidence=evidence, echoes=len(seen) - evidence - len(rows))
+
+
+def _news(connection: sa.Connection, account_id: str, rows: list[NewSuppression]) -> list[NewSuppression]:
+    """Without the bounces of who is to be asked once more: a list has no end, and would make the bounce one for good."""
+    bounced = sorted({row.address_hash for row in rows if row.reason is Reason.HARD_BOUNCE})
+    first = soft_bounces.to_be_confirmed(connection, account_id, bounced) if bounced else {}
+    return [
+        row
+        for row in rows
+        if row.reason is not Reason.HARD_BOUNCE
+        or (at := first.get(row.address_hash)) is None
+        or not soft_bounces.is_same_bounce(at, row.created_at)
+    ]
 
 
 def _seen(

@@ -139,20 +139,23 @@ def to_take_off(
     lifting: Collection[Reason],
     provider: str,
     sink: SuppressionSink,
+    shared: bool,
     now: datetime,
 ) -> list[str]:
     """From which of the ESP's lists an address comes when these reasons are lifted: none that another one still needs.
 
-    With none, since all was lifted here before: from all on which the address is known to be.
+    Where accounts share the ESP, what is true of the mailbox for another account needs its list, too. With none, since all was lifted here before: from all on which the address is known to be.
     """
     table = tables.suppressions
+    others = (table.c.account_id == account_id) & table.c.reason.not_in(lifting)
+    if shared:
+        others |= (table.c.account_id != account_id) & (table.c.scope == Scope.ALL)
     left = connection.execute(
         sa.select(table.c.reason, table.c.scope).where(
-            table.c.account_id == account_id,
             table.c.address_hash == address_hash,
             table.c.lifted_at.is_(None),
             table.c.expires_at.is_(None) | (table.c.expires_at > now),
-            table.c.reason.not_in(lifting),
+            others,
         )
     ).all()
     known = esp_listings.of_address(connection, address_hash, now=now)

@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from tasks import bounces, guarding, reporting, resolving, upkeep
+from tasks import bounces, guarding, lifting, reporting, resolving, upkeep
 
 
 @flow(name="process-delivery-events")
@@ -18,6 +18,8 @@ def process_delivery_events() -> dict[str, int]:
         counts |= upkeep.process_events()
     with failures.kept("judge bounced addresses"):
         counts |= bounces.judge_addresses()
+    with failures.kept("take addresses off the ESPs' lists"):
+        counts |= lifting.leave_lists()
     with failures.kept("watch for our own faults"):
         bounces.watch_senders()
     with failures.kept("watch the runs that hand over"):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from data import database, esp_listings, tables
+from data import database, esp_listings, suppressions, tables
 from data.esp_listings import Seen
 from domain import addresses
 from domain.suppression import Reason
@@ -21,7 +21,7 @@ BECAUSE = ("--reason", "she called", "--by", "Ann")
 def test_an_address_is_suppressed_listed_exported_and_lifted(shop: sa.Engine, campaigns: Campaigns) -> None:
     assert campaigns("suppressions", "list").lines == ["No suppressions."]
     added = campaigns("suppressions", "add", ADDRESS, "--reason", "complaint", "--note", "wrote a letter", "--json")
-    assert added.json == {"account": "shop", "reason": "complaint", "added": True}
+    assert added.json == {"account": "shop", "reason": "complaint", "scope": "all", "added": True}
     (one,) = campaigns("suppressions", "list", "--json").json
     names = ["address_hash", "reason", "scope", "source", "created_at", "expires_at", "evidence"]
     assert list(one) == names
@@ -58,9 +58,10 @@ def test_an_address_is_suppressed_listed_exported_and_lifted(shop: sa.Engine, ca
 class TestOnOneDatabase:
     def test_twice_is_said(self, campaigns: Campaigns) -> None:
         assert campaigns("suppressions", "add", ADDRESS).out == (
-            "Suppressed (manual). It holds from the next batch on, also in a running campaign.\n"
+            "Suppressed (manual): no marketing mail. It holds from the next batch on, also in a running campaign.\n"
         )
-        assert campaigns("suppressions", "add", ADDRESS).out == "Suppressed (manual). It was suppressed already.\n"
+        again = campaigns("suppressions", "add", ADDRESS).out
+        assert again == "Suppressed (manual): no marketing mail. It was suppressed already.\n"
 
     def test_nothing_to_lift(self, campaigns: Campaigns) -> None:
         told = campaigns("suppressions", "remove", ADDRESS, "--reason", "x", "--by", "Ann")
@@ -97,8 +98,17 @@ class TestOnOneDatabase:
             "The address may be mailed again.",
         ]
 
-    def test_who_was_erased_stays_so(self, campaigns: Campaigns) -> None:
-        campaigns("suppressions", "add", ADDRESS, "--reason", "erased")
+    def test_who_was_erased_stays_so(self, campaigns: Campaigns, shop: sa.Engine) -> None:
+        with database.write(shop) as connection:
+            suppressions.add(
+                connection,
+                account_id="shop",
+                address_hash=addresses.address_hash(ADDRESS, PEPPER),
+                reason=Reason.ERASED,
+                source="erasure",
+                evidence="she asked for it",
+                now=NOW,
+            )
         assert "cannot be lifted" in campaigns("suppressions", "remove", ADDRESS, *BECAUSE, *ASKED).mistake
 
     def test_one_reason_alone(self, campaigns: Campaigns) -> None:

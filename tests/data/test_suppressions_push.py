@@ -222,6 +222,7 @@ def test_no_address_comes_off_a_list_that_another_reason_needs(
             lifting=lifting,
             provider="esp",
             sink=esp,
+            shared=False,
             now=NOW,
         )
     assert found == lists
