@@ -124,3 +124,30 @@ def test_a_redelivered_event_does_not_undo_a_lift(engine: sa.Engine, run: str) -
     receive(engine, body_of(event, event))
     assert process(engine).duplicates == 2
     assert standing(engine) == set()
+
+
+@pytest.mark.parametrize("reason", ["unsubscribe", "complaint", "invalid"])
+def test_a_drop_suppresses_but_undoes_no_lift(engine: sa.Engine, run: str, reason: str) -> None:
+    """The ESP drops for a list of its own, for as long as she is on it; her own word does undo one."""
+    drop = {"kind": EventKind.DROPPED, "suppresses": reason}
+    receive(engine, body_of(complaint("run1.0", ledger_rows.address(0), **drop)))
+    process(engine)
+    assert standing(engine) == {("shop", ledger_rows.hash_of(0), reason)}
+    with database.write(engine) as connection:
+        suppressions.lift(
+            connection,
+            account_id="shop",
+            address_hash=ledger_rows.hash_of(0),
+            actor="ben",
+            reason="she asked",
+            now=AT + timedelta(minutes=1),
+            asked_for=True,
+        )
+    later = AT + timedelta(days=1)
+    receive(engine, body_of(complaint("run1.0", ledger_rows.address(0), occurred_at=later, **drop)))
+    receive(engine, body_of(complaint("run1.1", ledger_rows.address(1), occurred_at=later, **drop)))
+    process(engine)
+    assert standing(engine) == {("shop", ledger_rows.hash_of(1), reason)}
+    receive(engine, body_of(complaint("run1.0", ledger_rows.address(0), occurred_at=later, suppresses=reason)))
+    process(engine)
+    assert ("shop", ledger_rows.hash_of(0), reason) in standing(engine)

@@ -1,8 +1,9 @@
 """ESPs' lists read into ours."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
+import pytest
 import sqlalchemy as sa
 
 from data import database, esp_listings, suppressions_merge, tables
@@ -10,7 +11,7 @@ from domain.ports import ListedSuppression
 from domain.suppression import Reason
 from tests.data import ledger_rows
 from tests.data.ledger_rows import NOW, PEPPER
-from tests.data.refusals import HOUR, blocked, lift
+from tests.data.refusals import HOUR, blocked, keep, lift, new
 
 
 def on_record(engine: sa.Engine) -> Sequence[sa.Row]:
@@ -24,10 +25,15 @@ def listed(
     return ListedSuppression(address, reason, at, "550 <[address]> unknown", listing)
 
 
-def merge(engine: sa.Engine, *entries: ListedSuppression) -> suppressions_merge.MergeReport:
+def merge(engine: sa.Engine, *entries: ListedSuppression, now: datetime = NOW + HOUR) -> suppressions_merge.MergeReport:
     return suppressions_merge.merge_listed(
-        engine, account_id="shop", provider="sendgrid", listed=entries, pepper=PEPPER, now=NOW + HOUR
+        engine, account_id="shop", provider="sendgrid", listed=entries, pepper=PEPPER, now=now
     )
+
+
+def without_times(at: datetime) -> ListedSuppression:
+    """An entry of the unsubscribe group, read then."""
+    return ListedSuppression("a@example.com", Reason.UNSUBSCRIBE, at, "", "groups/42", dated=False)
 
 
 def test_merging_is_a_union_and_absence_lifts_nothing(engine: sa.Engine, account_id: str) -> None:
@@ -98,6 +104,46 @@ def test_what_we_put_there_does_not_come_back_as_the_customers_word(engine: sa.E
     # What she said before that, or on another list, is hers.
     assert merge(engine, listed("a@example.com", Reason.UNSUBSCRIBE, NOW - HOUR, "unsubscribes")).added == 1
     assert merge(engine, listed("a@example.com", Reason.COMPLAINT, NOW, "spam_reports")).added == 1
+
+
+def test_an_entry_a_day_after_we_put_her_there_is_her_own_word(engine: sa.Engine, account_id: str) -> None:
+    hashed = ledger_rows.addresses.address_hash("a@example.com", PEPPER)
+    with database.write(engine) as connection:
+        esp_listings.about_to_put(connection, "sendgrid", "unsubscribes", [hashed], now=NOW)
+    for hours, own in ((0, False), (23, False), (25, True)):
+        later = NOW + hours * HOUR
+        report = merge(engine, listed("a@example.com", Reason.UNSUBSCRIBE, later, "unsubscribes"), now=later)
+        assert (report.added, report.echoes) == ((1, 0) if own else (0, 1)), hours
+
+
+def test_what_was_put_on_a_list_without_times_once_more_is_no_word_of_hers(engine: sa.Engine, account_id: str) -> None:
+    """A night died before the ESP answered, and two days later it is put there again."""
+    hashed = ledger_rows.addresses.address_hash("a@example.com", PEPPER)
+    for days in (0, 2):
+        with database.write(engine) as connection:
+            at = NOW + timedelta(days=days)
+            esp_listings.about_to_put(connection, "sendgrid", "groups/42", [hashed], now=at)
+    report = merge(engine, without_times(NOW + timedelta(days=3)), now=NOW + timedelta(days=3))
+    assert (report.added, report.echoes) == (0, 1)
+
+
+@pytest.mark.parametrize(("days", "read_before", "stands"), [(0.9, None, False), (1.1, None, True), (2.9, 3, False)])
+def test_a_list_without_times_undoes_no_lift_since_it_was_read_last(
+    engine: sa.Engine, account_id: str, days: float, read_before: int | None, stands: bool
+) -> None:
+    """She left by the ESP's link and agreed again before its list was read: what is new there need not be newer."""
+    hashed = ledger_rows.addresses.address_hash("a@example.com", PEPPER)
+    now = NOW + timedelta(days=30)
+    lifted_at = now - timedelta(days=days)
+    keep(engine, new(Reason.UNSUBSCRIBE, hashed, at=lifted_at - HOUR))
+    lift(engine, hashed, at=lifted_at)
+    if read_before is not None:
+        with database.write(engine) as connection:
+            until = now - timedelta(days=read_before)
+            suppressions_merge.advance(connection, account_id="shop", provider="sendgrid", until=until)
+    for reading in range(3):
+        merge(engine, without_times(now + reading * HOUR), now=now + reading * HOUR)
+        assert bool(blocked(engine)) is stands
 
 
 def test_what_was_read_before_an_esp_failed_is_kept(engine: sa.Engine, account_id: str) -> None:

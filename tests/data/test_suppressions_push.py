@@ -1,5 +1,6 @@
 """Our suppressions on an ESP's lists, and both ways together: after a sync nothing differs."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -223,6 +224,39 @@ def test_no_address_comes_off_a_list_that_another_reason_needs(
             provider="esp",
             sink=esp,
             shared=False,
+            now=NOW,
+        )
+    assert found == lists
+
+
+@pytest.mark.parametrize(
+    ("scope", "shared", "lists"),
+    [
+        (Scope.ALL, True, ["group"]),
+        (Scope.ALL, False, ["global", "group"]),
+        (Scope.ACCOUNT, True, ["global", "group"]),
+    ],
+)
+def test_what_another_account_refuses_keeps_its_list_where_both_mail_through_it(
+    shop: sa.Engine, scope: Scope, shared: bool, lists: list[str]
+) -> None:
+    esp = Esp(NOW)
+    with database.write(shop) as connection:
+        ledger_rows.add_account(connection, "other")
+    keep(
+        shop,
+        new(Reason.UNSUBSCRIBE, hash_of(0)),
+        replace(new(Reason.COMPLAINT, hash_of(0), scope=scope), account_id="other"),
+    )
+    with database.read(shop) as connection:
+        found = suppressions_push.to_take_off(
+            connection,
+            account_id="shop",
+            address_hash=hash_of(0),
+            lifting=[Reason.UNSUBSCRIBE],
+            provider="esp",
+            sink=esp,
+            shared=shared,
             now=NOW,
         )
     assert found == lists

@@ -83,6 +83,7 @@ def test_members_who_bounced_left_or_complained_become_three_reasons() -> None:
         ("cat@example.com", Reason.COMPLAINT, "abuse-reports"),
     ]
     assert {one.created_at for one in found} == {datetime.fromisoformat(AT)}
+    assert [one.dated for one in found] == [False, False, True], "an edit of a profile is no new word"
     assert found[1].detail == "[address] is me"
     query = parse_qs(urlsplit(server.requests[0].target).query)
     assert query["since_last_changed"] == [SINCE.isoformat()]
