@@ -155,6 +155,19 @@ class TestWhoAgreedAgain:
         assert leave(shop, esp) == 0
         assert blocked(shop) == {hash_of(0): "unsubscribe"}
 
+    def test_an_entry_newer_than_her_word_waits_until_it_is_read_as_hers(self, shop: sa.Engine) -> None:
+        """Another account reads the shared lists first."""
+        esp = Esp(NOW)
+        with database.write(shop) as connection:
+            ledger_rows.add_account(connection, "other")
+        keep(shop, new(Reason.UNSUBSCRIBE, hash_of(0)))
+        agree(shop, 0, NOW + HOUR)
+        esp.now += 2 * DAY
+        esp.bounced("global", address(0))
+        assert merge(shop, esp, "other") == 1
+        assert leave(shop, esp) == 0
+        assert merge(shop, esp) == 1
+
     def test_a_list_of_two_accounts_keeps_whom_the_other_one_refuses(self, shop: sa.Engine) -> None:
         esp = Esp(NOW)
         with database.write(shop) as connection:

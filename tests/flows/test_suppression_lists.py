@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from data import database, list_differences, suppressions
 from domain import addresses
 from domain.suppression import NotLifted, Reason
+from flows.process_delivery_events import process_delivery_events
 from flows.reconcile import reconcile
 from flows.run_campaign import run_campaign
 from tasks import esps, lifting, upkeep, wiring
@@ -101,6 +102,33 @@ def test_what_we_suppress_is_refused_there_comes_back_as_nothing_new_and_can_be_
     assert (lifted.taken_off, lifted.still_refused) == (["sandbox: spam_reports", "sandbox: unsubscribes"], [])
     assert _globally(installation) == set()
     assert reconcile()["suppressions_put_on_lists"] == 0
+
+
+def test_who_agreed_again_leaves_the_esps_list_within_a_minute_and_stays_off_it(
+    engine: sa.Engine, installation: Esp
+) -> None:
+    run_campaign(live())
+    one = ledger_rows.address(0)
+    url = f"{installation.url}/v3/asm/suppressions/global"
+    body = {"recipient_emails": [one]}
+    httpx.post(url, headers=_HEADERS, json=body, trust_env=False).raise_for_status()
+    assert reconcile()["suppressions_from_lists"] == 1
+    assert process_delivery_events()["taken_off_lists"] == 0
+    with database.write(engine) as connection:
+        suppressions.lift(
+            connection,
+            account_id="shop",
+            address_hash=_hash(one),
+            actor=suppressions.HERSELF,
+            reason="agreed again on the preference page",
+            now=wiring.clock(),
+            only=[Reason.UNSUBSCRIBE],
+        )
+    assert process_delivery_events()["taken_off_lists"] == 1
+    assert _globally(installation) == set()
+    assert process_delivery_events()["taken_off_lists"] == 0
+    reconcile()
+    assert (_globally(installation), _reasons(engine)) == (set(), set())
 
 
 def test_who_was_erased_is_not_taken_off_anything(engine: sa.Engine, installation: Esp) -> None:
