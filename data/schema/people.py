@@ -75,6 +75,13 @@ consents = sa.Table(
     sa.UniqueConstraint("party_id", "occurred_at", "status", "source"),
 )
 
+
+def _few(column: str) -> sa.Index:
+    """Of the few rows where it is told."""
+    told = sa.text(f"{column} IS NOT NULL")
+    return sa.Index(None, column, sqlite_where=told, postgresql_where=told)
+
+
 suppressions = sa.Table(
     "suppressions",
     base.metadata,
@@ -90,6 +97,8 @@ suppressions = sa.Table(
     base.at("lifted_at", required=False),
     base.at("recorded_at", required=False),  # since when it is in force here; NULL: written before this was kept
     sa.UniqueConstraint("account_id", "address_hash", "reason"),
+    _few("lifted_at"),
+    _few("expires_at"),
 )
 
 # What the account's marketing mail may be about, as customers read it on the preference page.
