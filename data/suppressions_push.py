@@ -160,7 +160,9 @@ def to_take_off(
     ).all()
     known = esp_listings.of_address(connection, address_hash, now=now)
     here = [row for row in known if row.provider == provider]
-    ours = {row.listing for row in here if row.pushed_at is not None or (row.reason is not None and not lifting)}
+    # What is evidence only refuses her there as well.
+    refusing = sink.refusing(Scope.MARKETING)
+    ours = {row.listing for row in here if row.pushed_at is not None or (row.listing in refusing and not lifting)}
     theirs = {one for reason in lifting for one in sink.naming(reason)}
     needed = {one for row in left for one in (*sink.naming(Reason(row.reason)), sink.list_for(Scope(row.scope)))}
     return sorted((ours | theirs) - needed)

@@ -6,7 +6,8 @@ from datetime import datetime
 import pytest
 import sqlalchemy as sa
 
-from data import database, list_differences, suppressions_merge, suppressions_push, tables
+from data import database, esp_listings, list_differences, suppressions_merge, suppressions_push, tables
+from data.esp_listings import Seen
 from data.list_differences import ListDifference
 from data.suppressions_push import PushReport
 from domain.suppression import Reason, Scope
@@ -260,3 +261,21 @@ def test_what_another_account_refuses_keeps_its_list_where_both_mail_through_it(
             now=NOW,
         )
     assert found == lists
+
+
+def test_who_is_suppressed_no_more_comes_off_whatever_refuses_her_there(shop: sa.Engine) -> None:
+    """A bounce that was the sender's fault is evidence only, and the ESP refuses her mail for it all the same."""
+    with database.write(shop) as connection:
+        seen = [Seen(one, hash_of(0), NOW, None, "550 5.7.1") for one in ("bounces", "blocks")]
+        esp_listings.note(connection, "esp", seen, now=NOW)
+        found = suppressions_push.to_take_off(
+            connection,
+            account_id="shop",
+            address_hash=hash_of(0),
+            lifting=[],
+            provider="esp",
+            sink=Esp(NOW),
+            shared=False,
+            now=NOW,
+        )
+    assert found == ["bounces"]
