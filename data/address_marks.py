@@ -98,6 +98,20 @@ def _message(mark: NewMark) -> str:
     return mark.run_id or f"{_DAY}{mark.at:%Y-%m-%d}"
 
 
+def troubled(connection: sa.Connection, address_hashes: Collection[str]) -> set[str]:
+    """Which of these addresses have a mark against them, in any account."""
+    mark = tables.address_marks.c
+    found: set[str] = set()
+    against = mark.kind.not_in((MarkKind.ARRIVED, MarkKind.LIFTED))
+    ordered = sorted(address_hashes)
+    for start in range(0, len(ordered), _MARKS_AT_ONCE):
+        some = mark.address_hash.in_(ordered[start : start + _MARKS_AT_ONCE])
+        # The key begins with the account.
+        mine = mark.account_id.in_(sa.select(tables.accounts.c.id))
+        found.update(connection.scalars(sa.select(mark.address_hash).where(mine, some, against)))
+    return found
+
+
 def news(connection: sa.Connection) -> list[Address]:
     """Addresses of which something is not judged yet, so many at a time."""
     mark = tables.address_marks.c

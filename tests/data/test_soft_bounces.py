@@ -105,6 +105,20 @@ def test_what_arrives_later_lifts_it(engine: sa.Engine) -> None:
     assert standing(engine) == {"soft_limit": (at(6), at(96))}
 
 
+def test_that_mail_of_no_run_arrives_is_kept_of_those_only_of_whom_it_matters(engine: sa.Engine) -> None:
+    arrived = event(None, EventKind.DELIVERED, 3)
+    apply(engine, arrived, event(None, EventKind.OPENED, 3))
+    assert _kinds(engine) == set()
+    apply(engine, soft(0, 0), event(None, EventKind.OPENED, 4))
+    assert _kinds(engine) == {"away", "arrived"}
+    assert judged(engine, soft(1, 1), soft(2, 2)).suppressed == 0
+
+
+def _kinds(engine: sa.Engine) -> set[str]:
+    with database.read(engine) as connection:
+        return set(connection.scalars(sa.select(tables.address_marks.c.kind)))
+
+
 def test_a_success_in_a_run_is_heard_of_when_it_is_looked_at_again(engine: sa.Engine) -> None:
     judged(engine, soft(0, 0), soft(1, 1), soft(2, 2))
     judged(engine, event(3, EventKind.CLICKED, 3))
