@@ -157,8 +157,8 @@ def test_one_forwarding_server_among_many_pauses_nobody(engine: sa.Engine) -> No
 def test_each_message_is_put_down_to_the_way_that_its_batch_went(engine: sa.Engine) -> None:
     run = guarded.run_of(engine, [Part("gmail", 10, {}), Part("yahoo", 10, {}), Part("other", 10, {})])
     with database.write(engine) as connection:
-        for number, batch_id in enumerate(connection.scalars(sa.select(tables.batches.c.id)).all()):
-            _attempt(connection, f"{run.id}-{number}", batch_id, 10)
+        for batch in connection.execute(sa.select(tables.batches)).all():
+            _attempt(connection, batch.attempt_id, batch.id, 10)
     hear(engine, told(run.id, [0, 9, 10, 19, 29, 30], UNSIGNED))
     with database.read(engine) as connection:
         found = sender_refusals.by_way(connection, "shop", NOW, {})
