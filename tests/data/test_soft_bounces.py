@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data import accounts, address_marks, database, suppressions, tables
-from data.address_marks import NewMark
+from data.address_marks import Address, NewMark
 from domain.address_marks import MarkKind
 from domain.delivery import BounceClass, DeliveryEvent, EventKind, Fault
 from tests.data import ledger_rows
@@ -141,6 +141,15 @@ def test_marks_of_two_years_ago_are_forgotten_but_for_the_reasons_of_a_limit(eng
         connection.execute(tables.suppressions.update().values(expires_at=at(92)))
     assert address_marks.forget(engine, now=at(731.5)) == 2
     assert address_marks.forget(engine, now=at(733)) == 1
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_what_somebody_else_judges_just_now_is_not_waited_for(engine: sa.Engine) -> None:
+    judged(engine, hard(0, 0))
+    with database.write(engine) as judge:
+        address_marks.held(judge, [Address("shop", ledger_rows.hash_of(0))])
+        assert address_marks.recall(engine, now=at(1)) == 0
+    assert address_marks.recall(engine, now=at(1)) == 1
 
 
 def test_many_marks_are_forgotten_in_turns(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
