@@ -16,14 +16,36 @@ if TYPE_CHECKING:
     from domain.guardrails import Guard
 
 app = typer.Typer(no_args_is_help=True)
+OneRun = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run; without it: all brakes of the account.")]
 By = Annotated[str, typer.Option("--by", help="Your name; kept in the audit log.")]
 Why = Annotated[str, typer.Option("--why", help="Why; kept in the audit log, without addresses.")]
 _HEADS = ["mailbox provider", "accepted", "heard", "delivered", "hard", "blocked", "put off", "complaints", "pace"]
 
 
 @app.command("show")
-def show(run_id: RunId, as_json: AsJson = False) -> None:
-    """What came back of a run so far by mailbox provider, how its canary fares, and what holds it back."""
+def show(run_id: OneRun = None, account: store.Account = None, as_json: AsJson = False) -> None:
+    """What came back of a run so far by mailbox provider, how its canary fares, and what holds it back.
+
+    Without a run: every brake in force of the account, those of all its runs too.
+    """
+    if run_id is None:
+        _show_account(account, as_json)
+    else:
+        _show_run(run_id, as_json)
+
+
+def _show_account(account: str | None, as_json: bool) -> None:
+    from data import brakes, database
+    from tasks import wiring
+
+    with database.read(store.engine()) as connection:
+        account_id = store.account_id(connection, account)
+        held = brakes.of_account(connection, account_id, wiring.clock())
+    text = "\n\n".join(map(_brake, held)) or "No brake is in force: all mail goes at its own pace."
+    answer({"account": account_id, "brakes": [asdict(one) for one in held]}, as_json=as_json, text=text)
+
+
+def _show_run(run_id: str, as_json: bool) -> None:
     from data import brakes, database, guardrails, runs
     from tasks import wiring
 
@@ -75,12 +97,14 @@ def _row(group: str, observed: "Observed", held: "dict[str, Brake]") -> tuple[An
 def _brake(one: "Brake") -> str:
     ends = f"until {moment(one.until)} UTC" if one.until else "until it is lifted"
     who = f"{one.provider} at {one.mailbox_group}" if one.provider else one.mailbox_group
-    return f"Brake {one.id} on {who}, since {moment(one.set_at)} UTC, {ends}: {one.reason}"
+    whose = f" of run {one.run_id}" if one.run_id else ""
+    pace = "stopped" if one.factor == 0 else f"at {one.factor:.0%} of its pace"
+    return f"Brake {one.id} on {who}{whose}: {pace} since {moment(one.set_at)} UTC, {ends}: {one.reason}"
 
 
 @app.command("lift")
 def lift(
-    brake_id: Annotated[int, typer.Argument(metavar="BRAKE", help="Its number; `campaigns guards show RUN` lists it.")],
+    brake_id: Annotated[int, typer.Argument(metavar="BRAKE", help="Its number; `campaigns guards show` lists it.")],
     by: By,
     why: Why,
     account: store.Account = None,

@@ -13,11 +13,13 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from data import database, tables
-from domain.address_marks import ENGAGED_WITHIN, SOFT, MarkKind
+from domain.address_marks import ENGAGED_WITHIN, REMEMBERED, SOFT, MarkKind
 from domain.delivery import Seen
+from domain.suppression import Reason
 
-# Addresses that are judged in a transaction.
+# Addresses that are judged in a transaction, and marks that are recalled or forgotten in one.
 AT_ONCE = 200
+_MARKS_AT_ONCE = 1000
 # The key of a mark that names no run is its day. ESPs try for 72 hours: within these it is the same mail's.
 _DAY = "day:"
 _SAME_MAIL = timedelta(hours=72)
@@ -96,6 +98,20 @@ def _message(mark: NewMark) -> str:
     return mark.run_id or f"{_DAY}{mark.at:%Y-%m-%d}"
 
 
+def troubled(connection: sa.Connection, address_hashes: Collection[str]) -> set[str]:
+    """Which of these addresses have a mark against them, in any account."""
+    mark = tables.address_marks.c
+    found: set[str] = set()
+    against = mark.kind.not_in((MarkKind.ARRIVED, MarkKind.LIFTED))
+    ordered = sorted(address_hashes)
+    for start in range(0, len(ordered), _MARKS_AT_ONCE):
+        some = mark.address_hash.in_(ordered[start : start + _MARKS_AT_ONCE])
+        # The key begins with the account.
+        mine = mark.account_id.in_(sa.select(tables.accounts.c.id))
+        found.update(connection.scalars(sa.select(mark.address_hash).where(mine, some, against)))
+    return found
+
+
 def news(connection: sa.Connection) -> list[Address]:
     """Addresses of which something is not judged yet, so many at a time."""
     mark = tables.address_marks.c
@@ -103,26 +119,88 @@ def news(connection: sa.Connection) -> list[Address]:
     return [Address(*row) for row in connection.execute(query.limit(AT_ONCE))]
 
 
-def recall(connection: sa.Connection, *, now: datetime) -> int:
+def recall(engine: sa.Engine, *, now: datetime) -> int:
     """Have judged again what may have changed without an event of the address's own; how many marks those are.
 
-    A soft limit that stands ends with the next success, and of a hard bounce it may come out late who had opened.
+    A soft limit that stands ends with a success in a run, and of a hard bounce it may come out late who had opened. A
+    mark that somebody else holds is being judged just now.
     """
-    mark, refusal = tables.address_marks, tables.suppressions.c
-    standing = (
-        sa.select(refusal.id)
-        .where(
-            refusal.account_id == mark.c.account_id,
-            refusal.address_hash == mark.c.address_hash,
-            refusal.reason == "soft_limit",
-            refusal.lifted_at.is_(None),
-            refusal.expires_at > now,
-        )
+    mark = tables.address_marks.c
+    judged = mark.judged_at.is_not(None)
+    lately = judged & (mark.kind == MarkKind.GONE) & (mark.at > now - timedelta(days=7))
+    standing = judged & mark.kind.in_(SOFT) & _limited(now) & _followed_by_success()
+    again = tables.address_marks.update().values(judged_at=None)
+    return _in_turns(engine, again, lately) + _in_turns(engine, again, standing)
+
+
+def forget(engine: sa.Engine, *, now: datetime) -> int:
+    """Delete marks older than REMEMBERED; how many. Those of an address whose soft limit is in force are its reason."""
+    mark = tables.address_marks.c
+    over = mark.kind.in_(list(MarkKind)) & (mark.at < now - REMEMBERED) & ~_limited(now)
+    return _in_turns(engine, tables.address_marks.delete(), over)
+
+
+def _limited(now: datetime) -> sa.ColumnElement[bool]:
+    """Whether a soft limit is in force at the mark's address."""
+    mark, refusal = tables.address_marks.c, tables.suppressions.c
+    limits = sa.select(refusal.account_id, refusal.address_hash).where(
+        refusal.reason == Reason.SOFT_LIMIT.value, refusal.lifted_at.is_(None), refusal.expires_at > now
+    )
+    return sa.tuple_(mark.account_id, mark.address_hash).in_(limits)
+
+
+def _followed_by_success() -> sa.ColumnElement[bool]:
+    """Whether mail of a run arrived there after the mark, or was opened or clicked, as _add_mail reads it."""
+    mark, party, member = tables.address_marks.c, tables.parties.c, tables.audience.c
+    told = tables.message_delivery.c
+    came_back = told.seen.bitwise_and(int(Seen.BOUNCED | Seen.DROPPED)) != 0
+    times = (told.opened_at, told.human_opened_at, told.clicked_at)
+    return (
+        sa.select(member.run_id)
+        .join_from(tables.parties, tables.audience, member.party_id == party.id)
+        .join(tables.message_delivery, (told.run_id == member.run_id) & (told.ordinal == member.ordinal))
+        .where(party.account_id == mark.account_id, party.address_hash == mark.address_hash)
+        .where(member.address_hash == party.address_hash)
+        .where(((told.delivered_at > mark.at) & ~came_back) | sa.or_(*(at > mark.at for at in times)))
+        .correlate(tables.address_marks)
         .exists()
     )
-    lately = (mark.c.kind == MarkKind.GONE) & (mark.c.at > now - timedelta(days=7))
-    again = mark.update().where(mark.c.judged_at.is_not(None), lately | standing).values(judged_at=None)
-    return connection.execute(again).rowcount
+
+
+def _in_turns(engine: sa.Engine, change: sa.Update | sa.Delete, which: sa.ColumnElement[bool]) -> int:
+    """Change these marks, some in a transaction, locked in the key's order as everywhere; how many."""
+    key = sa.tuple_(*tables.address_marks.primary_key)
+    changed = 0
+    after: sa.ColumnElement[bool] = sa.true()
+    while True:
+        with database.write(engine) as connection:
+            query = sa.select(*tables.address_marks.primary_key).where(which, after)
+            query = query.order_by(*tables.address_marks.primary_key).limit(_MARKS_AT_ONCE)
+            keys = [tuple(row) for row in connection.execute(query.with_for_update(skip_locked=True))]
+            if not keys:
+                return changed
+            changed += connection.execute(change.where(key.in_(keys))).rowcount
+            after = key > sa.tuple_(*(sa.literal(one) for one in keys[-1]))
+
+
+def settle(connection: sa.Connection, addresses: Collection[Address], *, now: datetime) -> None:
+    """All that is known of these addresses by now is judged: to be said before `held` reads it.
+
+    PostgreSQL shows each statement what was committed before it. A mark that comes after this one is read by `held`,
+    too, and judged once more; the other way round it would be settled without having counted.
+    """
+    table = tables.address_marks
+    for account_id, hashes in by_account(addresses):
+        news = _of(account_id, hashes) & table.c.judged_at.is_(None)
+        keys = sa.select(*table.primary_key).where(news).order_by(*table.primary_key).with_for_update()
+        locked = keys.cte("locked")  # in the key's order, as whoever writes marks locks them
+        mine = sa.tuple_(*table.primary_key).in_(sa.select(*locked.c))
+        connection.execute(table.update().where(mine, table.c.judged_at.is_(None)).values(judged_at=now))
+
+
+def _of(account_id: str, hashes: Sequence[str]) -> sa.ColumnElement[bool]:
+    mark = tables.address_marks.c
+    return (mark.account_id == account_id) & mark.address_hash.in_(hashes)
 
 
 def held(connection: sa.Connection, addresses: Collection[Address]) -> dict[Address, Record]:
@@ -130,12 +208,7 @@ def held(connection: sa.Connection, addresses: Collection[Address]) -> dict[Addr
     mark = tables.address_marks
     found: dict[Address, Record] = {one: Record() for one in addresses}
     for account_id, hashes in by_account(addresses):
-        query = (
-            sa.select(mark)
-            .where(mark.c.account_id == account_id, mark.c.address_hash.in_(hashes))
-            .order_by(mark.c.address_hash, mark.c.kind, mark.c.message)
-            .with_for_update()
-        )
+        query = sa.select(mark).where(_of(account_id, hashes)).order_by(*mark.primary_key).with_for_update()
         for row in connection.execute(query):
             one, kind = found[Address(account_id, row.address_hash)], MarkKind(row.kind)
             if kind in {MarkKind.ARRIVED, MarkKind.LIFTED}:
@@ -191,14 +264,6 @@ def _add_orders(
     )
     for mailbox, at in connection.execute(query):
         found[Address(account_id, mailbox)].acts.add(at)
-
-
-def settle(connection: sa.Connection, addresses: Collection[Address], *, now: datetime) -> None:
-    """All that is known of these addresses is judged."""
-    mark = tables.address_marks
-    for account_id, hashes in by_account(addresses):
-        done = mark.update().where(mark.c.account_id == account_id, mark.c.address_hash.in_(hashes))
-        connection.execute(done.where(mark.c.judged_at.is_(None)).values(judged_at=now))
 
 
 def by_account(addresses: Iterable[Address]) -> Iterator[tuple[str, list[str]]]:

@@ -11,9 +11,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from data import audit_log, tables
+from domain.campaigns import RunStatus
 
 # Who lifted what a guard took back; people are written by their names.
 BY_ITSELF = ""
+_OVER = (RunStatus.DISPATCHED, RunStatus.SETTLED, RunStatus.CANCELLED)
 
 
 class UnknownBrake(LookupError):
@@ -60,6 +62,14 @@ def of_run(connection: sa.Connection, run_id: str, now: datetime) -> Sequence[Br
     run = tables.campaign_runs
     account = sa.select(run.c.account_id).where(run.c.id == run_id).scalar_subquery()
     return _read(connection, now, tables.brakes.c.account_id == account, tables.brakes.c.run_id == run_id)
+
+
+def of_account(connection: sa.Connection, account_id: str, now: datetime) -> Sequence[Brake]:
+    """All brakes in force of an account, but those of runs that send no more."""
+    brake, run = tables.brakes.c, tables.campaign_runs.c
+    over = sa.select(run.id).where(run.account_id == account_id, run.status.in_(_OVER))
+    held = brake.run_id.is_(None) | brake.run_id.not_in(over)
+    return _read(connection, now, brake.account_id == account_id, held)
 
 
 def _read(connection: sa.Connection, now: datetime, *where: sa.ColumnElement[bool]) -> list[Brake]:
@@ -132,7 +142,7 @@ def lift(connection: sa.Connection, brake_id: int, *, account_id: str, by: str, 
     table = tables.brakes
     found = _read(connection, now, table.c.id == brake_id, table.c.account_id == account_id)
     if not found or not end(connection, brake_id, by, now):
-        raise UnknownBrake(f"no brake {brake_id} is in force: `campaigns guards show RUN` lists those of a run")
+        raise UnknownBrake(f"no brake {brake_id} is in force: `campaigns guards show` lists those that are")
     (brake,) = found
     audit_log.write(
         connection,

@@ -35,12 +35,21 @@ class _Concerned(NamedTuple, Generic[_What]):
     address_hash: str | None
 
 
-def suppress(connection: sa.Connection, new: Sequence[Placed], *, inbox_id: int, pepper: str, now: datetime) -> int:
+def suppress(
+    connection: sa.Connection,
+    new: Sequence[Placed],
+    *,
+    inbox_id: int,
+    pepper: str,
+    now: datetime,
+    late: bool = False,
+) -> int:
     """Keep what new events state; how many addresses and reasons are suppressed now that were not.
 
-    Marks are written before suppressions, as whoever judges them does: two that lock rows in one order never deadlock.
+    `late`: they were applied before their message was known, so what is counted up of them is counted already. Marks are written before suppressions, as whoever judges them does: two that lock rows in one order never deadlock.
     """
-    _note(connection, new, pepper)
+    address_marks.record(connection, _marks(connection, new, pepper))
+    _hold_against_us(connection, new, late=late)
     stated = [(one, reason) for one in new if (reason := delivery.standing_refusal(one.event)) is not None]
     if not stated:
         return 0
@@ -63,29 +72,39 @@ def _not_lifted(connection: sa.Connection, refusals: Sequence[_Concerned[Reason]
     ]
 
 
-def _note(connection: sa.Connection, new: Sequence[Placed], pepper: str) -> None:
-    """Remember what one event alone does not decide."""
-    marked = [(one, kind) for one in new if (kind := _mark(one)) is not None]
-    address_marks.record(
-        connection,
-        [
-            NewMark(it.account_id, it.address_hash, it.what, it.placed.run_id, it.placed.event.occurred_at)
-            for it in (_concerned(connection, marked, pepper) if marked else ())
-            if it.address_hash is not None
-        ],
-    )
-    against_us = [one for one in new if sender_refusals.concerns(one) or unknown_replies.concerns(one)]
-    if against_us:
-        went = sender_refusals.ways(connection, against_us)
-        sender_refusals.record(connection, against_us, went)
-        unknown_replies.record(connection, against_us, went)
+def _marks(connection: sa.Connection, new: Sequence[Placed], pepper: str) -> list[NewMark]:
+    """What one event alone does not decide.
+
+    That mail of no run arrived is a mark only at an address that has one: a shop whose own mail goes through the same
+    ESP has such an event for each of its mails. What became of a run's message says data.deliveries.
+    """
+    against = [(one, kind) for one in new if (kind := mark_of(one.event)) is not None]
+    concerned = list(_concerned(connection, against, pepper)) if against else []
+    arrived = [
+        (one, hashed)
+        for one in new
+        if one.run_id is None and one.event.kind in _ARRIVED
+        if (hashed := correlation.address_hash_of(one.event, pepper)) is not None
+    ]
+    if arrived:
+        troubled = address_marks.troubled(connection, {hashed for _, hashed in arrived})
+        troubled |= {it.address_hash for it in concerned if it.address_hash is not None}
+        heeded = [(one, MarkKind.ARRIVED) for one, hashed in arrived if hashed in troubled]
+        concerned += _concerned(connection, heeded, pepper) if heeded else ()
+    return [
+        NewMark(it.account_id, it.address_hash, it.what, it.placed.run_id, it.placed.event.occurred_at)
+        for it in concerned
+        if it.address_hash is not None
+    ]
 
 
-def _mark(one: Placed) -> MarkKind | None:
-    """Mail of no run that arrived is kept as a mark; what became of a run's message says data.deliveries."""
-    if one.run_id is None and one.event.kind in _ARRIVED:
-        return MarkKind.ARRIVED
-    return mark_of(one.event)
+def _hold_against_us(connection: sa.Connection, new: Sequence[Placed], *, late: bool) -> None:
+    at_fault = [one for one in new if sender_refusals.concerns(one)]
+    strange = [] if late else [one for one in new if unknown_replies.concerns(one)]
+    if at_fault or strange:
+        went = sender_refusals.ways(connection, [*at_fault, *strange])
+        sender_refusals.record(connection, at_fault, went)
+        unknown_replies.record(connection, strange, went)
 
 
 def _suppressions(refusals: Sequence[_Concerned[Reason]], inbox_id: int, now: datetime) -> list[NewSuppression]:

@@ -4,6 +4,7 @@ The effects are the same joins and unions as for an event that was placed at onc
 event is read anew from its body: what is stored of it names nobody.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from data import correlation, database, deliveries, events_apply, events_effects, inbox, reactions, unplaced
+from data.correlation import Placed
 from domain.delivery import DeliveryEvent
 from domain.ports import EventReader
 
@@ -61,14 +63,23 @@ def _of_body(
     events = _read_again(connection, inbox_id, {row.position for row in rows}, readers) if rows else {}
     tried = correlation.place(connection, events.items(), pepper=pepper, vendors=vendors)
     known = [one for one in tried if one.run_id is not None]
-    suppressions = events_effects.suppress(connection, known, inbox_id=inbox_id, pepper=pepper, now=now)
-    reactions.keep(connection, known, now=now)
+    suppressions = events_effects.suppress(connection, known, inbox_id=inbox_id, pepper=pepper, now=now, late=True)
+    _react(connection, known, {row.position: row.kept_at for row in rows}, now)
     deliveries.join(connection, events_apply.folded(known))
     event_ids = {row.position: row.event_id for row in rows}
     unplaced.place(connection, {event_ids[one.position]: one for one in known}, now=now)
     places = {one.position for one in known}
     given_up = unplaced.put_off(connection, [row for row in rows if row.position not in places], now=now)
     return Late(len(known), given_up, suppressions)
+
+
+def _react(connection: sa.Connection, known: Sequence[Placed], kept_at: Mapping[int, datetime], now: datetime) -> None:
+    """What an event states of its own address stands since it was kept; without one, since its message is known."""
+    since = defaultdict(list)
+    for one in known:
+        since[now if one.event.address is None else kept_at[one.position]].append(one)
+    for at, some in since.items():
+        reactions.keep(connection, some, now=at)
 
 
 def _read_again(

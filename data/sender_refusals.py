@@ -1,9 +1,11 @@
 """Messages that were refused because of their sender or content: written with the events, counted by the guards."""
 
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -43,13 +45,14 @@ def ways(connection: sa.Connection, placed: Iterable[Placed]) -> dict[tuple[str,
     for run_id, some in ordinals.items():
         parts = _parts(connection, run_id, min(some), max(some))
         for ordinal in some:
-            way = next((part.way for part in parts if part.first <= ordinal <= part.last), None)
-            if way is not None:
-                found[run_id, ordinal] = way
+            place = bisect_right(parts, ordinal, key=attrgetter("first")) - 1
+            if place >= 0 and ordinal <= parts[place].last:
+                found[run_id, ordinal] = parts[place].way
     return found
 
 
 def _parts(connection: sa.Connection, run_id: str, first: int, last: int) -> list[_Part]:
+    """The run's batches between these ordinals, the first one first; they do not overlap."""
     batch, attempt, route = tables.batches.c, tables.batch_attempts.c, tables.attempt_routes.c
     group = sa.func.coalesce(route.mailbox_group, batch.mailbox_group, MIXED)
     query = (
@@ -57,6 +60,7 @@ def _parts(connection: sa.Connection, run_id: str, first: int, last: int) -> lis
         .join_from(tables.batches, tables.batch_attempts, attempt.id == batch.attempt_id)
         .outerjoin(tables.attempt_routes, route.attempt_id == batch.attempt_id)
         .where(batch.run_id == run_id, batch.last_ordinal >= first, batch.first_ordinal <= last)
+        .order_by(batch.first_ordinal)
     )
     return [_Part(begin, end, Way(provider, name)) for begin, end, provider, name in connection.execute(query)]
 
@@ -111,15 +115,21 @@ def by_way(
     `lifts`: when a person lifted a way's brake; what was refused before counts for it no more.
     """
     refusal = tables.sender_refusals.c
-    query = sa.select(refusal.provider, refusal.mailbox_group, refusal.trouble, refusal.text, refusal.at).where(
-        refusal.account_id == account_id, refusal.at >= since, refusal.trouble != Trouble.CONTENT.value
+    said = (refusal.provider, refusal.mailbox_group, refusal.trouble, refusal.text)
+    query = (
+        sa.select(*said, sa.func.count())
+        .where(refusal.account_id == account_id, refusal.at >= since, refusal.trouble != Trouble.CONTENT.value)
+        .where(*(_not_before(way, at) for way, at in sorted(lifts.items()) if at >= since))
     )
     texts: dict[tuple[Way, Trouble], Counter[str]] = defaultdict(Counter)
-    for provider, group, trouble, text, at in connection.execute(query):
-        way = Way(provider, group)
-        if way not in lifts or at > lifts[way]:
-            texts[way, Trouble(trouble)][text] += 1
+    for provider, group, trouble, text, count in connection.execute(query.group_by(*said)):
+        texts[Way(provider, group), Trouble(trouble)][text] = count
     return {key: (counted.total(), _most(counted)) for key, counted in texts.items()}
+
+
+def _not_before(way: Way, lifted_at: datetime) -> sa.ColumnElement[bool]:
+    refusal = tables.sender_refusals.c
+    return (refusal.provider != way.provider) | (refusal.mailbox_group != way.mailbox_group) | (refusal.at > lifted_at)
 
 
 def of_content(connection: sa.Connection, run_id: str, since: datetime | None) -> tuple[int, str]:

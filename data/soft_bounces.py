@@ -53,8 +53,8 @@ def judge(engine: sa.Engine, *, installation: SendingPolicy, now: datetime) -> J
             addresses = address_marks.news(connection)
             if not addresses:
                 return total
-            total += _judge(connection, addresses, installation, now)
             address_marks.settle(connection, addresses, now=now)
+            total += _judge(connection, addresses, installation, now)
 
 
 def _judge(connection: sa.Connection, addresses: list[Address], installation: SendingPolicy, now: datetime) -> Judged:

@@ -119,6 +119,7 @@ def _upsert(connection: sa.Connection, rows: Sequence[NewSuppression]) -> list[i
             "scope": sa.case((anew | wider, new.scope), else_=table.c.scope),
             "source": new.source,
             "evidence": new.evidence,
+            "recorded_at": sa.case((again, new.recorded_at), else_=table.c.recorded_at),
         },
         where=again | longer | wider,
     )

@@ -60,9 +60,13 @@ def next_body(connection: sa.Connection, *, now: datetime, after: int) -> int | 
 
 
 def due(connection: sa.Connection, inbox_id: int, *, now: datetime) -> Sequence[sa.Row[Any]]:
-    """Event id, position and tries of what is to be tried again of a body, locked; not what somebody else has locked."""
+    """What is to be tried again of a body, locked: event id, position, tries, since when it is kept.
+
+    Not what somebody else has locked.
+    """
     row = tables.unplaced_events.c
-    query = sa.select(row.event_id, row.position, row.tries).where(row.inbox_id == inbox_id, row.next_try_at <= now)
+    query = sa.select(row.event_id, row.position, row.tries, row.kept_at)
+    query = query.where(row.inbox_id == inbox_id, row.next_try_at <= now)
     return connection.execute(query.order_by(row.event_id).with_for_update(skip_locked=True)).all()
 
 

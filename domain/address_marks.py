@@ -39,6 +39,8 @@ CONFIRM_AFTER = timedelta(days=7)
 SAME_TROUBLE = timedelta(days=1)
 # RFC 2308, section 5: what the DNS says of a name that is not there is kept for one to three hours.
 LOOK_AGAIN_AFTER = timedelta(hours=3)
+# Fifteen soft bounces of a monthly campaign take fifteen months, and the pause that they bring ends three months later.
+REMEMBERED = timedelta(days=730)
 
 _AWAY: dict[Cause | None, MarkKind] = {
     Cause.DISABLED_MAILBOX: MarkKind.DISABLED,

@@ -98,12 +98,13 @@ def _run_line(run: Run, guard: Guard) -> str:
 def second_look() -> dict[str, int]:
     """Ask the DNS for domains that were not found, have judged again what time alone changed, and clear out old rows."""
     engine, now, config = wiring.engine(), wiring.clock(), settings.load().dns
+    counts = {
+        "forgotten_marks": address_marks.forget(engine, now=now),
+        "recalled": address_marks.recall(engine, now=now),
+    }
     with database.write(engine) as connection:
-        counts = {
-            "recalled": address_marks.recall(connection, now=now),
-            "forgotten_refusals": sender_refusals.forget(connection, now),
-            "dropped_texts": unknown_replies.trim(connection),
-        }
+        counts["forgotten_refusals"] = sender_refusals.forget(connection, now)
+        counts["dropped_texts"] = unknown_replies.trim(connection)
         look_ups = min(config.look_ups_a_night, _MOST_DOMAINS)
         asked = second_looks.due(connection, now=now, look_ups=look_ups) if look_ups else {}
     if asked:

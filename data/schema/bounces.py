@@ -34,6 +34,7 @@ sender_refusals = sa.Table(
     base.text("text"),  # the mailbox provider's own words, masked
     base.at("at"),  # the last time
     sa.Index(None, "account_id", "at"),
+    sa.Index(None, "at"),
 )
 
 # Refusals whose words are in no table of ours yet. The words are a mailbox provider's: they belong to no account.

@@ -57,7 +57,7 @@ class ReturnedMail:
         named = self._named(returned)
         findings = list(self._findings(returned))
         if named is not None:
-            findings = _of_one_message(findings, by_link=named.by_link)
+            findings = _of_one_message(findings)
         identity = _identity(returned, body)
         for number, finding in enumerate(findings):
             yield self._event(finding, number, named, occurred_at, identity)
@@ -94,6 +94,8 @@ class ReturnedMail:
     def _event(
         self, finding: Finding, number: int, named: Named | None, occurred_at: datetime, identity: str
     ) -> DeliveryEvent:
+        if named is not None and named.by_link and not self.trusting:
+            finding, named = _by_link(finding, named)
         known = _believed(finding, proved=named is not None, trusting=self.trusting)
         return DeliveryEvent(
             provider=PROVIDER,
@@ -139,14 +141,20 @@ def _believed(finding: Finding, *, proved: bool, trusting: bool) -> Finding:
     return Finding(EventKind.UNKNOWN, finding.address, detail=" ".join(told.split()))
 
 
-def _of_one_message(findings: list[Finding], *, by_link: bool) -> list[Finding]:
-    """What several recipients mean for the one mailbox that we mailed: it forwards, and is gone only when all are.
+def _by_link(finding: Finding, named: Named) -> tuple[Finding, Named | None]:
+    """What a link to unsubscribe proves: no more than it does when it is followed.
 
-    A link to unsubscribe is passed on with the mail it stands in, so it proves no hard bounce, which would end
-    transactional mail too.
+    It is passed on with the mail that it stands in. So a complaint ends marketing, not transactional mail, and
+    whatever else is said names nobody.
     """
-    gone = all(one.verdict.suppresses is Reason.HARD_BOUNCE for one in findings)
-    if gone and not by_link:
+    if finding.kind is EventKind.COMPLAINED:
+        return replace(finding, verdict=_UNSUBSCRIBED), named
+    return finding, named if finding.kind is EventKind.UNSUBSCRIBED else None
+
+
+def _of_one_message(findings: list[Finding]) -> list[Finding]:
+    """What several recipients mean for the one mailbox that we mailed: it forwards, and is gone only when all are."""
+    if all(one.verdict.suppresses is Reason.HARD_BOUNCE for one in findings):
         return findings
     return [
         replace(one, verdict=_NO_PERSON) if one.verdict.suppresses is Reason.HARD_BOUNCE else one for one in findings

@@ -3,7 +3,7 @@
 import pytest
 import sqlalchemy as sa
 
-from data import database, guardrails, runs
+from data import brakes, database, guardrails, runs, tables
 from domain.campaigns import Run
 from domain.guardrails import CanaryState
 from domain.policy import SendingPolicy
@@ -38,10 +38,36 @@ def test_what_holds_a_run_back_is_shown_and_lifted(run: Run, campaigns: Campaign
     found = campaigns("guards", "show", run.id, "--json").json
     (brake,) = found["brakes"]
     assert found["groups"]["yahoo"]["action"] == "pause"
-    assert f"Brake {brake['id']} on yahoo" in told.out
+    assert f"Brake {brake['id']} on yahoo of run {run.id}: stopped since" in told.out
     assert "Lifted: yahoo" in campaigns("guards", "lift", brake["id"], "--by", "Ann", "--why", "mended").out
     assert campaigns("guards", "show", run.id, "--json").json["brakes"] == []
     assert "is in force" in campaigns("guards", "lift", brake["id"], "--by", "Ann", "--why", "mended").mistake
+
+
+def test_every_brake_of_the_account_is_shown_but_those_of_runs_that_are_over(
+    run: Run, shop: sa.Engine, campaigns: Campaigns
+) -> None:
+    with database.write(shop) as connection:
+        brakes.put(
+            connection,
+            account_id="shop",
+            run_id=None,
+            mailbox_group="gmail",
+            factor=0.5,
+            reason="rate",
+            figures={},
+            now=wiring.clock(),
+            until=None,
+            provider="sendgrid",
+        )
+    told = campaigns("guards", "show").out
+    assert f"on yahoo of run {run.id}: stopped since" in told
+    assert "on sendgrid at gmail: at 50% of its pace since" in told
+    with database.write(shop) as connection:
+        connection.execute(tables.campaign_runs.update().values(status="cancelled"))
+    (brake,) = campaigns("guards", "show", "--account", "shop", "--json").json["brakes"]
+    campaigns("guards", "lift", brake["id"], "--by", "Ann", "--why", "mended")
+    assert "No brake is in force" in campaigns("guards", "show").out
 
 
 def test_a_canary_is_overruled(run: Run, campaigns: Campaigns) -> None:

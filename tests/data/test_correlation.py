@@ -180,6 +180,8 @@ class TestWaiting:
         assert (later.placed_late, later.suppressions, later.strays) == (1, 0, 0)
         assert placed(engine) == [("run1", 1)]
         assert rows(engine, tables.suppressions) == before
+        with database.read(engine) as connection:  # it was in force when it was only kept
+            assert connection.scalar(sa.select(tables.reactions.c.applied_at)) == NOW
         again = process(engine, after=timedelta(days=30))
         assert (again.placed_late, again.strays) == (0, 0)
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -70,19 +70,23 @@ def gone_out(engine: sa.Engine, group: str = "gmail", size: int = 1000, **fates:
     run = guarded.run_of(engine, [Part(group, size, fates)])
     with database.write(engine) as connection:
         batch_id = connection.scalar(sa.select(tables.batches.c.id))
-        connection.execute(
-            tables.batch_attempts.insert().values(
-                id=f"{run.id}-0",
-                batch_id=batch_id,
-                number=1,
-                worker="w",
-                provider="a",
-                content_hash="h",
-                messages=size,
-                claimed_at=NOW,
-            )
-        )
+        _attempt(connection, f"{run.id}-0", batch_id, size)
     return run
+
+
+def _attempt(connection: sa.Connection, attempt_id: str, batch_id: int | None, messages: int) -> None:
+    connection.execute(
+        tables.batch_attempts.insert().values(
+            id=attempt_id,
+            batch_id=batch_id,
+            number=1,
+            worker="w",
+            provider="a",
+            content_hash="h",
+            messages=messages,
+            claimed_at=NOW,
+        )
+    )
 
 
 # --- what is held back -----------------------------------------------------------------------------------------------
@@ -148,6 +152,32 @@ def test_one_forwarding_server_among_many_pauses_nobody(engine: sa.Engine) -> No
     assert watch(engine) == []
     hear(engine, told(run.id, range(3, 100), UNSIGNED))
     assert len(watch(engine)) == 1
+
+
+def test_each_message_is_put_down_to_the_way_that_its_batch_went(engine: sa.Engine) -> None:
+    run = guarded.run_of(engine, [Part("gmail", 10, {}), Part("yahoo", 10, {}), Part("other", 10, {})])
+    with database.write(engine) as connection:
+        for batch in connection.execute(sa.select(tables.batches)).all():
+            _attempt(connection, batch.attempt_id, batch.id, 10)
+    hear(engine, told(run.id, [0, 9, 10, 19, 29, 30], UNSIGNED))
+    with database.read(engine) as connection:
+        found = sender_refusals.by_way(connection, "shop", NOW, {})
+    assert {way.mailbox_group: count for (way, _), (count, _) in found.items()} == {"gmail": 2, "yahoo": 2, "other": 1}
+
+
+def test_the_words_that_came_most_often_are_told_of_what_no_person_dealt_with(engine: sa.Engine) -> None:
+    run = gone_out(engine)
+    hear(engine, told(run.id, range(4), UNSIGNED), told(run.id, range(4, 7), f"{UNSIGNED} b", minute=1))
+    hear(engine, told(run.id, [7], f"{UNSIGNED} a", minute=1))
+    way = sender_refusals.Way("a", "gmail")
+
+    def said(lifts: dict[sender_refusals.Way, datetime]) -> list[tuple[int, str]]:
+        with database.read(engine) as connection:
+            return list(sender_refusals.by_way(connection, "shop", NOW, lifts).values())
+
+    assert said({}) == [(8, UNSIGNED)]
+    assert said({way: NOW}) == [(4, f"{UNSIGNED} b")]
+    assert said({sender_refusals.Way("a", "yahoo"): NOW}) == [(8, UNSIGNED)]
 
 
 def test_what_is_a_quarter_of_an_hour_old_is_over_and_a_week_old_forgotten(engine: sa.Engine) -> None:

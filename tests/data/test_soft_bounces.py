@@ -1,5 +1,6 @@
 """Soft limits out of the events: one bounce a run, in any order and repetition, lifted by success; and hard bounces."""
 
+import itertools
 from dataclasses import replace
 from decimal import Decimal
 
@@ -9,6 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data import accounts, address_marks, database, suppressions, tables
+from data.address_marks import Address, NewMark
+from domain.address_marks import MarkKind
 from domain.delivery import BounceClass, DeliveryEvent, EventKind, Fault
 from tests.data import ledger_rows
 from tests.data.bounced import LATER, apply, at, event, hard, judged, shop_of, soft, standing
@@ -102,12 +105,78 @@ def test_what_arrives_later_lifts_it(engine: sa.Engine) -> None:
     assert standing(engine) == {"soft_limit": (at(6), at(96))}
 
 
+def test_that_mail_of_no_run_arrives_is_kept_of_those_only_of_whom_it_matters(engine: sa.Engine) -> None:
+    arrived = event(None, EventKind.DELIVERED, 3)
+    apply(engine, arrived, event(None, EventKind.OPENED, 3))
+    assert _kinds(engine) == set()
+    apply(engine, soft(0, 0), event(None, EventKind.OPENED, 4))
+    assert _kinds(engine) == {"away", "arrived"}
+    assert judged(engine, soft(1, 1), soft(2, 2)).suppressed == 0
+
+
+def _kinds(engine: sa.Engine) -> set[str]:
+    with database.read(engine) as connection:
+        return set(connection.scalars(sa.select(tables.address_marks.c.kind)))
+
+
 def test_a_success_in_a_run_is_heard_of_when_it_is_looked_at_again(engine: sa.Engine) -> None:
     judged(engine, soft(0, 0), soft(1, 1), soft(2, 2))
     judged(engine, event(3, EventKind.CLICKED, 3))
-    with database.write(engine) as connection:
-        assert address_marks.recall(connection, now=at(4)) == 3
+    assert address_marks.recall(engine, now=at(4)) == 3
     assert judged(engine).lifted == 1
+
+
+def test_only_limits_with_a_success_since_are_looked_at_again(engine: sa.Engine) -> None:
+    judged(engine, soft(0, 0), soft(1, 1), soft(2, 2), event(3, EventKind.DELIVERED, 3), soft(3, 3.1))
+    assert address_marks.recall(engine, now=at(4)) == 0
+
+
+def test_marks_of_two_years_ago_are_forgotten_but_for_the_reasons_of_a_limit(engine: sa.Engine) -> None:
+    judged(engine, soft(0, 0), soft(1, 1), soft(2, 2))
+    assert address_marks.forget(engine, now=at(2)) == 0
+    with database.write(engine) as connection:
+        connection.execute(tables.suppressions.update().values(expires_at=at(1000)))
+    assert address_marks.forget(engine, now=at(732)) == 0
+    with database.write(engine) as connection:
+        connection.execute(tables.suppressions.update().values(expires_at=at(92)))
+    assert address_marks.forget(engine, now=at(731.5)) == 2
+    assert address_marks.forget(engine, now=at(733)) == 1
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_what_somebody_else_judges_just_now_is_not_waited_for(engine: sa.Engine) -> None:
+    judged(engine, hard(0, 0))
+    with database.write(engine) as judge:
+        address_marks.held(judge, [Address("shop", ledger_rows.hash_of(0))])
+        assert address_marks.recall(engine, now=at(1)) == 0
+    assert address_marks.recall(engine, now=at(1)) == 1
+
+
+def test_many_marks_are_forgotten_in_turns(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(address_marks, "_MARKS_AT_ONCE", 2)
+    apply(engine, *(soft(run, run) for run in range(5)))
+    assert address_marks.forget(engine, now=at(2000)) == 5
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("place", range(12))
+def test_a_bounce_that_is_applied_while_its_address_is_judged_counts(engine: sa.Engine, place: int) -> None:
+    """It comes by a second connection before each statement of the judge in turn."""
+    apply(engine, soft(0, 0), soft(1, 1))
+    statements, came = itertools.count(), []
+
+    def beside(*_: object) -> None:
+        if not came and next(statements) == place:
+            came.append(place)
+            with database.write(engine) as other:
+                address_marks.record(other, [NewMark("shop", ledger_rows.hash_of(0), MarkKind.AWAY, "r2", at(2))])
+
+    sa.event.listen(engine, "before_cursor_execute", beside)
+    judged(engine)
+    sa.event.remove(engine, "before_cursor_execute", beside)
+    judged(engine)
+    assert standing(engine) == ({"soft_limit": (at(2), at(92))} if came else {})
+    assert came or place > 5
 
 
 def test_what_was_delivered_and_came_back_did_not_arrive(engine: sa.Engine) -> None:
@@ -164,8 +233,7 @@ def test_any_order_and_any_repetition_come_to_the_same(
         cut = data.draw(st.integers(1, len(repeated)))
         judged(engine, *repeated[:cut])
         repeated = repeated[cut:]
-    with database.write(engine) as connection:
-        address_marks.recall(connection, now=at(0))
+    address_marks.recall(engine, now=at(0))
     judged(engine)
     assert standing(engine) == once
 

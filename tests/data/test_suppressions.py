@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -33,13 +34,14 @@ def test_add_says_whether_it_was_news(engine: sa.Engine, account_id: str) -> Non
 def test_a_lifted_one_stands_again_for_a_newer_reason_only(
     engine: sa.Engine, account_id: str, at: datetime, stands: bool
 ) -> None:
-    keep(engine, new())
+    keep(engine, replace(new(), recorded_at=NOW))
     assert lift(engine) == [Reason.COMPLAINT]
     assert blocked(engine) == {}
-    assert keep(engine, new(at=at)) == int(stands)
+    assert keep(engine, replace(new(at=at), recorded_at=NOW + 3 * HOUR)) == int(stands)
     assert bool(blocked(engine)) is stands
     (row,) = on_record(engine)
     assert row.created_at == NOW
+    assert row.recorded_at == (NOW + 3 * HOUR if stands else NOW)
 
 
 def test_old_and_new_reason_in_one_call_stand_again_once(engine: sa.Engine, account_id: str) -> None:

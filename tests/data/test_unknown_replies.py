@@ -2,18 +2,20 @@
 
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
 
 from data import database, tables, unknown_replies
-from domain.delivery import Fault
+from domain.delivery import DeliveryEvent, Fault
 from tests.data.bounced import apply, at, shop_of, soft
+from tests.data.plain_events import process
 
 STRANGE = "471 =try 3 more times with mx7.example.net for a@example.com"
 
 
-def strange(run: int | None, day: float, text: str = STRANGE) -> object:
+def strange(run: int | None, day: float, text: str = STRANGE) -> DeliveryEvent:
     return soft(run, day, text, fault=Fault.UNKNOWN)
 
 
@@ -40,12 +42,26 @@ def test_one_text_is_one_row_and_an_event_counts_once(engine: sa.Engine) -> None
 
 
 def test_what_names_no_run_is_kept_by_its_esp(engine: sa.Engine) -> None:
-    apply(engine, strange(None, 0))
+    apply(engine, strange(None, -1))
     (row,) = listed(engine)
     assert (row.provider, row.mailbox_group) == ("sendgrid", "unknown")
     with database.read(engine) as connection:
         assert unknown_replies.totals(connection) == (1, 1)
         assert connection.scalar(sa.select(sa.func.count()).select_from(tables.suppressions)) == 0
+
+
+def test_what_is_placed_late_counts_once(engine: sa.Engine) -> None:
+    with database.write(engine) as connection:
+        connection.execute(tables.batches.update().values(state="inflight"))
+    apply(engine, replace(strange(None, 1 / 24), provider_message_id="x"))
+    with database.write(engine) as connection:
+        connection.execute(tables.batches.update().values(state="accepted"))
+        connection.execute(
+            tables.batch_attempts.update().where(sa.literal_column("id") == "a1").values(provider_reference="x")
+        )
+    assert process(engine, now=at(1)).placed_late == 1
+    (row,) = listed(engine)
+    assert row.count == 1
 
 
 def test_the_commonest_and_the_latest_are_kept(engine: sa.Engine) -> None:

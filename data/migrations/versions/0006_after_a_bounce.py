@@ -44,6 +44,7 @@ def upgrade() -> None:
         _at("at"),
     )
     op.create_index("ix_sender_refusals_account_id_at", "sender_refusals", ["account_id", "at"])
+    op.create_index("ix_sender_refusals_at", "sender_refusals", ["at"])
     op.create_table(
         "unknown_replies",
         sa.Column("id", data.columns.Id, primary_key=True),

@@ -121,17 +121,30 @@ def test_who_holds_a_mail_can_say_something_of_his_own_mailbox_only() -> None:
     assert (event.message_id, event.attempt_id, event.address) == (MESSAGE, ATTEMPT, None)
 
 
-def test_a_link_to_unsubscribe_proves_a_complaint_and_no_hard_bounce() -> None:
-    def only_the_link(name: str) -> DeliveryEvent:
-        body = returned.raw(name).replace(returned.mail_id().encode(), b"<1@elsewhere.example>")
-        path = returned.message_ids.return_path(MESSAGE, mailbox=returned.MAILBOX, key=returned.LINK_KEY)
-        (event,) = returned.reader().parse(body.replace(path.encode(), b"news@shop.example.com"))
-        assert isinstance(event, DeliveryEvent)
-        return event
+def _with_the_link_only(name: str, *, trusting: bool = False) -> DeliveryEvent:
+    """A sample as whoever was sent the mail on can make it: it has no name of ours but the link to unsubscribe."""
+    body = returned.raw(name).replace(returned.mail_id().encode(), b"<1@elsewhere.example>")
+    path = returned.message_ids.return_path(MESSAGE, mailbox=returned.MAILBOX, key=returned.LINK_KEY)
+    (event,) = returned.reader(trusting=trusting).parse(body.replace(path.encode(), b"news@shop.example.com"))
+    assert isinstance(event, DeliveryEvent)
+    return event
 
-    complaint, bounce = only_the_link("arf-rfc5965"), only_the_link("postfix-unknown-user")
-    assert (complaint.message_id, complaint.suppresses) == (MESSAGE, "complaint")
-    assert (bounce.message_id, bounce.suppresses, bounce.bounce_class) == (MESSAGE, None, SOFT)
+
+def test_a_complaint_with_the_link_alone_ends_marketing_and_nothing_else() -> None:
+    complaint = _with_the_link_only("arf-rfc5965")
+    assert (complaint.kind, complaint.message_id, complaint.suppresses) == (K.COMPLAINED, MESSAGE, "unsubscribe")
+
+
+@pytest.mark.parametrize("name", ["postfix-unknown-user", "mdn-displayed"])
+def test_nothing_else_is_believed_by_the_link_alone(name: str) -> None:
+    event = _with_the_link_only(name)
+    assert (event.kind, event.message_id, event.suppresses, event.bounce_class) == (K.UNKNOWN, None, None, None)
+    assert (event.detail or "").startswith("unproved: ")
+
+
+def test_where_the_mailbox_is_trusted_the_link_says_which_mail_it_is() -> None:
+    bounce = _with_the_link_only("postfix-unknown-user", trusting=True)
+    assert (bounce.kind, bounce.message_id, bounce.suppresses) == (K.BOUNCED, MESSAGE, "hard_bounce")
 
 
 @pytest.mark.parametrize("name", ANSWERS)
