@@ -11,17 +11,18 @@ from typing import Generic, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
-from data import address_marks, consents, correlation, sender_refusals, suppressions, unknown_replies
+from data import address_marks, consents, correlation, sender_refusals, strays, suppressions, unknown_replies
 from data.address_marks import NewMark
 from data.consents import Withdrawal
 from data.correlation import Placed, Recipient
+from data.strays import Origins, Stray
 from data.suppressions import NewSuppression
 from domain import delivery
 from domain.address_marks import MarkKind, mark_of
 from domain.delivery import DeliveryEvent, EventKind
 from domain.suppression import Reason
 
-_What = TypeVar("_What")
+_What = TypeVar("_What", Reason, MarkKind)
 _ARRIVED = frozenset({EventKind.DELIVERED, EventKind.OPENED, EventKind.CLICKED})
 
 
@@ -35,28 +36,30 @@ class _Concerned(NamedTuple, Generic[_What]):
     address_hash: str | None
 
 
-def suppress(connection: sa.Connection, new: Sequence[Placed], *, inbox_id: int, pepper: str, now: datetime) -> int:
+def suppress(
+    connection: sa.Connection, new: Sequence[Placed], *, inbox_id: int, pepper: str, origins: Origins, now: datetime
+) -> int:
     """Keep what new events state; how many addresses and reasons are suppressed now that were not.
 
     Marks are written before suppressions, as whoever judges them does: two that lock rows in one order never deadlock.
     """
-    _note(connection, new, pepper)
+    _note(connection, new, pepper, origins)
     stated = [(one, reason) for one in new if (reason := delivery.standing_refusal(one.event)) is not None]
     if not stated:
         return 0
-    refusals = list(_concerned(connection, stated, pepper))
+    refusals = list(_concerned(connection, stated, pepper, origins))
     consents.withdraw_many(connection, _withdrawals(refusals), now=now)
     return suppressions.add_many(connection, _suppressions(refusals, inbox_id, now))
 
 
-def _note(connection: sa.Connection, new: Sequence[Placed], pepper: str) -> None:
+def _note(connection: sa.Connection, new: Sequence[Placed], pepper: str, origins: Origins) -> None:
     """Remember what one event alone does not decide."""
     marked = [(one, kind) for one in new if (kind := _mark(one)) is not None]
     address_marks.record(
         connection,
         [
             NewMark(it.account_id, it.address_hash, it.what, it.placed.run_id, it.placed.event.occurred_at)
-            for it in (_concerned(connection, marked, pepper) if marked else ())
+            for it in (_concerned(connection, marked, pepper, origins) if marked else ())
             if it.address_hash is not None
         ],
     )
@@ -109,23 +112,27 @@ def _source(event: DeliveryEvent) -> str:
 
 
 def _concerned(
-    connection: sa.Connection, stated: Sequence[tuple[Placed, _What]], pepper: str
+    connection: sa.Connection, stated: Sequence[tuple[Placed, _What]], pepper: str, origins: Origins
 ) -> Iterator[_Concerned[_What]]:
     """Whom each event concerns.
 
-    The address is the event's own, or else the one that was mailed (the customer may have changed his since). An event
-    that names no message of ours, as late bounces do, concerns everybody who has its address: the ESP refuses it for
-    all.
+    The address is the event's own, or else the one that was mailed (the customer may have changed his since). Of an
+    event that names no message of ours, as late bounces do, says data.strays whom it concerns.
     """
     hashes = [correlation.address_hash_of(one.event, pepper) for one, _ in stated]
     recipients = _recipients(connection, [one for one, _ in stated])
-    strays = {own for (one, _), own in zip(stated, hashes, strict=True) if one.account_id is None and own is not None}
-    at_address = defaultdict(list)
-    for customer in correlation.customers_at(connection, strays):
-        at_address[customer.address_hash].append(customer)
+    found = strays.concerned(
+        connection,
+        {
+            Stray(one.event.provider, what, own)
+            for (one, what), own in zip(stated, hashes, strict=True)
+            if one.account_id is None and own is not None
+        },
+        origins,
+    )
     for (one, what), own in zip(stated, hashes, strict=True):
         if one.account_id is None:
-            for customer in at_address.get(own, ()):
+            for customer in found[Stray(one.event.provider, what, own)] if own is not None else ():
                 yield _Concerned(one, what, customer.account_id, customer.party_id, own)
         elif (known := recipients.get((one.run_id, one.ordinal))) is not None:
             yield _Concerned(one, what, one.account_id, known.party_id, own or known.mailed_hash)
