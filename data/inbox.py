@@ -150,3 +150,18 @@ def dead(connection: sa.Connection, *, limit: int) -> Sequence[sa.Row[Any]]:
     inbox = tables.webhook_inbox.c
     query = sa.select(inbox.id, inbox.provider, inbox.received_at, inbox.error).where(inbox.state == BodyState.DEAD)
     return connection.execute(query.order_by(inbox.id.desc()).limit(limit)).all()
+
+
+def refused(connection: sa.Connection, *, limit: int) -> Sequence[sa.Row[Any]]:
+    """The newest elements that were refused, of bodies that were read: body, provider, place in it, when, why."""
+    inbox, letter = tables.webhook_inbox.c, tables.dead_letters.c
+    ours = letter.source.startswith("webhook:")
+    # Of an order a field of that name may be anything: a plain cast could be made before the condition is tried.
+    body = sa.case((ours, letter.payload["inbox_id"].as_integer()))
+    query = (
+        sa.select(inbox.id, inbox.provider, letter.row_number.label("element"), letter.created_at, letter.reason)
+        .join_from(tables.dead_letters, tables.webhook_inbox, inbox.id == body)
+        .where(ours, letter.state == dead_letters.State.OPEN)
+        .where(inbox.state != BodyState.DEAD)
+    )
+    return connection.execute(query.order_by(letter.id.desc()).limit(limit)).all()
