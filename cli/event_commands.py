@@ -1,4 +1,4 @@
-"""Commands about delivery events: what waits, what could not be read, and reading it again."""
+"""Commands about delivery events, from webhooks and returned mail: what waits, what could not be read, and reading it again."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -10,28 +10,53 @@ from cli import store
 from cli.output import AsJson, Mistake, answer, moment, table
 
 app = typer.Typer(no_args_is_help=True)
+_BODIES = "Bodies (webhooks and returned mail)"
 _LATELY = timedelta(days=7)
 _DEAD_SHOWN = 20
+_TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]
+
+
+def _since(text: str) -> datetime:
+    for form in _TIMES:
+        try:
+            return datetime.strptime(text, form).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+    raise Mistake(
+        f"--since {text!r} is no time: write a day or a minute in UTC, such as 2026-11-20 or 2026-11-20T08:30"
+    )
 
 
 @app.command("show")
 def show(as_json: AsJson = False) -> None:
-    """Webhook bodies by provider (waiting, dead), and events of the last week whose message is not known or came late."""
+    """Bodies (webhooks and returned mail) by provider, what of them could not be read, and events without a message.
+
+    The latter of the last week: those that wait for their message, found it late, or were given up.
+    """
     from data import database, inbox, unplaced
     from tasks import wiring
 
     with database.read(store.engine()) as connection:
         bodies = inbox.bodies(connection)
         dead = inbox.dead(connection, limit=_DEAD_SHOWN)
+        refused = inbox.refused(connection, limit=_DEAD_SHOWN)
         events = unplaced.summary(connection, since=wiring.clock() - _LATELY)
     payload = {
         "bodies": [dict(row._mapping) for row in bodies],
         "dead": [dict(row._mapping) for row in dead],
+        "refused": [dict(row._mapping) for row in refused],
         "events": [asdict(one) for one in events],
     }
     parts = [
-        table("Webhook bodies", ["provider", "state", "bodies", "oldest"], [tuple(row) for row in bodies]),
+        table(_BODIES, ["provider", "state", "bodies", "oldest"], [tuple(row) for row in bodies]),
         table("Dead bodies", ["inbox", "provider", "came", "why"], [tuple(row) for row in dead]) if dead else "",
+        table(
+            "Events that were refused, of bodies whose others were applied",
+            ["inbox", "provider", "element", "since", "why"],
+            [tuple(row) for row in refused],
+        )
+        if refused
+        else "",
         table(
             "Events whose message was not known at once",
             ["provider", "waiting", "placed late", "given up"],
@@ -40,7 +65,17 @@ def show(as_json: AsJson = False) -> None:
         if events
         else "",
     ]
-    answer(payload, as_json=as_json, text="\n\n".join(filter(None, parts)) if bodies else "No webhook came yet.")
+    again = dict.fromkeys(row.id for row in (*dead, *refused))
+    parts.append(_next_step(list(again)))
+    told = "\n\n".join(filter(None, parts)) if bodies else "No webhook and no returned mail came yet."
+    answer(payload, as_json=as_json, text=told)
+
+
+def _next_step(inbox_ids: list[int]) -> str:
+    if not inbox_ids:
+        return ""
+    named = " ".join(f"--inbox {one}" for one in inbox_ids)
+    return f"Once what is wrong is mended, this reads them again and ends their dead letters:\ncampaigns events replay {named}"
 
 
 @app.command("replay")
@@ -49,19 +84,21 @@ def replay(
         list[int] | None, typer.Option("--inbox", min=1, help="Number of a body; may be given several times.")
     ] = None,
     dead: Annotated[bool, typer.Option("--dead", help="The bodies that could not be read.")] = False,
-    since: Annotated[datetime | None, typer.Option("--since", help="Only what came since then, in UTC.")] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", help="Only what came since then, in UTC, such as 2026-11-20T08:30.")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be read again, and change nothing.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Have stored webhook bodies read again, by the next process-delivery-events. What is known already changes nothing."""
+    """Have stored bodies (webhooks and returned mail) read again within a minute. What is known already changes nothing."""
     from data import database, replays
     from tasks import wiring
 
     if not inbox and not dead and since is None:
         raise Mistake("say which bodies: --inbox NUMBER, --dead or --since TIME")
-    which = replays.Which(tuple(inbox or ()), dead, since.replace(tzinfo=since.tzinfo or UTC) if since else None)
+    which = replays.Which(tuple(inbox or ()), dead, None if since is None else _since(since))
     engine = store.engine()
     if dry_run:
         with database.read(engine) as connection:

@@ -62,7 +62,7 @@ def list_letters(
 
 
 def _facts(one: "DeadLetter") -> dict[str, Any]:
-    return {
+    facts = {
         "id": one.id,
         "score": one.score,
         "channel": one.source,
@@ -76,6 +76,7 @@ def _facts(one: "DeadLetter") -> dict[str, Any]:
         "next_try": one.row.next_try_at,
         "reason": one.row.reason,
     }
+    return facts if one.inbox_id is None else facts | {"inbox": one.inbox_id}
 
 
 def _record(one: "DeadLetter") -> dict[str, Any]:
@@ -84,18 +85,32 @@ def _record(one: "DeadLetter") -> dict[str, Any]:
 
 def _text(facts: list[dict[str, Any]], count: int) -> str:
     shown = f"{len(facts):,} of {count:,} open dead letters, the dearest first." if count > len(facts) else ""
-    first = facts[0]["id"]
-    next_step = (
-        f"`campaigns intake dead-letters --payload` shows the records, `patch {first} FIELD=VALUE` mends one, "
-        f"`replay {first}` says what would come of it, `discard {first} --note …` ends it."
-    )
     if "payload" in facts[0]:
         shown_facts = "\n".join(f"{_line(one)}\n{_shown_record(one)}" for one in facts)
     else:
         heads = ["id", "score", "order", "channel", "from", "row", "since", "state", "rule", "reason"]
         rows = [[_state(one) if name == "state" else one[name] for name in heads] for one in facts]
         shown_facts = table("", heads, rows)
-    return "\n".join((shown_facts, "", *filter(None, (shown, next_step))))
+    orders = [one["id"] for one in facts if "inbox" not in one]
+    events = [one for one in facts if "inbox" in one]
+    steps = [_of_an_order(orders[0]) if orders else "", _of_an_event(events[0]) if events else ""]
+    return "\n".join((shown_facts, "", *filter(None, (shown, *steps))))
+
+
+def _of_an_order(first: int) -> str:
+    return (
+        f"`campaigns intake dead-letters --payload` shows the records, `patch {first} FIELD=VALUE` mends one, "
+        f"`replay {first}` says what would come of it, `discard {first} --note …` ends it."
+    )
+
+
+def _of_an_event(first: dict[str, Any]) -> str:
+    """An ESP's event is no order: there is nothing to patch, and its body is what can be read again."""
+    return (
+        f"Of {first['channel']}, {first['from']} holds an event of a webhook or a mail, and no order: once what its "
+        f"reason names is mended, `campaigns events replay --inbox {first['inbox']}` reads it again; "
+        f"`discard {first['id']} --note …` ends it."
+    )
 
 
 def _state(one: dict[str, Any]) -> str:

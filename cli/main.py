@@ -66,7 +66,9 @@ app.add_typer(account_commands.app, name="account", help="The shop or brand: its
 app.add_typer(
     environment_commands.app, name="environment", help="Which environment this database belongs to: show, claim."
 )
-app.add_typer(event_commands.app, name="events", help="What the ESPs' webhooks brought: what waits, reading it again.")
+app.add_typer(
+    event_commands.app, name="events", help="What webhooks and returned mail brought: what waits, reading it again."
+)
 app.add_typer(kpi_commands.app, name="kpis", help="Key figures by day, mailbox provider and more; what each means.")
 app.add_typer(
     reconcile_commands.app, name="reconcile", help="What the ESPs say against what we hold: compare, repair, history."

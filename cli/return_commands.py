@@ -39,7 +39,7 @@ def listen(as_json: AsJson = False) -> None:
 
 @app.command("fetch")
 def fetch(as_json: AsJson = False) -> None:
-    """Read the configured mailbox once by IMAP, as the flow fetch-returned-mail does every two minutes."""
+    """Read the configured mailbox once by IMAP, as the flow fetch-returned-mail does every minute."""
     from tasks import receiving, wiring
 
     done = receiving.fetch(store.engine(), settings.load().returns, clock=wiring.clock)

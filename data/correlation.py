@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
-from data import tables
+from data import mail_counts, tables
 from domain import addresses, campaigns
 from domain.delivery import DeliveryEvent, EventKind
 from domain.ledger import BatchState
@@ -71,9 +71,13 @@ def place(
         for position, event in numbered
         if event.message_id is None and _by_address(event) and (own := address_hash_of(event, pepper)) is not None
     }
-    sent = _sent_to(connection, set(hashes.values()))
+    sent = _candidates(connection, [(event, hashes[position]) for position, event in numbered if position in hashes])
+
+    def candidates(position: int, event: DeliveryEvent) -> Sequence[_Sent]:
+        return sent[bool(event.provider_message_id)].get(hashes.get(position, ""), ())
+
     return [
-        _placed(position, event, named[position], accounts, sent.get(hashes.get(position, ""), ()), vendors)
+        _placed(position, event, named[position], accounts, candidates(position, event), vendors)
         for position, event in numbered
     ]
 
@@ -148,8 +152,27 @@ class _Sent(NamedTuple):
     claimed_at: datetime
 
 
-def _sent_to(connection: sa.Connection, address_hashes: Collection[str]) -> dict[str, list[_Sent]]:
-    """What went, or may have gone, to these mailboxes."""
+def _candidates(
+    connection: sa.Connection, asked: Sequence[tuple[DeliveryEvent, str]]
+) -> dict[bool, dict[str, list[_Sent]]]:
+    """What went, or may have gone, to the mailboxes of events, by address hash; True: of events with an ESP's id.
+
+    Such an id names a message however old it is. Without one only the eight days before come into question.
+    """
+    named = {own for event, own in asked if event.provider_message_id}
+    others = [(event.occurred_at, own) for event, own in asked if not event.provider_message_id]
+    found = {True: _sent_to(connection, named), False: {}}
+    if others:
+        since = min(at for at, _ in others) - _BOUNCES_WITHIN
+        late_enough = tables.batch_attempts.c.claimed_at >= since
+        found[False] = _sent_to(connection, {own for _, own in others}, late_enough)
+    return found
+
+
+def _sent_to(
+    connection: sa.Connection, address_hashes: Collection[str], *which: sa.ColumnElement[bool]
+) -> dict[str, list[_Sent]]:
+    """What went, or may have gone, to these mailboxes, of that which `which` is true of."""
     party, member, batch, attempt = tables.parties.c, tables.audience.c, tables.batches.c, tables.batch_attempts.c
     query = (
         sa.select(
@@ -158,16 +181,13 @@ def _sent_to(connection: sa.Connection, address_hashes: Collection[str]) -> dict
         )
         .select_from(tables.parties)
         .join(tables.audience, (member.party_id == party.id) & (member.address_hash == party.address_hash))
-        .join(
-            tables.batches,
-            (batch.run_id == member.run_id) & member.ordinal.between(batch.first_ordinal, batch.last_ordinal),
-        )
+        .join(tables.batches, batch.id == mail_counts.of_batch(tables.batches.c.id))
         .join(tables.batch_attempts, attempt.id == batch.attempt_id)
         # The index begins with the account.
-        .where(party.account_id.in_(sa.select(tables.accounts.c.id)), batch.state.in_(_MAY_BE_OUT))
+        .where(party.account_id.in_(sa.select(tables.accounts.c.id)), batch.state.in_(_MAY_BE_OUT), *which)
     )
     found: dict[str, list[_Sent]] = {}
-    for some in _chunks(address_hashes):
+    for some in chunks(address_hashes):
         for row in connection.execute(query.where(party.address_hash.in_(some))):
             found.setdefault(row.address_hash, []).append(_Sent(*row))
     return found
@@ -187,7 +207,7 @@ def accounts_of(connection: sa.Connection, run_ids: Collection[str]) -> dict[str
     query = sa.select(run.c.id, run.c.account_id)
     return {
         run_id: account_id
-        for some in _chunks(run_ids)
+        for some in chunks(run_ids)
         for run_id, account_id in connection.execute(query.where(run.c.id.in_(some)))
     }
 
@@ -203,7 +223,7 @@ def recipients_of(connection: sa.Connection, run_id: str, ordinals: Collection[i
     )
     return {
         ordinal: Recipient(*rest)
-        for some in _chunks(ordinals)
+        for some in chunks(ordinals)
         for ordinal, *rest in connection.execute(query.where(member.c.ordinal.in_(some)))
     }
 
@@ -217,12 +237,13 @@ def customers_at(connection: sa.Connection, address_hashes: Collection[str]) -> 
     )
     return [
         Customer(*row)
-        for some in _chunks(address_hashes)
+        for some in chunks(address_hashes)
         for row in connection.execute(query.where(party.c.address_hash.in_(some)))
     ]
 
 
-def _chunks(items: Collection[_Item]) -> Iterator[list[_Item]]:
+def chunks(items: Collection[_Item]) -> Iterator[list[_Item]]:
+    """The items, so many at once as a statement bears."""
     rest = iter(items)
     while some := list(islice(rest, _AT_ONCE)):
         yield some

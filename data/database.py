@@ -5,6 +5,7 @@ never deadlock on an upgrade of a read lock. Errors do not quote the values of a
 """
 
 import fcntl
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -26,6 +27,24 @@ _PRAGMAS = (
     # Pages of the file are read in place, not copied by a system call each: 10 to 30 % less CPU for the scattered
     # reads of a claim. 256 MiB of address space, not of memory.
     "mmap_size=268435456",
+)
+
+# Classes of SQLSTATE (PostgreSQL manual, appendix A): connection lost, rolled back by a collision, no resources, shut
+# down or crashed, failed to read or write; and a lock that is not to be had.
+_TROUBLE_OF_POSTGRESQL = ("08", "40", "53", "57P", "58", "55P03")
+_TROUBLE_OF_SQLITE = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_NOTADB,
+    }
 )
 
 
@@ -131,8 +150,29 @@ def not_storable(engine: sa.Engine) -> tuple[type[Exception], ...]:
     return ValueError, OverflowError, sa.exc.DataError, driver.DataError
 
 
-def not_answering(engine: sa.Engine) -> tuple[type[Exception], ...]:
-    """What is raised where the database is in trouble, whatever it was asked: away, locked, a deadlock, no room."""
-    driver: Any = engine.dialect.loaded_dbapi
-    trouble = sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError, sa.exc.TimeoutError
-    return *trouble, driver.OperationalError, driver.InterfaceError, OSError
+def in_trouble(error: BaseException) -> bool:
+    """Whether the database is in trouble, whatever it was asked: away, locked, a deadlock, no room.
+
+    Not every OperationalError is: an index row that is too large is the statement's own fault, each time anew.
+    """
+    if isinstance(error, sa.exc.TimeoutError | OSError):
+        return True
+    cause = _driver_error(error)
+    if isinstance(cause, psycopg.Error):
+        lost = cause.sqlstate is None and isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError)
+        return lost or (cause.sqlstate or "").startswith(_TROUBLE_OF_POSTGRESQL)
+    if isinstance(cause, sqlite3.Error):
+        # The low byte of an extended code is its plain one.
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _TROUBLE_OF_SQLITE
+    return False
+
+
+def collided(error: BaseException) -> bool:
+    """Whether two transactions stood in each other's way, so that the same one, begun anew, may succeed at once."""
+    cause = _driver_error(error)
+    return isinstance(cause, psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure)
+
+
+def _driver_error(error: BaseException) -> BaseException | None:
+    """What the driver raised; bulk rows go past SQLAlchemy, which would have wrapped it."""
+    return error.orig if isinstance(error, sa.exc.DBAPIError) else error

@@ -79,6 +79,11 @@ class DeadLetter:
     attempts: int
     score: int
 
+    @property
+    def inbox_id(self) -> int | None:
+        """Of an event that an ESP or a mail told of: in which body of the inbox it stands. None of an order."""
+        return self.row.payload.get("inbox_id") if self.source.startswith("webhook:") else None
+
 
 def put(
     connection: sa.Connection,

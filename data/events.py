@@ -13,6 +13,8 @@ import sqlalchemy as sa
 
 from data import database, events_apply, inbox, late_events, proofs
 from data.events_apply import Applied
+from data.late_events import Late
+from data.strays import Origins
 from domain.delivery import DeliveryEvent, UnreadableEvent
 from domain.ports import EventReader
 
@@ -33,6 +35,7 @@ class ProcessReport:
     confirmed_batches: int
     placed_late: int = 0  # events that came earlier, and whose message is known now
     strays: int = 0  # events whose message nobody looks for any more
+    failed_late: int = 0  # bodies of which events that waited could not be applied now that their message is known
     received: tuple[datetime, ...] = field(default=(), compare=False)  # when the bodies came that were read to the end
 
     def counts(self) -> dict[str, int]:
@@ -44,7 +47,7 @@ class _Round:
     """What a round goes by. `fresh_only`: bodies that failed, or that no reader here understands, are left alone."""
 
     readers: Mapping[str, EventReader]
-    vendors: Mapping[str, str]
+    origins: Origins
     pepper: str
     now: datetime
     fresh_only: bool
@@ -67,23 +70,26 @@ def process(
     pepper: str,
     now: datetime,
     limit: int,
-    vendors: Mapping[str, str] | None = None,
+    origins: Origins | None = None,
     fresh_only: bool = False,
 ) -> ProcessReport:
     """Read up to `limit` pending bodies, oldest first, each at most once; then look for what waits for its message.
 
-    Any number of processors may run at once. `vendors`: provider → by whose webhook its events come, where that is
-    another name. `fresh_only`: leave what failed, and what no reader here understands, to whoever comes without it.
+    Any number of processors may run at once. `origins`: whose ESPs they are. `fresh_only`: leave what failed, and what
+    no reader here understands, to whoever comes without it. Proofs are taken in whatever becomes of the bodies.
     """
-    work = _Round(readers, vendors or {}, pepper, now, fresh_only)
+    work = _Round(readers, origins or Origins(), pepper, now, fresh_only)
     read: list[_Read] = []
-    while len(read) < limit and (body := _next(engine, read[-1].inbox_id if read else 0, work)) is not None:
-        read.append(body)
-    late = late_events.look_again(
-        engine, readers=readers, vendors=work.vendors, pepper=pepper, now=now, limit=_LATE_BODIES
-    )
-    with database.write(engine) as connection:
-        confirmed = proofs.confirm(connection, now=now)
+    late, confirmed = Late(), 0
+    try:
+        while len(read) < limit and (body := _next(engine, read[-1].inbox_id if read else 0, work)) is not None:
+            read.append(body)
+        late = late_events.look_again(
+            engine, readers=readers, origins=work.origins, pepper=pepper, now=now, limit=_LATE_BODIES
+        )
+    finally:
+        with database.write(engine) as connection:
+            confirmed = proofs.confirm(connection, now=now)
     whole = [body.applied for body in read if body.applied is not None]
     total = sum(whole, Applied())
     return ProcessReport(
@@ -97,12 +103,25 @@ def process(
         confirmed_batches=confirmed,
         placed_late=late.placed,
         strays=late.given_up,
+        failed_late=late.failed,
         received=tuple(body.received_at for body in read if body.applied is not None),
     )
 
 
 def _next(engine: sa.Engine, after: int, work: _Round) -> _Read | None:
-    """Read the next body; None when there is none. What goes wrong with it is a strike, unless the database is ill."""
+    """Read the next body; None when there is none. What goes wrong with it is a strike, unless the database is ill.
+
+    Where another transaction stood in its way it is read once more, and then left to the next round.
+    """
+    try:
+        return _once(engine, after, work)
+    except Exception as error:
+        if not database.collided(error):
+            raise
+    return _once(engine, after, work)
+
+
+def _once(engine: sa.Engine, after: int, work: _Round) -> _Read | None:
     row = None
     try:
         with database.write(engine) as connection:
@@ -111,10 +130,8 @@ def _next(engine: sa.Engine, after: int, work: _Round) -> _Read | None:
                 return None
             row = rows[0]
             return _read(connection, row, work)
-    except database.not_answering(engine):
-        raise
     except Exception as error:
-        if row is None:
+        if row is None or database.in_trouble(error):
             raise
         with database.write(engine) as connection:
             return _failed(connection, row, f"the events could not be applied ({type(error).__name__})", work.now)
@@ -159,12 +176,12 @@ def _apply(
     try:
         with connection.begin_nested():
             applied = events_apply.apply(
-                connection, row.id, numbered, pepper=work.pepper, vendors=work.vendors, now=work.now
+                connection, row.id, numbered, pepper=work.pepper, origins=work.origins, now=work.now
             )
             return applied, {}
-    except database.not_answering(connection.engine):
-        raise
     except culprits as error:
+        if database.in_trouble(error):
+            raise
         if len(numbered) <= 1:
             return Applied(), {
                 place: f"the event could not be applied ({type(error).__name__})" for place, _ in numbered

@@ -5,7 +5,7 @@ does not grow with the events. Rows are written in one order everywhere, so that
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 
@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from data import correlation, deliveries, events_effects, proofs, reactions, seeds, staging, tables, unplaced
 from data.correlation import Placed
+from data.strays import Origins
 from domain import delivery
 from domain.delivery import DeliveryEvent, DeliveryState
 
@@ -36,7 +37,7 @@ def apply(
     numbered: Sequence[tuple[int, DeliveryEvent]],
     *,
     pepper: str,
-    vendors: Mapping[str, str],
+    origins: Origins,
     now: datetime,
 ) -> Applied:
     """Apply events of one body, each with its position, in the caller's transaction.
@@ -46,13 +47,13 @@ def apply(
     unique: dict[str, tuple[int, DeliveryEvent]] = {}
     for position, event in numbered:
         unique.setdefault(event.dedupe_key(pepper), (position, event))
-    found = correlation.place(connection, unique.values(), pepper=pepper, vendors=vendors)
+    found = correlation.place(connection, unique.values(), pepper=pepper, vendors=origins.vendors)
     placed = dict(zip(unique, found, strict=True))
     stored = _insert(connection, inbox_id, placed)
     waiting = [key for key in stored if placed[key].run_id is None and correlation.may_come(placed[key].event)]
     unplaced.keep(connection, waiting, now=now)
     new = [placed[key] for key in stored]
-    suppressions = events_effects.suppress(connection, new, inbox_id=inbox_id, pepper=pepper, now=now)
+    suppressions = events_effects.suppress(connection, new, inbox_id=inbox_id, pepper=pepper, origins=origins, now=now)
     reactions.keep(connection, new, now=now)
     deliveries.join(connection, folded(new))
     attempts = {one.event.attempt_id for one in new if one.event.attempt_id}

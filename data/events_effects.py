@@ -11,17 +11,18 @@ from typing import Generic, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
-from data import address_marks, consents, correlation, sender_refusals, suppressions, unknown_replies
+from data import address_marks, consents, correlation, sender_refusals, strays, suppressions, unknown_replies
 from data.address_marks import NewMark
 from data.consents import Withdrawal
 from data.correlation import Placed, Recipient
+from data.strays import Origins, Stray
 from data.suppressions import NewSuppression
 from domain import delivery
 from domain.address_marks import MarkKind, mark_of
 from domain.delivery import DeliveryEvent, EventKind
 from domain.suppression import Reason
 
-_What = TypeVar("_What")
+_What = TypeVar("_What", Reason, MarkKind)
 _ARRIVED = frozenset({EventKind.DELIVERED, EventKind.OPENED, EventKind.CLICKED})
 
 
@@ -41,19 +42,21 @@ def suppress(
     *,
     inbox_id: int,
     pepper: str,
+    origins: Origins,
     now: datetime,
     late: bool = False,
 ) -> int:
     """Keep what new events state; how many addresses and reasons are suppressed now that were not.
 
-    `late`: they were applied before their message was known, so what is counted up of them is counted already. Marks are written before suppressions, as whoever judges them does: two that lock rows in one order never deadlock.
+    `late`: they were applied before their message was known, so what is counted up of them is counted already.
+    Marks are written before suppressions, as whoever judges them does: two that lock rows in one order never deadlock.
     """
-    address_marks.record(connection, _marks(connection, new, pepper))
+    address_marks.record(connection, _marks(connection, new, pepper, origins))
     _hold_against_us(connection, new, late=late)
     stated = [(one, reason) for one in new if (reason := delivery.standing_refusal(one.event)) is not None]
     if not stated:
         return 0
-    refusals = _not_lifted(connection, list(_concerned(connection, stated, pepper)))
+    refusals = _not_lifted(connection, list(_concerned(connection, stated, pepper, origins)))
     consents.withdraw_many(connection, _withdrawals(refusals), now=now)
     return suppressions.add_many(connection, _suppressions(refusals, inbox_id, now))
 
@@ -72,14 +75,14 @@ def _not_lifted(connection: sa.Connection, refusals: Sequence[_Concerned[Reason]
     ]
 
 
-def _marks(connection: sa.Connection, new: Sequence[Placed], pepper: str) -> list[NewMark]:
+def _marks(connection: sa.Connection, new: Sequence[Placed], pepper: str, origins: Origins) -> list[NewMark]:
     """What one event alone does not decide.
 
     That mail of no run arrived is a mark only at an address that has one: a shop whose own mail goes through the same
     ESP has such an event for each of its mails. What became of a run's message says data.deliveries.
     """
     against = [(one, kind) for one in new if (kind := mark_of(one.event)) is not None]
-    concerned = list(_concerned(connection, against, pepper)) if against else []
+    concerned = list(_concerned(connection, against, pepper, origins)) if against else []
     arrived = [
         (one, hashed)
         for one in new
@@ -90,7 +93,7 @@ def _marks(connection: sa.Connection, new: Sequence[Placed], pepper: str) -> lis
         troubled = address_marks.troubled(connection, {hashed for _, hashed in arrived})
         troubled |= {it.address_hash for it in concerned if it.address_hash is not None}
         heeded = [(one, MarkKind.ARRIVED) for one, hashed in arrived if hashed in troubled]
-        concerned += _concerned(connection, heeded, pepper) if heeded else ()
+        concerned += _concerned(connection, heeded, pepper, origins) if heeded else ()
     return [
         NewMark(it.account_id, it.address_hash, it.what, it.placed.run_id, it.placed.event.occurred_at)
         for it in concerned
@@ -142,23 +145,27 @@ def _source(event: DeliveryEvent) -> str:
 
 
 def _concerned(
-    connection: sa.Connection, stated: Sequence[tuple[Placed, _What]], pepper: str
+    connection: sa.Connection, stated: Sequence[tuple[Placed, _What]], pepper: str, origins: Origins
 ) -> Iterator[_Concerned[_What]]:
     """Whom each event concerns.
 
-    The address is the event's own, or else the one that was mailed (the customer may have changed his since). An event
-    that names no message of ours, as late bounces do, concerns everybody who has its address: the ESP refuses it for
-    all.
+    The address is the event's own, or else the one that was mailed (the customer may have changed his since). Of an
+    event that names no message of ours, as late bounces do, says data.strays whom it concerns.
     """
     hashes = [correlation.address_hash_of(one.event, pepper) for one, _ in stated]
     recipients = _recipients(connection, [one for one, _ in stated])
-    strays = {own for (one, _), own in zip(stated, hashes, strict=True) if one.account_id is None and own is not None}
-    at_address = defaultdict(list)
-    for customer in correlation.customers_at(connection, strays):
-        at_address[customer.address_hash].append(customer)
+    found = strays.concerned(
+        connection,
+        {
+            Stray(one.event.provider, what, own)
+            for (one, what), own in zip(stated, hashes, strict=True)
+            if one.account_id is None and own is not None
+        },
+        origins,
+    )
     for (one, what), own in zip(stated, hashes, strict=True):
         if one.account_id is None:
-            for customer in at_address.get(own, ()):
+            for customer in found[Stray(one.event.provider, what, own)] if own is not None else ():
                 yield _Concerned(one, what, customer.account_id, customer.party_id, own)
         elif (known := recipients.get((one.run_id, one.ordinal))) is not None:
             yield _Concerned(one, what, one.account_id, known.party_id, own or known.mailed_hash)

@@ -54,8 +54,20 @@ def pending(
     inbox = tables.webhook_inbox
     query = sa.select(inbox).where(inbox.c.state == BodyState.PENDING, inbox.c.id > after)
     if fresh_of is not None:
-        query = query.where(inbox.c.provider.in_(sorted(fresh_of)), inbox.c.strikes == 0)
+        query = query.where(_fresh(fresh_of))
     return connection.execute(query.order_by(inbox.c.id).limit(limit).with_for_update(skip_locked=True)).all()
+
+
+def fresh_waits(connection: sa.Connection, providers: Collection[str]) -> bool:
+    """Is there a body of one of these providers to be read that never failed? Cheap: it reads what waits, and no body."""
+    inbox = tables.webhook_inbox.c
+    waits = sa.exists().where(inbox.state == BodyState.PENDING, _fresh(providers))
+    return bool(connection.scalar(sa.select(waits)))
+
+
+def _fresh(providers: Collection[str]) -> sa.ColumnElement[bool]:
+    inbox = tables.webhook_inbox.c
+    return inbox.provider.in_(sorted(providers)) & (inbox.strikes == 0)
 
 
 def get(connection: sa.Connection, inbox_id: int) -> sa.Row[Any]:
@@ -138,3 +150,18 @@ def dead(connection: sa.Connection, *, limit: int) -> Sequence[sa.Row[Any]]:
     inbox = tables.webhook_inbox.c
     query = sa.select(inbox.id, inbox.provider, inbox.received_at, inbox.error).where(inbox.state == BodyState.DEAD)
     return connection.execute(query.order_by(inbox.id.desc()).limit(limit)).all()
+
+
+def refused(connection: sa.Connection, *, limit: int) -> Sequence[sa.Row[Any]]:
+    """The newest elements that were refused, of bodies that were read: body, provider, place in it, when, why."""
+    inbox, letter = tables.webhook_inbox.c, tables.dead_letters.c
+    ours = letter.source.startswith("webhook:")
+    # Of an order a field of that name may be anything: a plain cast could be made before the condition is tried.
+    body = sa.case((ours, letter.payload["inbox_id"].as_integer()))
+    query = (
+        sa.select(inbox.id, inbox.provider, letter.row_number.label("element"), letter.created_at, letter.reason)
+        .join_from(tables.dead_letters, tables.webhook_inbox, inbox.id == body)
+        .where(ours, letter.state == dead_letters.State.OPEN)
+        .where(inbox.state != BodyState.DEAD)
+    )
+    return connection.execute(query.order_by(letter.id.desc()).limit(limit)).all()

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from data import correlation, database, deliveries, events_apply, events_effects, inbox, reactions, unplaced
 from data.correlation import Placed
+from data.strays import Origins
 from domain.delivery import DeliveryEvent
 from domain.ports import EventReader
 
@@ -25,19 +26,23 @@ class Late:
     placed: int = 0
     given_up: int = 0
     suppressions: int = 0
+    failed: int = 0  # bodies whose waiting events could not be applied; they wait on, and are given up like any other
 
 
 def look_again(
     engine: sa.Engine,
     *,
     readers: Mapping[str, EventReader],
-    vendors: Mapping[str, str],
+    origins: Origins,
     pepper: str,
     now: datetime,
     limit: int,
 ) -> Late:
-    """Try to place the waiting events of up to `limit` bodies whose time has come, one transaction a body."""
-    placed = given_up = suppressions = inbox_id = 0
+    """Try to place the waiting events of up to `limit` bodies whose time has come, one transaction a body.
+
+    A body that cannot be applied stands in nobody's way. Raises what the database raises that is in trouble itself.
+    """
+    placed = given_up = suppressions = failed = inbox_id = 0
     for _ in range(limit):
         with database.read(engine) as connection:
             found = unplaced.next_body(connection, now=now, after=inbox_id)
@@ -45,25 +50,45 @@ def look_again(
             break
         inbox_id = found
         with database.write(engine) as connection:
-            late = _of_body(connection, inbox_id, readers, vendors, pepper, now)
+            late = _of_body(connection, inbox_id, readers, origins, pepper, now)
         placed, given_up = placed + late.placed, given_up + late.given_up
-        suppressions += late.suppressions
-    return Late(placed, given_up, suppressions)
+        suppressions, failed = suppressions + late.suppressions, failed + late.failed
+    return Late(placed, given_up, suppressions, failed)
 
 
 def _of_body(
     connection: sa.Connection,
     inbox_id: int,
     readers: Mapping[str, EventReader],
-    vendors: Mapping[str, str],
+    origins: Origins,
     pepper: str,
     now: datetime,
 ) -> Late:
     rows = unplaced.due(connection, inbox_id, now=now)
+    try:
+        with connection.begin_nested():
+            return _place(connection, inbox_id, rows, readers, origins, pepper, now)
+    except Exception as error:
+        if database.in_trouble(error):
+            raise
+        return Late(given_up=unplaced.put_off(connection, rows, now=now), failed=1)
+
+
+def _place(
+    connection: sa.Connection,
+    inbox_id: int,
+    rows: Sequence[sa.Row[Any]],
+    readers: Mapping[str, EventReader],
+    origins: Origins,
+    pepper: str,
+    now: datetime,
+) -> Late:
     events = _read_again(connection, inbox_id, {row.position for row in rows}, readers) if rows else {}
-    tried = correlation.place(connection, events.items(), pepper=pepper, vendors=vendors)
+    tried = correlation.place(connection, events.items(), pepper=pepper, vendors=origins.vendors)
     known = [one for one in tried if one.run_id is not None]
-    suppressions = events_effects.suppress(connection, known, inbox_id=inbox_id, pepper=pepper, now=now, late=True)
+    suppressions = events_effects.suppress(
+        connection, known, inbox_id=inbox_id, pepper=pepper, origins=origins, now=now, late=True
+    )
     _react(connection, known, {row.position: row.kept_at for row in rows}, now)
     deliveries.join(connection, events_apply.folded(known))
     event_ids = {row.position: row.event_id for row in rows}

@@ -24,7 +24,7 @@ def recent_mails(party_id: sa.ColumnElement[Any], run_ids: Sequence[str], since:
 
 def mailed_at(party_id: sa.ColumnElement[Any], run_ids: Sequence[str], since: Moment) -> sa.Select[Any]:
     """When each of them went out; NULL of one that is on its way."""
-    finished = _of_batch(tables.batches.c.finished_at)
+    finished = of_batch(tables.batches.c.finished_at)
     late = finished.is_(None) | (finished >= since)
     return _mails(party_id, run_ids, _MAILED).with_only_columns(finished).where(late)
 
@@ -42,11 +42,11 @@ def _mails(party_id: sa.ColumnElement[Any], run_ids: Sequence[str], states: Sequ
         sa.select(sa.func.count())
         .select_from(member)
         .where(member.c.run_id.in_(run_ids), member.c.party_id.in_(_same_person(party_id)))
-        .where(_of_batch(tables.batches.c.state).in_(states), ~left_out)
+        .where(of_batch(tables.batches.c.state).in_(states), ~left_out)
     )
 
 
-def _of_batch(column: sa.ColumnElement[Any]) -> sa.ScalarSelect[Any]:
+def of_batch(column: sa.ColumnElement[Any]) -> sa.ScalarSelect[Any]:
     """What stands there of a message's batch.
 
     It is the last one, split ones aside, that begins at or before it: found by one step in the index, where the range

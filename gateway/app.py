@@ -1,14 +1,17 @@
 """The gateway as one ASGI app: whoever serves it calls create_app; importing this does nothing."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from fastapi import FastAPI
+from fastapi.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from data import database
+from data.strays import Origins
 from gateway import (
     answers,
     doors,
@@ -26,7 +29,7 @@ from gateway import (
 from gateway.applying import Applier
 from gateway.bodies import Refused
 from gateway.letters import Letters
-from providers import routes_file
+from providers import readers, routes_file
 from settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -42,9 +45,12 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = _now) -> F
     config = settings.gateway
     counted = metrics.Metrics()
     security.keep_tokens_out_of_the_access_log()
-    app = FastAPI(title="Campaign engine gateway", docs_url=None, redoc_url=None, openapi_url=None)
+    applier = _applier(settings, engine, counted, clock)
+    app = FastAPI(
+        title="Campaign engine gateway", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan(applier)
+    )
     app.add_middleware(security.SecurityHeaders)
-    kept = _applier(settings, engine, counted, clock)
+    kept = applier.wake if applier is not None else lambda: None
     intake = webhooks.Intake(engine, max_backlog=config.max_backlog, clock=clock, kept=kept)
     desk = doors.token_desk(settings, clock)
     door = orders.Door(engine, settings.intake.channels_file, settings.intake.max_backlog, clock)
@@ -67,25 +73,39 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = _now) -> F
     return app
 
 
+def _lifespan(applier: Applier | None) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        """What was stored before the gateway began is applied, whether or not anything is posted."""
+        if applier is not None:
+            applier.start()
+        yield
+        if applier is not None:
+            await run_in_threadpool(applier.stop)
+
+    return lifespan
+
+
 def _applier(
     settings: Settings, engine: sa.Engine, counted: metrics.Metrics, clock: Callable[[], datetime]
-) -> Callable[[], None]:
-    """What is to be called when a webhook body was stored."""
+) -> Applier | None:
+    """Who applies what was stored; None where that is left to the flow."""
     if not settings.gateway.apply_events:
-        return lambda: None
+        return None
     return Applier(
         engine,
         readers=doors.readers(settings),
-        vendors=_vendors(settings),
+        origins=_origins(settings),
         pepper=settings.privacy.pepper.get_secret_value(),
         clock=clock,
         applied=counted.applied_after.observe,
-    ).wake
+    )
 
 
-def _vendors(settings: Settings) -> Mapping[str, str]:
+def _origins(settings: Settings) -> Origins:
     try:
-        return routes_file.load(settings.routes.file).vendors
+        declared = routes_file.load(settings.routes.file)
     except routes_file.UnusableRoutes as error:  # customers must be able to unsubscribe all the same
         _log.error("webhooks of the ESPs that routes.yaml names cannot be told apart: %s", error)
-        return routes_file.RoutesFile().vendors
+        declared = routes_file.RoutesFile()
+    return Origins(declared.vendors, readers.webhook_accounts(declared, settings.account))

@@ -1,4 +1,4 @@
-"""Who reads the bodies of which provider. What is in the inbox was verified, so no reader here holds a webhook's key."""
+"""Who reads the bodies of which provider, and whose they are. What is in the inbox was verified, so no reader here holds a webhook's key."""
 
 from collections.abc import Mapping
 
@@ -7,6 +7,7 @@ from providers.mailchimp import events as marketing
 from providers.mailchimp import transactional_events as transactional
 from providers.mailchimp.config import MailchimpConfig
 from providers.mailchimp.webhook import MarketingEvents, TransactionalEvents
+from providers.routes_file import RoutesFile
 from providers.sendgrid.webhook import SendGridEvents
 from providers.smtp import returns
 from providers.smtp.config import ReturnsConfig
@@ -28,3 +29,12 @@ def event_readers(
             trusting=returned.trust_addresses,
         ),
     }
+
+
+def webhook_accounts(declared: RoutesFile, account_id: str) -> Mapping[str, frozenset[str]]:
+    """Provider → the accounts to which what its webhook tells may belong, as far as that is declared.
+
+    Mailchimp has no routes yet: its keys stand in the settings, and so are those of the account that the settings name.
+    """
+    own = frozenset({account_id})
+    return declared.users | {marketing.PROVIDER: own, transactional.PROVIDER: own}

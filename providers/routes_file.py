@@ -149,6 +149,15 @@ class RoutesFile(_Row):
         """Provider → by whose webhook its events come, where that is another name: the sandbox posts as SendGrid does."""
         return {"sandbox": "sendgrid"} | {name: _POSTS_AS[one.kind] for name, one in self.providers.items()}
 
+    @property
+    def users(self) -> dict[str, frozenset[str]]:
+        """By whose webhook events come → the accounts that have a route to it."""
+        found: dict[str, set[str]] = {}
+        for account, rows in self.accounts.items():
+            for row in rows:
+                found.setdefault(self.vendors[row.provider], set()).add(account)
+        return {vendor: frozenset(accounts) for vendor, accounts in found.items()}
+
     def provider(self, name: str) -> Connection:
         """The connection of that name. Raises UnknownConnection."""
         if (found := self.providers.get(name)) is None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import settings
 from data import ledger
+from data.strays import Origins
 from domain import esp_record, ports
 from domain.routes import AUTOMATIC
 from providers import readers, routes_file
@@ -150,6 +151,7 @@ def event_readers() -> Mapping[str, ports.EventReader]:
     )
 
 
-def vendors() -> Mapping[str, str]:
-    """Provider → by whose webhook its events come, where that is another name."""
-    return declared().vendors
+def origins() -> Origins:
+    """Whose the ESPs are from which events come."""
+    routes = declared()
+    return Origins(routes.vendors, readers.webhook_accounts(routes, settings.load().account))

@@ -59,11 +59,11 @@ def process_events() -> dict[str, int]:
 
 def apply_events() -> dict[str, int]:
     """The same within another task."""
-    readers, vendors, pepper = esps.event_readers(), esps.vendors(), wiring.pepper()
+    readers, origins, pepper = esps.event_readers(), esps.origins(), wiring.pepper()
     totals: dict[str, int] = {}
     while True:
         report = events.process(
-            wiring.engine(), readers=readers, vendors=vendors, pepper=pepper, now=wiring.clock(), limit=_BODIES_AT_ONCE
+            wiring.engine(), readers=readers, origins=origins, pepper=pepper, now=wiring.clock(), limit=_BODIES_AT_ONCE
         )
         for name, count in report.counts().items():
             totals[name] = totals.get(name, 0) + count

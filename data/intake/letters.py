@@ -106,11 +106,11 @@ def _replay(intake: Intake, letter: DeadLetter, *, by: str, as_is: bool, dry_run
 
 def _is_no_order(letter: DeadLetter) -> str | None:
     """Why there is nothing to convert; None where there is."""
-    if letter.source.startswith("webhook:"):
+    if (inbox_id := letter.inbox_id) is not None:
         return (
             f"it is an event of an ESP ({letter.source}) and no order; its body stays in the webhook inbox. Its reason "
-            "says what was wrong: once that is mended, `campaigns events replay --inbox "
-            f"{letter.row.context.get('inbox_id', 'N')}` reads it again and ends this letter"
+            f"says what was wrong: once that is mended, `campaigns events replay --inbox {inbox_id}` reads it again and "
+            "ends this letter"
         )
     if letter.account_id is None or "origin" not in letter.row.context:
         return "it was kept by an earlier version of this program: load its file again, then discard it"

@@ -58,6 +58,26 @@ def test_what_waits_and_what_is_dead_is_shown_without_addresses(events_of: sa.En
     assert [one["provider"] for one in found["dead"]] == ["sendgrid"]
 
 
+def test_what_was_refused_of_a_body_is_shown_with_the_command_that_reads_it_again(
+    events_of: sa.Engine, campaigns: Campaigns
+) -> None:
+    keep(events_of, {"event": "open", "timestamp": "x@example.com"}, {"event": "open", "timestamp": STAMP})
+    process(events_of)
+    told = campaigns("events", "show").out
+    assert told.startswith("Bodies (webhooks and returned mail)")
+    assert "campaigns events replay --inbox 2 --inbox 3" in told
+    assert "@" not in told
+    found = campaigns("events", "show", "--json").json
+    assert [(one["id"], one["provider"], one["element"]) for one in found["refused"]] == [(3, "sendgrid", 0)]
+    assert [one["id"] for one in found["dead"]] == [2], "its letter is not shown a second time"
+
+
+@pytest.mark.parametrize("given", ["foo", "2026-13-01", "20.11.2026"])
+def test_a_time_that_is_none_is_answered_with_one(shop: sa.Engine, campaigns: Campaigns, given: str) -> None:
+    told = campaigns("events", "replay", "--since", given).mistake
+    assert "such as 2026-11-20 or 2026-11-20T08:30" in told
+
+
 def test_dead_bodies_are_read_again_once_their_reader_is_mended(events_of: sa.Engine, campaigns: Campaigns) -> None:
     assert "1 bodies would be read again" in campaigns("events", "replay", "--dead", "--dry-run").out
     assert process(events_of).bodies == 0
@@ -92,4 +112,4 @@ def test_who_had_what_read_again_is_on_record(events_of: sa.Engine, campaigns: C
 
 def test_one_must_say_which(shop: sa.Engine, campaigns: Campaigns) -> None:
     assert "say which bodies" in campaigns("events", "replay").mistake
-    assert campaigns("events", "show").out.strip() == "No webhook came yet."
+    assert campaigns("events", "show").out.strip() == "No webhook and no returned mail came yet."

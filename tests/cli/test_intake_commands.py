@@ -347,7 +347,15 @@ def test_letters_of_another_account_are_not_there(shop: sa.Engine, campaigns: Ca
         told = campaigns("intake", *command, "--account", "tea")
         assert told.mistake == f"there is no dead letter {bad[0]} in this account"
     (event,) = campaigns("intake", "dead-letters", "--account", "tea", "--json").json
-    assert event["channel"] == "webhook:sendgrid"
+    assert (event["channel"], event["inbox"]) == ("webhook:sendgrid", 7)
+    told = campaigns("intake", "dead-letters", "--account", "tea").out
+    assert "`campaigns events replay --inbox 7`" in told
+    assert f"`discard {event['id']} --note …`" in told
+    assert "patch" not in told
+    assert "`replay" not in told
+    told = campaigns("intake", "dead-letters").out
+    assert f"patch {bad[0]} FIELD=VALUE" in told or f"patch {bad[-1]} FIELD=VALUE" in told
+    assert "`campaigns events replay --inbox 7`" in told
     told = campaigns("intake", "replay", event["id"], "--account", "tea")
     assert told.status == 1
     assert "is an event of an ESP" in told.out

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from data import database, events, tables, unplaced
 from data.events import ProcessReport
+from data.strays import Origins
 from domain.delivery import BounceClass, DeliveryEvent, EventKind, Fault, Seen
 from domain.ledger import BatchState
 from tests.data import ledger_rows
@@ -57,7 +58,12 @@ def process(
 ) -> ProcessReport:
     readers = {PROVIDER: PlainReader()}
     return events.process(
-        engine, readers=readers, pepper=PEPPER, now=NOW + after, limit=100, vendors=vendors or {"sandbox": PROVIDER}
+        engine,
+        readers=readers,
+        pepper=PEPPER,
+        now=NOW + after,
+        limit=100,
+        origins=Origins(vendors or {"sandbox": PROVIDER}),
     )
 
 

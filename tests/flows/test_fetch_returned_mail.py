@@ -1,11 +1,13 @@
-"""The flow that reads the mailbox, and the one that applies what it brought."""
+"""The flow that reads the mailbox, and applies what it brought."""
 
 import pytest
 import sqlalchemy as sa
 
 import settings
+from data import database, inbox, tables
 from flows.fetch_returned_mail import fetch_returned_mail
-from flows.process_delivery_events import process_delivery_events
+from providers.smtp.mailbox import MailboxUnavailable
+from tests.conftest import NOW
 from tests.flows.conftest import Esp
 from tests.providers.smtp import returned
 from tests.tasks import imap_server
@@ -33,5 +35,23 @@ def test_a_mailbox_is_read_and_its_mail_applied(
             monkeypatch.setenv(f"OMS_RETURNS_IMAP_{name}", str(value))
         settings.load.cache_clear()
         assert fetch_returned_mail()["new"] == 2
-    counts = process_delivery_events()
-    assert (counts["bodies"], counts["events"], counts["suppressions"]) == (2, 2, 0)
+    with database.read(engine) as connection:
+        assert list(connection.scalars(sa.select(tables.webhook_inbox.c.state))) == ["done"] * 2, (
+            "it was applied at once"
+        )
+        assert connection.scalar(sa.select(sa.func.count()).select_from(tables.delivery_events)) == 2
+        assert connection.scalar(sa.select(sa.func.count()).select_from(tables.suppressions)) == 0
+
+
+def test_what_waits_is_applied_although_the_mailbox_is_away(
+    engine: sa.Engine, installation: Esp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with database.write(engine) as connection:
+        inbox.store(connection, provider="smtp", body=returned.raw("auto-reply-english"), now=NOW)
+    for name, value in {"HOST": "127.0.0.1", "PORT": 1, "SECURITY": "none", "USER": "r", "PASSWORD": "x"}.items():
+        monkeypatch.setenv(f"OMS_RETURNS_IMAP_{name}", str(value))
+    settings.load.cache_clear()
+    with pytest.raises(MailboxUnavailable):
+        fetch_returned_mail()
+    with database.read(engine) as connection:
+        assert inbox.backlog(connection) == 0

@@ -79,11 +79,11 @@ def make_settings(database_url: str, signer: Signer) -> Callable[..., Settings]:
 
 @pytest.fixture
 def serve(engine: sa.Engine) -> Iterator[Callable[[FastAPI], httpx.Client]]:
-    """Start apps in uvicorn on free ports; each call returns a client. All are stopped at the end."""
+    """Start apps in uvicorn on free ports, as `campaigns` does; each call returns a client. All are stopped at the end."""
     stops: list[Callable[[], None]] = []
 
     def start(app: FastAPI) -> httpx.Client:
-        server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, lifespan="off"))
+        server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, lifespan="on"))
         thread = threading.Thread(target=server.run)
         thread.start()
         while not server.started:

@@ -1,13 +1,17 @@
 """From a posted webhook to a suppression in force, with no flow between; and what a flood or a failure does to it."""
 
+import asyncio
 import json
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import httpx
 import pytest
 import sqlalchemy as sa
+from fastapi import FastAPI
 
 from data import database, events, events_effects, tables
 from domain.delivery import Seen
@@ -131,6 +135,95 @@ def test_without_it_the_flow_is_left_to_do_it(serve, make_settings, engine, sign
     door = serve(create_app(make_settings(), clock=lambda: NOW))
     post(door, signer, element("spamreport", None, 0))
     assert unread(engine) == 1
+
+
+class TestNobodyPosts:
+    """What is there when a gateway starts, and what others store beside it."""
+
+    def test_what_was_there_before_it_started_is_applied(self, serve, make_settings, engine, account_id):
+        keep_complaint(engine, account_id)
+        serve(create_app(make_settings(apply_events=True), clock=lambda: NOW))
+        until(lambda: count(engine, tables.suppressions))
+
+    def test_what_others_store_is_found(self, serve, make_settings, engine, account_id, monkeypatch):
+        from gateway import applying
+
+        monkeypatch.setattr(applying, "_LOOK_SECONDS", 0.05)
+        monkeypatch.setattr(applying, "_LATE_SECONDS", 3600.0)
+        looked, real = [], applying.inbox.fresh_waits
+        monkeypatch.setattr(applying.inbox, "fresh_waits", lambda *given: looked.append(1) or real(*given))
+        serve(create_app(make_settings(apply_events=True), clock=lambda: NOW))
+        until(lambda: looked)
+        keep_complaint(engine, account_id)
+        until(lambda: count(engine, tables.suppressions))
+
+    def test_nothing_is_written_while_nothing_waits(self, serve, make_settings, engine, monkeypatch):
+        from gateway import applying
+
+        looks, rounds = [], []
+        monkeypatch.setattr(applying, "_LOOK_SECONDS", 0.01)
+        monkeypatch.setattr(applying.Applier, "drain", lambda _: rounds.append(1))
+        real = applying.inbox.fresh_waits
+        monkeypatch.setattr(applying.inbox, "fresh_waits", lambda *given: looks.append(1) or real(*given))
+        serve(create_app(make_settings(apply_events=True), clock=lambda: NOW))
+        until(lambda: len(looks) > 20)
+        assert len(rounds) == 1
+
+    def test_it_ends_with_the_app_and_begins_anew_with_it(self, make_settings, engine, account_id):
+        app = create_app(make_settings(apply_events=True), clock=lambda: NOW)
+        for number in range(2):
+            with living(app):
+                assert len(threads()) == 1
+                keep_complaint(engine, account_id, number)
+            assert threads() == []
+        with living(app):
+            until(lambda: count(engine, tables.suppressions) == 2)
+
+    def test_an_end_in_the_midst_of_a_flood_leaves_the_rest_for_later(
+        self, make_settings, engine, account_id, monkeypatch
+    ):
+        from gateway import applying
+
+        monkeypatch.setattr(applying, "_BODIES_AT_ONCE", 1)
+        for number in range(3):
+            keep_complaint(engine, account_id, number)
+        real, app = events.process, create_app(make_settings(apply_events=True), clock=lambda: NOW)
+        begun, go_on = threading.Event(), threading.Event()
+
+        def process(*given, **named):
+            begun.set()
+            assert go_on.wait(_PATIENCE_SECONDS)
+            return real(*given, **named)
+
+        monkeypatch.setattr(applying.events, "process", process)
+        with living(app):
+            assert begun.wait(_PATIENCE_SECONDS)
+            threading.Timer(0.2, go_on.set).start()
+        assert threads() == []
+        assert unread(engine) == 2
+
+
+@contextmanager
+def living(app: FastAPI) -> Iterator[None]:
+    """The app between its start and its end, without a port."""
+    with asyncio.Runner() as runner:
+        lifespan = app.router.lifespan_context(app)
+        runner.run(lifespan.__aenter__())
+        yield
+        runner.run(lifespan.__aexit__(None, None, None))
+
+
+def threads() -> list[threading.Thread]:
+    return [one for one in threading.enumerate() if one.name == "applier"]
+
+
+def keep_complaint(engine: sa.Engine, account_id: str, number: int = 0) -> None:
+    """A body that another process stored."""
+    with database.write(engine) as connection:
+        if not connection.scalar(sa.select(sa.func.count()).select_from(tables.parties)):
+            ledger_rows.add_parties(connection, account_id, 3)
+        body = json.dumps([element("spamreport", None, number)]).encode()
+        events.inbox.store(connection, provider="sendgrid", body=body, now=NOW)
 
 
 class TestFlood:

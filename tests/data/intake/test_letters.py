@@ -460,6 +460,7 @@ def test_an_event_of_an_esp_is_answered_and_can_be_discarded(engine: sa.Engine) 
     (outcome,) = replay(engine, as_is=True)
     assert outcome.result == "refused"
     assert "an event of an ESP (webhook:sendgrid) and no order" in outcome.told
+    assert "`campaigns events replay --inbox 7`" in outcome.told
     with pytest.raises(UnusablePatch, match="no single order"):
         patch(engine, one, position="3")
     with database.write(engine) as connection:
