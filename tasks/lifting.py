@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from data import database, esp_listings, suppressions, suppressions_push
 from domain import suppression
 from domain.suppression import Reason
-from tasks import esps, upkeep
+from tasks import esps, lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def lift(engine: sa.Engine, asked: Request, *, now: datetime) -> Lifted:
 def _take_off(engine: sa.Engine, asked: Request, lifting: list[Reason], now: datetime) -> list[tuple[str, str]]:
     """At the ESPs first: one that cannot be reached leaves her suppressed here, and the lift is asked for again."""
     done = []
-    for account_id, provider in upkeep.lists_in_use.fn():
+    for account_id, provider in lists.lists_in_use.fn():
         if account_id != asked.account_id:
             continue
         sink = esps.suppression_sink(provider)

@@ -11,7 +11,7 @@ from domain import addresses
 from domain.suppression import NotLifted, Reason
 from flows.reconcile import reconcile
 from flows.run_campaign import run_campaign
-from tasks import esps, lifting, upkeep, wiring
+from tasks import esps, lifting, lists, wiring
 from tests.conftest import PEPPER
 from tests.data import ledger_rows
 from tests.flows.conftest import Esp
@@ -114,11 +114,11 @@ def test_who_was_erased_is_not_taken_off_anything(engine: sa.Engine, installatio
 
 
 def test_an_esp_is_shared_where_two_accounts_may_mail_through_it(engine: sa.Engine, installation: Esp) -> None:
-    assert not upkeep.is_shared("sandbox")
+    assert not lists.is_shared("sandbox")
     with database.write(engine) as connection:
         ledger_rows.add_account(connection, "other")
-    assert upkeep.is_shared("sandbox")
-    assert not upkeep.is_shared("mailchimp")
+    assert lists.is_shared("sandbox")
+    assert not lists.is_shared("mailchimp")
 
 
 def test_mailchimps_lists_are_read_and_written_as_soon_as_it_is_set_up(
@@ -126,7 +126,7 @@ def test_mailchimps_lists_are_read_and_written_as_soon_as_it_is_set_up(
 ) -> None:
     import settings
 
-    assert upkeep.lists_in_use.fn() == []
+    assert lists.lists_in_use.fn() == []
     for name, value in {
         "OMS_MAILCHIMP_MARKETING_API_KEY": "key-us1",
         "OMS_MAILCHIMP_MARKETING_LIST_ID": "L1",
@@ -134,4 +134,4 @@ def test_mailchimps_lists_are_read_and_written_as_soon_as_it_is_set_up(
     }.items():
         monkeypatch.setenv(name, value)
     settings.load.cache_clear()
-    assert upkeep.lists_in_use.fn() == [("shop", "mailchimp"), ("shop", "mailchimp-transactional")]
+    assert lists.lists_in_use.fn() == [("shop", "mailchimp"), ("shop", "mailchimp-transactional")]
