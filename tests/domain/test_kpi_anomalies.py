@@ -58,8 +58,8 @@ def test_who_has_no_history_is_not_compared() -> None:
 def test_it_is_said_in_figures() -> None:
     (one,) = kpi_anomalies.found(
         {
-            (TODAY - timedelta(days=2), "google"): USUAL,
-            (TODAY, "google"): Figures(accepted=1000, bounced={"block": 60}),
+            (TODAY - timedelta(days=2), "gmail"): USUAL,
+            (TODAY, "gmail"): Figures(accepted=1000, bounced={"block": 60}),
         },
         TODAY,
     )

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain import kpi_words, kpis, latencies
-from domain.kpis import COUNTS, Figures, Kpi, Measured
 from domain.kpi_tables import MEANING
+from domain.kpis import COUNTS, Figures, Kpi, Measured
 from domain.latencies import Latencies
 from domain.rates import Rate, Verdict
 

@@ -6,8 +6,9 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from data import database, list_differences, suppressions
+from data import database, list_differences, reconciliations, suppressions
 from domain import addresses
+from domain.reconciliation import Difference, Explanation, Kind
 from domain.suppression import NotLifted, Reason
 from flows.reconcile import reconcile
 from flows.run_campaign import run_campaign
@@ -15,6 +16,7 @@ from tasks import esps, lifting, lists, wiring
 from tests.conftest import PEPPER
 from tests.data import ledger_rows
 from tests.flows.conftest import Esp
+from tests.flows.shown import artifacts
 from tests.flows.test_run_campaign import live
 
 pytestmark = pytest.mark.slow
@@ -101,6 +103,46 @@ def test_what_we_suppress_is_refused_there_comes_back_as_nothing_new_and_can_be_
     assert (lifted.taken_off, lifted.still_refused) == (["sandbox: spam_reports", "sandbox: unsubscribes"], [])
     assert _globally(installation) == set()
     assert reconcile()["suppressions_put_on_lists"] == 0
+
+
+def _last(engine: sa.Engine) -> tuple[set[str], list[Difference]]:
+    """The steps of the last night, and what differed of the lists."""
+    with database.read(engine) as connection:
+        (night,) = reconciliations.nights(connection, limit=1)
+        found = reconciliations.differences(connection, night.id)
+    return set(night.steps), [one for one in found if one.kind is Kind.SUPPRESSION and one.measure]
+
+
+def test_lists_are_read_whole_once_a_week_and_on_demand_and_differences_are_explained(
+    engine: sa.Engine, installation: Esp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = "read the lists of sandbox whole for shop"
+    run_campaign(live())
+    one = ledger_rows.address(0)
+    _suppress(engine, one, Reason.COMPLAINT)
+    reconcile(dry_run=True)
+    assert whole not in _last(engine)[0], "a dry run reads no list"
+    reconcile()
+    steps, found = _last(engine)
+    assert whole in steps
+    assert found == []
+    _lift(engine, one, at_esp=False)
+    reconcile()
+    assert whole not in _last(engine)[0]
+
+    reconcile(whole_lists=True)
+    steps, (lifted,) = _last(engine)
+    assert whole in steps
+    assert (lifted.explanation, lifted.measure, lifted.count, lifted.left) == (
+        Explanation.LIFTED,
+        "unsubscribes",
+        1,
+        1,
+    )
+    assert "--at-esp" in artifacts()["reconciliation"]
+    monkeypatch.setattr(wiring, "clock", lambda: datetime.now(UTC) + timedelta(days=7))
+    reconcile()
+    assert whole in _last(engine)[0]
 
 
 def test_who_was_erased_is_not_taken_off_anything(engine: sa.Engine, installation: Esp) -> None:
