@@ -24,7 +24,7 @@ def _counted(engine: sa.Engine) -> None:
         some = connection.scalars(sa.select(tables.parties.c.id).order_by(tables.parties.c.id).limit(2)).all()
         connection.execute(tables.parties.update().values(mailbox_provider="gmail"))
         rows = [BatchRow(n, n, attempt=f"a{n}", finished_at=now - timedelta(days=9 * (1 - n))) for n in range(2)]
-        ledger_rows.add_run(connection, "shop", some, rows, created_at=now, settled_at=now)
+        ledger_rows.add_run(connection, "shop", some, rows, created_at=now - timedelta(days=40))
     kpi_counts.refresh(engine)
     with database.write(engine) as connection:
         connection.execute(counts.update().values(accepted=5000, delivered=4950, bounced_hard=50))
