@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from cli import store
 from cli.output import AsJson, Mistake, answer, table
 from domain import kpi_words, kpis
-from domain.kpi_tables import By
+from domain.kpi_tables import MEANING, By
 from domain.kpis import Measured
 
 _SHOW = "show"
@@ -26,6 +26,8 @@ _SHOWN = (
     kpis.HUMAN_CLICK_RATE,
     kpis.CLICK_TO_OPEN,
 )
+# A second table: side by side they would be wider than any terminal.
+_MORE = (*kpis.BOUNCES_BY_CLASS, *kpis.BOUNCES_BY_FAULT, kpis.OPEN_RATE, kpis.CLICK_RATE)
 # What a spreadsheet takes for the start of a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -39,6 +41,13 @@ class FiguresToo(TyperGroup):
             args = [_SHOW, *args]
         return super().parse_args(ctx, args)
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The commands, and below them the options of the one that need not be named."""
+        super().format_help(ctx, formatter)
+        command = self.commands[_SHOW]
+        with typer.Context(command, info_name=_SHOW, parent=ctx) as shown:
+            command.format_help(shown, formatter)
+
 
 app = typer.Typer(cls=FiguresToo)
 
@@ -46,7 +55,13 @@ app = typer.Typer(cls=FiguresToo)
 @app.command(_SHOW)
 def show(
     by: Annotated[
-        list[By] | None, typer.Option("--by", help="Told apart by this; several give every combination.")
+        list[By] | None,
+        typer.Option(
+            "--by",
+            help="Told apart by this; several give every combination. "
+            + "; ".join(f"{one}: {meaning}" for one, meaning in MEANING.items())
+            + ".",
+        ),
     ] = None,
     days: Annotated[int, typer.Option(min=1, max=3660, help="Mail that left in so many days, today included.")] = 28,
     account: store.Account = None,
@@ -93,18 +108,25 @@ def _named(by: Sequence[By], key: Sequence[Any]) -> dict[str, str]:
 def _text(by: Sequence[By], found: Mapping[tuple[Any, ...], Measured], days: int) -> str:
     if not found:
         return f"No mail left in the last {days} days."
-    heads = [*(one.value for one in by), "accepted", *(kpi.label.lower() for kpi in _SHOWN)]
-    rows = [
-        (*map(str, key), one.figures.accepted, *(kpi_words.rate(kpi, kpi.of(one.figures)) for kpi in _SHOWN))
-        for key, one in found.items()
+    parts = [
+        _rates(f"Mail that left in the last {days} days", by, found, _SHOWN),
+        _rates("The same: bounces by class and by fault, and what machines opened and clicked, too", by, found, _MORE),
     ]
-    parts = [table(f"Mail that left in the last {days} days", heads, rows)]
     if not by:
         (whole,) = found.values()
         parts.append(table("", ["", ""], _durations(whole)))
     versions = sorted({version for one in found.values() for version in one.rules})
     parts.append(f"{kpi_words.LEGEND}\nPeople told from machines by rules {', '.join(map(str, versions))}.")
     return "\n\n".join(parts)
+
+
+def _rates(title: str, by: Sequence[By], found: Mapping[tuple[Any, ...], Measured], shown: Sequence[kpis.Kpi]) -> str:
+    heads = [*(one.value for one in by), "accepted", *(kpi.label.lower() for kpi in shown)]
+    rows = [
+        (*map(str, key), one.figures.accepted, *(kpi_words.rate(kpi, kpi.of(one.figures)) for kpi in shown))
+        for key, one in found.items()
+    ]
+    return table(title, heads, rows)
 
 
 def _durations(whole: Measured) -> list[tuple[str, str]]:

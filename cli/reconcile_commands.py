@@ -25,6 +25,9 @@ def reconcile(
     days: Annotated[int, typer.Option(min=1, max=30, help="How many days back, besides today.")] = 3,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Compare and report; change nothing.")] = False,
     account: store.Account = None,
+    whole_lists: Annotated[
+        bool, typer.Option("--whole-lists", help="Read the ESPs' suppression lists whole, as is done weekly anyway.")
+    ] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it is over.")] = False,
     as_json: AsJson = False,
 ) -> int:
@@ -34,7 +37,7 @@ def reconcile(
     """
     if context.invoked_subcommand is not None:
         return 0
-    parameters: dict[str, Any] = {"days": days, "dry_run": dry_run}
+    parameters: dict[str, Any] = {"days": days, "dry_run": dry_run, "whole_lists": whole_lists}
     if account is not None:
         parameters["account"] = store.chosen_account(store.engine(), account)
     with prefect_api.client() as connected:

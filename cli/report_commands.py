@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from data.ledger_sweep import Progress
 
 _UNBALANCED = 1
+_SECONDS = 2  # that a list may wait for newer figures
 
 
 def register(app: typer.Typer) -> None:
@@ -40,9 +41,12 @@ def status(
     Of all accounts. Times are UTC.
     """
     from data import audit as ledger_audit
-    from data import database, ledger_sweep, reports, runs
+    from data import database, kpi_counts, ledger_sweep, reports, runs
 
-    with database.read(store.engine()) as connection:
+    engine = store.engine()
+    if run_id is None:  # where no worker runs, nobody else brings the figures to now
+        kpi_counts.refresh(engine, seconds=_SECONDS)
+    with database.read(engine) as connection:
         if run_id is None:
             found = reports.recent_runs(connection, None, limit)
             answer([_summary(one) for one in found], as_json=as_json, text=_list_text(found))

@@ -40,8 +40,14 @@ class Messages(NamedTuple):
 
     @property
     def key(self) -> tuple[sa.ColumnElement[int], sa.ColumnElement[str]]:
-        """Batch and mailbox group; written without a parameter, which PostgreSQL would take for another one each time."""
-        return self.batch.c.id, sa.func.coalesce(self.member.c.mailbox_group, sa.literal_column(f"'{OTHER}'"))
+        """Batch and mailbox group; written without a parameter, which PostgreSQL would take for another one each time.
+
+        Of who was planned before the group was kept with the plan, the party's of today (migration 0011).
+        """
+        party = tables.parties.c
+        now = sa.select(party.mailbox_provider).where(party.id == self.member.c.party_id).correlate(self.member)
+        other: sa.ColumnElement[str] = sa.literal_column(f"'{OTHER}'")
+        return self.batch.c.id, sa.func.coalesce(self.member.c.mailbox_group, now.scalar_subquery(), other)
 
 
 @dataclass(frozen=True, slots=True)

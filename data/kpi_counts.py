@@ -2,9 +2,11 @@
 
 A refresh has two steps, each safe to die in and to repeat: marks become batches that are due, and each due batch is
 written anew, as a whole, in the transaction in which it ceases to be due. So it equals a full recomputation, in any
-order of events. Whoever wants figures of this moment reckons the due batches himself (`of_run`).
+order of events. Whoever wants one run's figures of this moment reckons its due batches himself (`of_run`); lists take what is `stored`.
 """
 
+import math
+import time
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -39,11 +41,20 @@ _COLUMNS = tuple(column.name for column in tables.kpi_counts.c)
 _LATENCY_COLUMNS = tuple(column.name for column in tables.kpi_latencies.c)
 
 
-def refresh(engine: sa.Engine) -> int:
-    """Bring all figures to now; how many batches were reckoned. Any number may run at once; they take turns."""
-    while _take_marks(engine):
+def refresh(engine: sa.Engine, *, seconds: float = math.inf) -> int:
+    """Bring all figures to now; how many batches were reckoned. Any number may run at once; they take turns.
+
+    After so many seconds no other portion is begun; the next refresh goes on there.
+    """
+    ends = time.monotonic() + seconds
+    while _take_marks(engine) and time.monotonic() < ends:
         pass
-    return sum(iter(lambda: _reckon_some(engine), 0))
+    reckoned = 0
+    while some := _reckon_some(engine):
+        reckoned += some
+        if time.monotonic() >= ends:
+            break
+    return reckoned
 
 
 def recompute(engine: sa.Engine, *, account_id: str, rules: int | None, by: str, now: datetime) -> int:
@@ -68,16 +79,26 @@ def rules_of(connection: sa.Connection, account_id: str) -> int:
     return machine_activity.CURRENT if chosen is None else chosen
 
 
+def stored(connection: sa.Connection, run_ids: Collection[str]) -> dict[str, Figures]:
+    """The figures of these runs as they were last refreshed, a minute ago at most. Reckons nothing, so it is cheap."""
+    table = tables.kpi_counts.c
+    query = sa.select(table.run_id, *(sa.func.sum(table[name]) for name in COUNTS)).group_by(table.run_id)
+    found = dict.fromkeys(run_ids, Figures())
+    for run_id, *counts in connection.execute(query.where(table.run_id.in_(run_ids))):
+        found[run_id] = Figures.of(dict(zip(COUNTS, map(int, counts), strict=True)))
+    return found
+
+
 def of_run(connection: sa.Connection, run_id: str) -> list[tuple[str, Figures]]:
     """A run's figures as of this moment in parts, each with its mailbox group: what is due is reckoned now."""
     table, due, batch = tables.kpi_counts.c, tables.kpi_due.c.batch_id, tables.batches.c
     mine = batch.run_id == run_id
     noted = sa.select(due).join_from(tables.kpi_due, tables.batches, batch.id == due).where(mine)
     stale = {*connection.scalars(noted), *connection.scalars(_out_of_date().where(mine)), *_marked(connection, run_id)}
-    stored = sa.select(table.batch_id, table.mailbox_group, *(table[name] for name in COUNTS))
+    kept = sa.select(table.batch_id, table.mailbox_group, *(table[name] for name in COUNTS))
     parts = [
         (group, Figures.of(dict(zip(COUNTS, row, strict=True))))
-        for batch_id, group, *row in connection.execute(stored.where(table.run_id == run_id))
+        for batch_id, group, *row in connection.execute(kept.where(table.run_id == run_id))
         if batch_id not in stale
     ]
     return parts + [(part.mailbox_group, part.figures) for part in _fresh(connection, sorted(stale), durations=False)]

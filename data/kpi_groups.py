@@ -68,6 +68,7 @@ def _column(by: By) -> sa.ColumnElement[Any]:
     table = tables.kpi_counts.c
     columns = {
         By.RUN: table.run_id,
+        By.CAMPAIGN: tables.campaigns.c.name,
         By.SEGMENT: tables.campaign_runs.c.segment,
         By.PROVIDER: table.provider,
         By.POOL: table.pool,
@@ -95,6 +96,7 @@ def _parts(
             *(sa.func.sum(table[name]) for name in COUNTS),
         )
         .join_from(tables.kpi_counts, tables.campaign_runs, run.id == table.run_id)
+        .join(tables.campaigns, tables.campaigns.c.id == run.campaign_id)
         .where(where, table.accepted > 0)
         .group_by(*columns, table.run_id)
     )
@@ -117,6 +119,7 @@ def _durations(
         sa.select(*keys, sa.func.sum(latency.messages))
         .join_from(tables.kpi_counts, tables.kpi_latencies, same)
         .join(tables.campaign_runs, run.id == table.run_id)
+        .join(tables.campaigns, tables.campaigns.c.id == run.campaign_id)
         .where(where)
         .group_by(*keys)
     )

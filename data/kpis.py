@@ -1,15 +1,14 @@
-"""The figures of a run as of this moment, and as they were stored hour by hour.
+"""The figures of a run as of this moment, and whether they still change much.
 
 What is counted is said in data.kpi_batches, what it means in domain.kpis.
 """
 
 from collections import defaultdict
-from dataclasses import asdict
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from data import database, kpi_batches, kpi_counts, tables
+from data import kpi_batches, kpi_counts, tables
 from domain.delivery import Seen
 from domain.kpis import Figures
 
@@ -24,24 +23,6 @@ def figures(connection: sa.Connection, run_id: str) -> tuple[Figures, dict[str, 
             groups[group] += part
     ordered = dict(sorted(groups.items(), key=lambda one: (-one[1].accepted, one[0])))
     return sum(ordered.values(), Figures()), ordered
-
-
-def snapshot(connection: sa.Connection, run_id: str, *, now: datetime) -> Figures:
-    """Store the figures of this moment, and return the run's."""
-    total, by_provider = figures(connection, run_id)
-    document = {
-        "total": asdict(total),
-        "by_mailbox_provider": {name: asdict(part) for name, part in by_provider.items()},
-    }
-    statement = database.insert(connection, tables.campaign_kpis).values(
-        run_id=run_id, computed_at=now, figures=document
-    )
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["run_id", "computed_at"], set_={"figures": statement.excluded.figures}
-        )
-    )
-    return total
 
 
 def is_settled(connection: sa.Connection, run_id: str, *, now: datetime, settle_after_hours: int) -> bool:

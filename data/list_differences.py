@@ -6,7 +6,7 @@ difference to be repaired by itself: a person decided it, and takes it off there
 --at-esp`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -48,17 +48,19 @@ def observe(
     listed: Iterable[ListedSuppression],
     pepper: str,
     now: datetime,
+    alive: Callable[[], None] | None = None,
 ) -> MergeReport:
     """Read an ESP's lists whole: add what is new to ours, and forget what is known to be there and is not.
 
-    `listed` must be all there is, from the first day to `now`. An ESP that cuts its lists short raises before anything
-    is forgotten. `added` of the report is what the nightly reading had missed.
+    `listed` must be all there is, from the first day to `now`. Where an ESP cuts its lists short (`cut_short` of the
+    report), nothing is forgotten: silence about an address is no word. `added` is what the nightly reading had missed.
     """
     report = suppressions_merge.merge_listed(
-        engine, account_id=account_id, provider=provider, listed=listed, pepper=pepper, now=now
+        engine, account_id=account_id, provider=provider, listed=listed, pepper=pepper, now=now, alive=alive
     )
-    with database.write(engine) as connection:
-        esp_listings.forget_unseen(connection, provider, since=now)
+    if not report.cut_short:
+        with database.write(engine) as connection:
+            esp_listings.forget_unseen(connection, provider, since=now)
     return report
 
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from data import tables
 from data.reconciliation_reading import CHECKED_ONLY, date_of, day_number, sent, start_of, went_at
+from data.results import with_rows_of
 from domain.delivery import Seen
 from domain.esp_record import Measure
 from domain.ledger import BatchState, OutcomeKind, ProofKind
@@ -80,20 +81,19 @@ def _happened(
     *,
     machines_only: bool = False,
 ) -> Iterator[tuple[date, str, int]]:
-    batch, known = tables.batches, tables.message_delivery
     joined, which = sent(account_id)
+    told, known = with_rows_of(connection, joined, tables.message_delivery)
     at = known.c[column]
     if bit is not None:
         which = [*which, known.c.seen.bitwise_and(int(bit)) != 0]
     if machines_only:
         which = [*which, known.c.human_opened_at.is_(None)]
-    of_batch = (known.c.run_id == batch.c.run_id) & known.c.ordinal.between(batch.c.first_ordinal, batch.c.last_ordinal)
     day = day_number(at)
     query = (
         sa.select(day, tables.campaigns.c.name, sa.func.count())
-        .select_from(joined.join(known, of_batch))
+        .select_from(told)
         .where(
-            batch.c.state == BatchState.ACCEPTED,
+            tables.batches.c.state == BatchState.ACCEPTED,
             tables.batch_attempts.c.provider == provider,
             tables.campaign_runs.c.created_at >= start_of(first) - _READ_FOR,
             at >= start_of(first),

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from data import tables
 from data.columns import days_between
+from data.results import with_rows_of
 from domain.delivery import Seen
 from domain.ledger import BatchState
 from domain.reconciliation import Accepted, Difference, Explanation, Kind, Strays
@@ -49,27 +50,7 @@ def sent(account_id: str | None) -> tuple[sa.FromClause, list[sa.ColumnElement[b
 
 def accepted(connection: sa.Connection, since: datetime, *, account_id: str | None = None) -> list[Accepted]:
     """Every accepted attempt since then, with how many of its messages have no event, and how many no end."""
-    batch, attempt, run, known = tables.batches, tables.batch_attempts, tables.campaign_runs, tables.message_delivery
-    joined, which = sent(account_id)
-    of_batch = (known.c.run_id == batch.c.run_id) & known.c.ordinal.between(batch.c.first_ordinal, batch.c.last_ordinal)
-    ended = sa.case((known.c.seen.bitwise_and(_ENDED) != 0, 1), else_=0)
-    columns = [
-        attempt.c.provider,
-        run.c.account_id,
-        batch.c.run_id,
-        tables.campaigns.c.name,
-        attempt.c.id,
-        went_at(),
-        attempt.c.messages,
-        attempt.c.status_code,
-    ]
-    query = (
-        sa.select(*columns, sa.func.count(known.c.ordinal), sa.func.coalesce(sa.func.sum(ended), 0))
-        .select_from(joined.outerjoin(known, of_batch))
-        .where(batch.c.state == BatchState.ACCEPTED, went_at() >= since, *which)
-        .group_by(*columns)
-        .order_by(went_at(), attempt.c.id)
-    )
+    found = connection.execute(_accepted(connection, since, account_id))
     return [
         Accepted(
             provider=provider,
@@ -83,10 +64,32 @@ def accepted(connection: sa.Connection, since: datetime, *, account_id: str | No
             unfinished=heard - int(finished),
             checked_only=status == CHECKED_ONLY,
         )
-        for provider, account, run_id, name, attempt_id, at, messages, status, heard, finished in connection.execute(
-            query
-        )
+        for provider, account, run_id, name, attempt_id, at, messages, status, heard, finished in found
     ]
+
+
+def _accepted(connection: sa.Connection, since: datetime, account_id: str | None) -> sa.Select[Any]:
+    batch, attempt, run = tables.batches, tables.batch_attempts, tables.campaign_runs
+    joined, which = sent(account_id)
+    told, known = with_rows_of(connection, joined, tables.message_delivery, outer=True)
+    ended = sa.case((known.c.seen.bitwise_and(_ENDED) != 0, 1), else_=0)
+    columns = [
+        attempt.c.provider,
+        run.c.account_id,
+        batch.c.run_id,
+        tables.campaigns.c.name,
+        attempt.c.id,
+        went_at(),
+        attempt.c.messages,
+        attempt.c.status_code,
+    ]
+    return (
+        sa.select(*columns, sa.func.count(known.c.ordinal), sa.func.coalesce(sa.func.sum(ended), 0))
+        .select_from(told)
+        .where(batch.c.state == BatchState.ACCEPTED, went_at() >= since, *which)
+        .group_by(*columns)
+        .order_by(went_at(), attempt.c.id)
+    )
 
 
 def day_number(at: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:

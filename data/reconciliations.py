@@ -93,6 +93,12 @@ def note(
     connection.execute(mine.values(steps=steps, lease_expires_at=now + LEASE))
 
 
+def was_done(connection: sa.Connection, step: str, *, since: datetime) -> bool:
+    """Whether any reconciliation that began since then came past this step."""
+    table = tables.reconciliations.c
+    return any(step in steps for steps in connection.scalars(sa.select(table.steps).where(table.started_at >= since)))
+
+
 def keep(connection: sa.Connection, reconciliation_id: str, differences: Sequence[Difference]) -> None:
     """Keep what differed, instead of what this reconciliation kept before."""
     table = tables.reconciliation_differences

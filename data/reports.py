@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from data import audit, kpis, runs, tables
+from data import audit, kpi_counts, kpis, runs, tables
 from domain.audience import SENTENCE, SkipReason
 from domain.campaigns import Run
 from domain.ledger import BatchState
@@ -45,13 +45,14 @@ def run_report(connection: sa.Connection, run_id: str) -> RunReport:
 
 
 def recent_runs(connection: sa.Connection, account_id: str | None, limit: int) -> list[RunSummary]:
-    """The newest runs, of one account or (for whoever operates the installation) of all."""
+    """The newest runs, of one account or (for whoever operates the installation) of all, with their stored figures."""
     table = tables.campaign_runs
     query = sa.select(table.c.id).order_by(table.c.created_at.desc(), table.c.id).limit(limit)
     if account_id is not None:
         query = query.where(table.c.account_id == account_id)
     newest = [runs.get(connection, run_id) for run_id in connection.scalars(query).all()]
-    return [RunSummary(run, kpis.figures(connection, run.id)[0]) for run in newest]
+    totals = kpi_counts.stored(connection, [run.id for run in newest])
+    return [RunSummary(run, totals[run.id]) for run in newest]
 
 
 def _waterfall(connection: sa.Connection, run: Run) -> Iterator[Step]:

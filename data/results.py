@@ -80,9 +80,11 @@ def _results(
 
 
 def with_rows_of(
-    connection: sa.Connection, went: sa.FromClause, table: sa.Table
+    connection: sa.Connection, went: sa.FromClause, table: sa.Table, *, outer: bool = False
 ) -> tuple[sa.FromClause, sa.FromClause]:
     """Batches joined with the rows of a table whose ordinals they hold, and what names that table's columns then.
+
+    `outer`: batches without any row stay.
 
     PostgreSQL takes a range for a ninth of the table and reads all of it for each batch: 61 s for a million messages
     instead of 0.5. So there it is made to look up batch by batch (a subquery with OFFSET is not merged into the join).
@@ -90,9 +92,9 @@ def with_rows_of(
     batch = tables.batches
     in_range = (table.c.run_id == batch.c.run_id) & table.c.ordinal.between(batch.c.first_ordinal, batch.c.last_ordinal)
     if connection.dialect.name == "sqlite":
-        return went.join(table, in_range), table
+        return went.join(table, in_range, isouter=outer), table
     rows = sa.select(table).where(in_range).offset(0).correlate(batch).lateral()
-    return went.join(rows, sa.true()), rows
+    return went.join(rows, sa.true(), isouter=outer), rows
 
 
 def _by_group(

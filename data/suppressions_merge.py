@@ -1,7 +1,7 @@
 """The ESPs' own suppression lists, read into ours: a union, and absence lifts nothing."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -11,7 +11,7 @@ from data import database, esp_listings, soft_bounces, suppressions, tables
 from data.esp_listings import Known, Seen
 from data.suppressions import NewSuppression
 from domain import addresses
-from domain.ports import ListedSuppression
+from domain.ports import ListedSuppression, ListsCutShort
 from domain.suppression import Reason
 
 # Rows of an ESP's list that are hashed and written at once.
@@ -33,6 +33,7 @@ class MergeReport:
     unreadable: int = 0
     evidence: int = 0
     echoes: int = 0
+    cut_short: str = ""  # why the ESP told no more; empty if it told all
 
     def __add__(self, other: "MergeReport") -> "MergeReport":
         return MergeReport(
@@ -41,6 +42,7 @@ class MergeReport:
             self.unreadable + other.unreadable,
             self.evidence + other.evidence,
             self.echoes + other.echoes,
+            self.cut_short or other.cut_short,
         )
 
 
@@ -52,16 +54,30 @@ def merge_listed(
     listed: Iterable[ListedSuppression],
     pepper: str,
     now: datetime,
+    alive: Callable[[], None] | None = None,
 ) -> MergeReport:
-    """Add an ESP's lists to ours, a thousand rows a transaction. What was read before an error of the ESP's is kept."""
-    entries = iter(listed)
+    """Add an ESP's lists to ours, a thousand rows a transaction. What was read before an error of the ESP's is kept.
+
+    `alive` is called after each thousand: a large account's lists are read for longer than a turn lasts.
+    """
+    cut: list[str] = []
+    entries = _as_far_as_told(listed, cut)
     report = MergeReport()
     while some := list(islice(entries, _AT_ONCE)):
         hashed = [(entry, one) for entry in some if (one := _hash(entry.address, pepper)) is not None]
         unreadable = MergeReport(listed=len(some), unreadable=len(some) - len(hashed))
         with database.write(engine) as connection:
             report += unreadable + _keep(connection, account_id, provider, hashed, now)
-    return report
+        if alive is not None:
+            alive()
+    return replace(report, cut_short=" ".join(cut))
+
+
+def _as_far_as_told(listed: Iterable[ListedSuppression], cut: list[str]) -> Iterator[ListedSuppression]:
+    try:
+        yield from listed
+    except ListsCutShort as error:
+        cut.append(str(error))
 
 
 def _keep(

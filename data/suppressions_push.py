@@ -58,8 +58,12 @@ def push(
     sink: SuppressionSink,
     shared: bool,
     clock: Callable[[], datetime],
+    alive: Callable[[], None] | None = None,
 ) -> PushReport:
-    """Put there what is missing, a call at a time; what died in the middle is put once more, which changes nothing."""
+    """Put there what is missing, a call at a time; what died in the middle is put once more, which changes nothing.
+
+    `alive` is called after each call.
+    """
     report = PushReport()
     for target in targets(sink, shared=shared):
         after = ""
@@ -70,6 +74,8 @@ def push(
                 break
             after = missing[-1].address_hash
             report += _put(engine, provider, sink, target.listing, missing, clock)
+            if alive is not None:
+                alive()
     return report
 
 

@@ -13,7 +13,6 @@ from data.schema.campaigns import (
     previews,
 )
 from data.schema.delivery import (
-    campaign_kpis,
     delivery_events,
     mailbox_cursors,
     message_delivery,
@@ -72,7 +71,6 @@ __all__ = [
     "batches",
     "brakes",
     "buckets",
-    "campaign_kpis",
     "campaign_runs",
     "campaigns",
     "consents",

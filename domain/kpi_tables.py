@@ -12,6 +12,7 @@ class By(StrEnum):
     """What figures can be told apart by."""
 
     RUN = "run"
+    CAMPAIGN = "campaign"
     SEGMENT = "segment"
     PROVIDER = "provider"
     POOL = "pool"
@@ -20,15 +21,17 @@ class By(StrEnum):
     DAY = "day"
 
 
-_RATES = (
-    kpis.DELIVERABILITY,
-    kpis.BOUNCE_RATE,
-    kpis.COMPLAINT_RATE,
-    kpis.UNSUBSCRIBE_RATE,
-    kpis.HUMAN_OPEN_RATE,
-    kpis.HUMAN_CLICK_RATE,
-    kpis.CLICK_TO_OPEN,
-)
+# What each of them is, for the help of commands and docs/kpis.md.
+MEANING = {
+    By.RUN: "a campaign run",
+    By.CAMPAIGN: "all runs of a campaign",
+    By.SEGMENT: "who was chosen",
+    By.PROVIDER: "the sending service (ESP), such as SendGrid",
+    By.POOL: "the sender pool by which it went",
+    By.DOMAIN: "our sender domain",
+    By.MAILBOX: "who receives, such as Gmail",
+    By.DAY: "when the mail left",
+}
 PROVIDER_HEADS = ("Mailbox provider", "Accepted", "Delivered", "against 98 %", "Last 7 days", "Bounced", "Complained")
 _AGAINST = {
     Verdict.GOOD: "above",
@@ -43,7 +46,7 @@ def spans(found: Mapping[str, Measured]) -> list[tuple[str, ...]]:
     """A row a figure, a column a span; the first row has the mails that were accepted."""
     some = found.values()
     rows = [("Mails accepted", *(f"{one.figures.accepted:,}" for one in some))]
-    rows += [(kpi.label, *(kpi_words.rate(kpi, kpi.of(one.figures)) for one in some)) for kpi in _RATES]
+    rows += [(kpi.label, *(kpi_words.rate(kpi, kpi.of(one.figures)) for one in some)) for kpi in kpis.RATES]
     rows.append((kpis.TIME_TO_INBOX.label, *(kpi_words.to_inbox(one) for one in some)))
     rows.append((kpis.BOUNCE_HANDLING.label, *(kpi_words.handling(one) for one in some)))
     rows.append((kpis.HAND_OVER.label, *(kpi_words.hand_over(one) for one in some)))

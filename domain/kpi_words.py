@@ -1,5 +1,9 @@
 """Key figures in words and short texts, the same on pages, in artifacts and in commands."""
 
+from collections.abc import Mapping
+
+from domain import mailbox_groups
+from domain.kpi_anomalies import Anomaly
 from domain.kpis import ALL, BOUNCE_HANDLING, DURATIONS, RATES, Kpi, Measured
 from domain.rates import Rate, Verdict
 
@@ -13,7 +17,22 @@ _INTRODUCTION = f"""\
 # Key figures
 
 Written by `domain/kpi_words.py` out of `domain/kpis.py`, where each figure is defined once; a test keeps this page equal.
-`campaigns kpis` shows the figures, `campaigns kpis explain NAME` one definition.
+`campaigns kpis explain NAME` shows one definition. Where to see the figures:
+
+- the page `/kpis` of the gateway: today, 7 and 28 days, each mailbox provider against the 98 % line, a plot by day. It
+  shows what was stored, a minute ago at most while `process-delivery-events` runs;
+- in Prefect under *Artifacts*, renewed each hour: **`key-figures-ACCOUNT`** has the tables of that page and whatever is out
+  of the ordinary, of all mail of one account by the day on which it left; **`kpis`** has one line a run of the last 30 days,
+  of all accounts, each over its whole life. So the two do not add up to each other;
+- `campaigns kpis --by WHAT`, several of them for every combination, where WHAT is {{by}};
+- `campaigns kpis --by day --by mailbox --csv`: every count and rate, for a spreadsheet; `--json` for programs;
+- a run's own page and `campaigns report RUN`: reckoned as of that moment.
+
+A figure that jumps against the same mailbox provider's own four weeks (the Wilson intervals lie apart, it is half as bad
+again or more, and at least five mails) raises the Prefect event `campaigns.kpi.anomaly`, each hour for as long as it
+lasts: bounces, complaints and unsubscribes of today's mail, deliverability of yesterday's, which had time to arrive. Its
+resource is `campaigns.account.ACCOUNT`, and its payload has account, mailbox_group, kpi, day, value, of, value_before and
+of_before: an automation can notify somebody by it, or start `control-campaign` to pause a run.
 
 A day's figures are those of the mail that left on that day (on the account's calendar), whenever the answers came: a
 late bounce changes an earlier day. Each mail counts once, however often an event came. Where fewer than 1,000 were
@@ -24,8 +43,8 @@ Which opens and clicks a person made is decided by rules with a version (`domain
 kept, so that `campaigns kpis recompute --rules N` judges all of history anew; every figure says by which rules it was
 counted. No network address is kept, and of the user agent only names and major versions.
 
-An hourly flow (*report-kpis*) keeps the figures by batch and reckons anew only what changed; figures by day, campaign or
-mailbox provider are sums over those, never a count over events."""
+Figures are kept by batch. Each minute *process-delivery-events*, and each hour *report-kpis*, reckons anew only what
+changed; figures by day, campaign or mailbox provider are sums over those, never a count over events."""
 
 
 def rate(kpi: Kpi, found: Rate) -> str:
@@ -93,6 +112,14 @@ def trend(kpi: Kpi, now: Rate, before: Rate) -> str:
     return "better" if higher == kpi.lines.high_is_good else "worse"
 
 
+def anomaly(one: Anomaly) -> str:
+    """A jump in a sentence."""
+    return (
+        f"{mailbox_groups.shown(one.group)}, mail of {one.day:%d %b}: {one.kpi.label} {rate(one.kpi, one.now)} of"
+        f" {one.now.whole:,}; in the weeks before {rate(one.kpi, one.before)} of {one.before.whole:,}"
+    )
+
+
 def explanation(kpi: Kpi) -> list[tuple[str, str]]:
     """A figure's definition: what each part is called, and the part."""
     parts = [("figure", kpi.label), ("what it tells", kpi.meaning), ("counts", kpi.over)]
@@ -110,9 +137,9 @@ def _bound(kpi: Kpi, *, good: bool) -> str:
     return f"{'from' if good is kpi.lines.high_is_good else 'below'} {written}"
 
 
-def page() -> str:
-    """docs/kpis.md."""
-    parts = [_INTRODUCTION]
+def page(by: Mapping[str, str]) -> str:
+    """docs/kpis.md. `by`: what figures can be told apart by, and what each of these is."""
+    parts = [_INTRODUCTION.replace("{by}", ", ".join(f"`{one}` ({meaning})" for one, meaning in by.items()))]
     for kpi in ALL.values():
         lines = "\n".join(f"- **{name}**: {text}" for name, text in explanation(kpi)[1:])
         parts.append(f"## {kpi.label}\n\n`{kpi.name}`\n\n{lines}")

@@ -50,6 +50,8 @@ class Explanation(StrEnum):
     HELD = "held: possibly sent"
     NO_ID = "bounce without an id"
     LISTED = "on the ESP's list"
+    NOT_TAKEN = "a refusal of ours that the ESP does not take"
+    LIFTED = "lifted here, and still on the ESP's list"
     UNEXPLAINED = "unexplained"
 
 
@@ -59,6 +61,7 @@ TO_DO: Mapping[Explanation, str] = {
     Explanation.PAST_US: "Find out who sends by this ESP account without the engine: suppressions and caps do not hold there.",
     Explanation.TEST: "Switch the ESP's sandbox mode off: this mail never went out.",
     Explanation.HELD: "Nothing is sent again. If the campaign must reach them, decide it by hand: `campaigns explain`.",
+    Explanation.LIFTED: "Take her off there, too (`campaigns suppressions remove --at-esp`): until then the ESP drops her mail.",
     Explanation.UNEXPLAINED: "Look into it: docs/reconciliation.md says how.",
 }
 

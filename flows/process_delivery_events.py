@@ -16,6 +16,8 @@ def process_delivery_events() -> dict[str, int]:
     counts: dict[str, int] = {}
     with failures.kept("process delivery events"):
         counts |= upkeep.process_events()
+    with failures.kept("refresh key figures"):
+        counts |= reporting.keep_figures()
     with failures.kept("judge bounced addresses"):
         counts |= bounces.judge_addresses()
     with failures.kept("take addresses off the ESPs' lists"):

@@ -6,7 +6,7 @@ from prefect import flow
 from pydantic import Field
 
 from domain.reconciliation import Accepted, Difference
-from tasks import reconciling, reporting, resolving, upkeep
+from tasks import lists, reconciling, reporting, resolving, upkeep
 from tasks.comparing import Night
 from tasks.upkeep import Failures
 
@@ -17,6 +17,13 @@ Minutes = Annotated[
     int, Field(ge=0, le=600, title="Minutes", description="So long may each ESP be asked for lost events.")
 ]
 Hours = Annotated[int, Field(ge=0, le=72, title="Hours", description="Mail younger than this may have no event yet.")]
+WholeLists = Annotated[
+    bool,
+    Field(
+        title="Whole lists",
+        description="Read the ESPs' suppression lists from the first day and compare them, which happens weekly anyway.",
+    ),
+]
 Alarm = Annotated[int, Field(ge=0, title="Alarm", description="More unexplained differences than this raise an alarm.")]
 
 
@@ -28,6 +35,7 @@ def reconcile(
     activity_minutes: Minutes = 60,
     silent_after_hours: Hours = 6,
     alarm_above: Alarm = 10,
+    whole_lists: WholeLists = False,
 ) -> dict[str, int]:
     """Read what webhooks may have missed, compare all that can be compared, audit every run. Fails as an alarm.
 
@@ -38,11 +46,12 @@ def reconcile(
     counts = {"suppressions_from_lists": 0, "suppressions_put_on_lists": 0}
     try:
         in_use = _in_use(night, failures)
-        listed = {} if dry_run else _read(night, counts, failures)
-        before = _without_end(night, failures)
+        listed, differ = ({}, []) if dry_run else _read(night, whole_lists, counts, failures)
+        before = after = _without_end(night, failures)
         if not dry_run:
             _bring_back(night, before, activity_minutes, counts, failures)
-        found = _compare(night, in_use, listed, before, failures)
+            after = _without_end(night, failures) or before
+        found = differ + _compare(night, in_use, listed, (before, after), failures)
         with failures.kept("report what differed"):
             reconciling.report(night, found, alarm_above)
         with failures.kept("audit the runs"):
@@ -62,30 +71,37 @@ def _in_use(night: Night, failures: Failures) -> list[tuple[str, str]]:
     return [one for one in found if night.account_id in {None, one[0]}]
 
 
-def _lists(night: Night, counts: dict[str, int], failures: Failures) -> dict[tuple[str, str], int]:
-    """Unite the ESPs' own suppression lists with ours, both ways; how many of each were new to us."""
+_Lists = tuple[dict[tuple[str, str], int], list[Difference]]  # new to us, by account and ESP; and what still differs
+
+
+def _lists(night: Night, whole_lists: bool, counts: dict[str, int], failures: Failures) -> _Lists:
+    """Unite the ESPs' own suppression lists with ours, both ways; where they were read whole, compare them."""
     listed: dict[tuple[str, str], int] = {}
+    differ: list[Difference] = []
     with failures.kept("list the ESPs with suppression lists"):
-        for account, provider in upkeep.lists_in_use():
+        for account, provider in lists.lists_in_use():
             if night.account_id not in {None, account}:
                 continue
             with failures.kept(f"read {provider}'s suppressions for {account}"):
-                listed[account, provider] = upkeep.merge_suppressions(account, provider)
-                counts["suppressions_put_on_lists"] += upkeep.push_suppressions(account, provider)
+                whole = whole_lists or lists.are_due(night, account, provider)
+                listed[account, provider] = lists.merge_suppressions(night, account, provider, whole=whole)
+                counts["suppressions_put_on_lists"] += lists.push_suppressions(night, account, provider)
+                if whole:
+                    differ += lists.compare_lists(night, account, provider)
     counts["suppressions_from_lists"] = sum(listed.values())
-    return listed
+    return listed, differ
 
 
-def _read(night: Night, counts: dict[str, int], failures: Failures) -> dict[tuple[str, str], int]:
-    """The ESPs' own lists, the webhooks that wait, and what became of unknown batches; how much of each list was news."""
-    listed = _lists(night, counts, failures)
+def _read(night: Night, whole_lists: bool, counts: dict[str, int], failures: Failures) -> _Lists:
+    """The ESPs' own lists, the webhooks that wait, and what became of unknown batches; what the lists brought."""
+    found = _lists(night, whole_lists, counts, failures)
     with failures.kept("process delivery events"):
         counts |= upkeep.process_events()
     with failures.kept("list unknown batches"):
         for provider in resolving.providers_to_ask():
             with failures.kept(f"ask {provider} about unknown batches"):
                 counts |= resolving.resolve(provider)
-    return listed
+    return found
 
 
 def _without_end(night: Night, failures: Failures) -> list[Accepted]:
@@ -113,17 +129,17 @@ def _compare(
     night: Night,
     in_use: list[tuple[str, str]],
     listed: dict[tuple[str, str], int],
-    before: list[Accepted],
+    mail: tuple[list[Accepted], list[Accepted]],
     failures: Failures,
 ) -> list[Difference]:
-    """Everything that differs, each with its explanation."""
+    """Everything that differs, each with its explanation. `mail`: accepted mail before and after the repair."""
     found: list[Difference] = []
     with failures.kept("compare the ledger"):
-        found += reconciling.compare_ledger(night, before, listed)
+        found += reconciling.compare_ledger(night, *mail, listed)
     with failures.kept("list ESP accounts"):
         for names in reconciling.esp_accounts([provider for _, provider in in_use]):
             with failures.kept(f"compare the counts of {', '.join(names)}"):
-                found += reconciling.compare_counts(night, names, before)
+                found += reconciling.compare_counts(night, names, *mail)
     with failures.kept("compare strays"):
         found += reconciling.compare_strays(night, found)
     return found

@@ -10,6 +10,6 @@ def report_kpis() -> int:
     """Bring figures to now, show each account's and those of the last 30 days' runs. Fails when a ledger does not balance."""
     reporting.refresh_kpis()
     run_ids = reporting.observed_runs()
-    reporting.snapshot_kpis(run_ids)
+    reporting.show_runs(run_ids)
     reporting.audit_runs(run_ids)
     return len(run_ids)

@@ -49,14 +49,17 @@ def wanting(night: Night, found: Iterable[Accepted]) -> list[Accepted]:
     return [one for one in found if one.missing and one.went_at <= night.silent_before and not one.checked_only]
 
 
-def of_the_ledger(night: Night, before: Sequence[Accepted], listed: Mapping[tuple[str, str], int]) -> list[Difference]:
+def of_the_ledger(
+    night: Night, before: Sequence[Accepted], after: Sequence[Accepted], listed: Mapping[tuple[str, str], int]
+) -> list[Difference]:
     """Accepted mail without event or end, unknown and held batches, what the ESPs' lists added.
 
-    `before`: as it was before anything was repaired. `listed`: (account, ESP) → suppressions that were new to us.
+    `before`: as it was before anything was repaired, `after`: as it is since. `listed`: (account, ESP) → suppressions
+    that were new to us.
     """
     out = reconciliation.outages(before, ended_before=night.silent_before)
-    after = {one.attempt_id: one for one in accepted(night)}
-    found = reconciliation.missing(before, after, out, silent_before=night.silent_before, now=night.now)
+    since = {one.attempt_id: one for one in after}
+    found = reconciliation.missing(before, since, out, silent_before=night.silent_before, now=night.now)
     with database.read(wiring.engine()) as connection:
         found += reconciliation_reading.open_batches(
             connection, night.since, account_id=night.account_id, now=night.now
@@ -71,14 +74,19 @@ def of_the_ledger(night: Night, before: Sequence[Accepted], listed: Mapping[tupl
     return found
 
 
-def of_counts(night: Night, providers: Sequence[str], before: Sequence[Accepted]) -> list[Difference]:
-    """The figures of one ESP account, which these names stand for, against ours. Raises SourceFailed."""
+def of_counts(
+    night: Night, providers: Sequence[str], before: Sequence[Accepted], after: Sequence[Accepted]
+) -> list[Difference]:
+    """The figures of one ESP account, which these names stand for, against ours. Raises SourceFailed.
+
+    `before` and `after`: accepted mail as in `of_the_ledger`.
+    """
     first, last = night.first - _DAY, min(night.last + _DAY, night.now.date())
     with closing(esps.stats_source(providers[0])) as source:
         here, machines, campaigns = _ours(night, providers, source, first, last)
         labels = {source.label(campaign) for campaign in campaigns}
         answers = source.by_day({*labels, source.label(_SEED_CAMPAIGN)}, first, last)
-        known = _circumstances(night, providers, before, machines, source)
+        known = _circumstances(night, providers, (before, after), machines, source)
         seed_label = source.label(_SEED_CAMPAIGN)
     there = _by_label(one for one in answers if one.label in labels)
     found = reconciliation_counts.counts(here, there, night.days, known)
@@ -126,13 +134,14 @@ def _ours(
 def _circumstances(
     night: Night,
     providers: Sequence[str],
-    before: Sequence[Accepted],
+    mail: tuple[Sequence[Accepted], Sequence[Accepted]],
     machines: Mapping[tuple[date, str], int],
     source: StatsSource,
 ) -> Circumstances:
+    before, after = mail
     out = reconciliation.outages(before, ended_before=night.silent_before)
     lost: Counter[str] = Counter()
-    for one in accepted(night):
+    for one in after:
         if (one.provider, reconciliation.hour_of(one.went_at)) in out and one.provider in providers:
             lost[source.label(one.campaign)] += one.missing
     unsettled: dict[str, Counter[tuple[date, str]]] = defaultdict(Counter)

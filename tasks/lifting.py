@@ -11,7 +11,7 @@ from data import database, esp_listings, list_exits, suppressions, suppressions_
 from data.list_exits import Exit
 from domain import suppression
 from domain.suppression import Reason
-from tasks import esps, upkeep, wiring
+from tasks import esps, lists, upkeep, wiring
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def lift(engine: sa.Engine, asked: Request, *, now: datetime) -> Lifted:
 def _take_off(engine: sa.Engine, asked: Request, lifting: list[Reason], now: datetime) -> list[tuple[str, str]]:
     """At the ESPs first: one that cannot be reached leaves her suppressed here, and the lift is asked for again."""
     done = []
-    for account_id, provider in upkeep.lists_in_use.fn():
+    for account_id, provider in lists.lists_in_use.fn():
         if account_id != asked.account_id:
             continue
         sink = esps.suppression_sink(provider)
@@ -84,7 +84,7 @@ def _take_off(engine: sa.Engine, asked: Request, lifting: list[Reason], now: dat
                 lifting=lifting,
                 provider=provider,
                 sink=sink,
-                shared=upkeep.is_shared(provider),
+                shared=lists.is_shared(provider),
                 now=now,
             )
         done += [(provider, one) for one in listings if sink.take_off(one, asked.address)]
@@ -104,7 +104,7 @@ def leave_lists() -> dict[str, int]:
     if not due:
         return {"taken_off_lists": 0}
     failures, taken_off = upkeep.Failures(), 0
-    in_use = set(upkeep.lists_in_use.fn())
+    in_use = set(lists.lists_in_use.fn())
     exits_of: dict[str, list[Exit]] = {}
     for one in due:
         if (one.account_id, one.provider) in in_use:
@@ -115,7 +115,7 @@ def leave_lists() -> dict[str, int]:
                 engine,
                 exits,
                 sink=esps.suppression_sink(provider),
-                shared=upkeep.is_shared(provider),
+                shared=lists.is_shared(provider),
                 clock=wiring.clock,
             )
     get_run_logger().info("Took %d addresses off the ESPs' lists", taken_off)

@@ -11,10 +11,11 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from data import accounts, database, reconciliations
+from data.reconciliations import TurnLost
 from domain import reconciliation
 from domain.esp_record import NotBought
 from domain.reconciliation import Accepted, Difference, Explanation
-from tasks import comparing, esps, pulling, reconciliation_words, wiring
+from tasks import comparing, esps, pulling, reconciliation_words, turn, wiring
 from tasks.comparing import Night
 
 _NIGHTS = 14
@@ -41,9 +42,11 @@ def begin(days: int, account: str, *, dry_run: bool, silent_after_hours: int) ->
 
 @task(task_run_name="find accepted mail without an end", cache_policy=NO_CACHE)
 def without_end(night: Night) -> list[Accepted]:
-    """The attempts of these days, as they are before anything is repaired."""
+    """The attempts of these days, as they are now: asked before anything is repaired, and once after it."""
     found = comparing.accepted(night)
-    _note(night, "find accepted mail without an end", attempts=len(found), missing=sum(one.missing for one in found))
+    turn.note(
+        night, "find accepted mail without an end", attempts=len(found), missing=sum(one.missing for one in found)
+    )
     return found
 
 
@@ -58,17 +61,19 @@ def providers_to_ask(night: Night, found: Sequence[Accepted]) -> list[str]:
 def pull(night: Night, provider: str, found: Sequence[Accepted], minutes: int) -> dict[str, int]:
     """Store what the ESP says of this mail as bodies of its webhook; they are applied like all others."""
     attempts = [one for one in comparing.wanting(night, found) if one.provider == provider]
-    pulled = pulling.pull(provider, attempts, minutes=minutes, alive=lambda: _note(night))
-    _note(night, f"ask {provider}", **asdict(pulled))
+    pulled = pulling.pull(provider, attempts, minutes=minutes, alive=lambda: turn.renew(night))
+    turn.note(night, f"ask {provider}", **asdict(pulled))
     get_run_logger().info("%s was asked: %s", provider, pulled)
     return {f"{provider}_questions": pulled.questions, f"{provider}_bodies": pulled.bodies}
 
 
 @task(task_run_name="compare the ledger", cache_policy=NO_CACHE)
-def compare_ledger(night: Night, before: Sequence[Accepted], listed: dict[tuple[str, str], int]) -> list[Difference]:
+def compare_ledger(
+    night: Night, before: Sequence[Accepted], after: Sequence[Accepted], listed: dict[tuple[str, str], int]
+) -> list[Difference]:
     """Accepted mail, unknown and held batches, lists: what differed, why, and what was put right."""
-    found = comparing.of_the_ledger(night, before, listed)
-    _note(night, "compare the ledger", differences=len(found))
+    found = comparing.of_the_ledger(night, before, after, listed)
+    turn.note(night, "compare the ledger", differences=len(found))
     return found
 
 
@@ -89,15 +94,17 @@ def _account_of(provider: str) -> str:
 
 
 @task(task_run_name="compare the counts of {names}", cache_policy=NO_CACHE, retries=1, retry_delay_seconds=30)
-def compare_counts(night: Night, names: list[str], before: Sequence[Accepted]) -> list[Difference]:
+def compare_counts(
+    night: Night, names: list[str], before: Sequence[Accepted], after: Sequence[Accepted]
+) -> list[Difference]:
     """The ESP's figures by day against ours. Where it does not answer such questions, that is said and nothing else."""
     try:
-        found = comparing.of_counts(night, names, before)
+        found = comparing.of_counts(night, names, before, after)
     except NotBought as error:
-        _note(night, f"compare the counts of {', '.join(names)}", trouble=str(error))
+        turn.note(night, f"compare the counts of {', '.join(names)}", trouble=str(error))
         get_run_logger().warning("%s does not show its figures: %s", names[0], error)
         return []
-    _note(night, f"compare the counts of {', '.join(names)}", differences=len(found))
+    turn.note(night, f"compare the counts of {', '.join(names)}", differences=len(found))
     return found
 
 
@@ -110,10 +117,11 @@ def compare_strays(night: Night, found: Sequence[Difference]) -> list[Difference
 
 @task(task_run_name="report what differed", cache_policy=NO_CACHE)
 def report(night: Night, found: Sequence[Difference], alarm_above: int) -> None:
-    """Keep the differences, show them with the trend. Raises Unexplained above the alarm."""
+    """Keep the differences, show them with the trend. Raises Unexplained above the alarm, TurnLost."""
     with database.write(wiring.engine()) as connection:
         reconciliations.keep(connection, night.id, found)
-        reconciliations.note(connection, night.id, now=wiring.clock(), step="report", differences=len(found))
+    ours = turn.note(night, "report", differences=len(found))
+    with database.read(wiring.engine()) as connection:
         nights = reconciliations.nights(connection, limit=8 * _NIGHTS)
     steps = next(one.steps for one in nights if one.id == night.id)
     create_markdown_artifact(
@@ -128,6 +136,11 @@ def report(night: Night, found: Sequence[Difference], alarm_above: int) -> None:
             f"{left:,} differences have no explanation, and {alarm_above:,} are allowed. Everything else was done and"
             f" kept: the artifact `reconciliation` and `campaigns reconcile history {night.id}` list them."
         )
+    if not ours:
+        raise TurnLost(
+            f"Another reconciliation began while {night.id} made no sign. What it found is kept and shown; the other one"
+            " does the rest."
+        )
 
 
 @task(task_run_name="end", cache_policy=NO_CACHE)
@@ -135,8 +148,3 @@ def finish(night: Night, *, whole: bool) -> None:
     """Give the turn back."""
     with database.write(wiring.engine()) as connection:
         reconciliations.finish(connection, night.id, whole=whole, now=wiring.clock())
-
-
-def _note(night: Night, step: str | None = None, **counts: object) -> None:
-    with database.write(wiring.engine()) as connection:
-        reconciliations.note(connection, night.id, now=wiring.clock(), step=step, **counts)

@@ -1,25 +1,18 @@
-"""What runs by itself: delivery events, the ESPs' own suppression lists, customer features."""
+"""What runs by itself: delivery events, runs that broke off, customer features."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 import settings
-from data import accounts, batches, database, events, suppressions_merge, suppressions_push
+from data import batches, database, events
 from data.features import refresh
-from domain.ports import ListedSuppression, ListsCutShort
-from domain.suppression import Stream
 from tasks import choosing, continuing, esps, prefect_api, wiring
 
 _BODIES_AT_ONCE = 200
-# ESPs fill their lists late; an overlap read twice changes nothing, a gap loses a complaint.
-_OVERLAP = timedelta(hours=6)
-# Who complained before we came must not be mailed either, so the first time the lists are read whole.
-_EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 class UpkeepFailed(RuntimeError):
@@ -121,77 +114,3 @@ def providers_in_use() -> list[tuple[str, str]]:
     """(account, provider) pairs by which mail was handed over, or tried: what routing chose, not what a run asked for."""
     with database.read(wiring.engine()) as connection:
         return batches.providers_by_account(connection)
-
-
-@task(task_run_name="list ESPs with suppression lists", cache_policy=NO_CACHE)
-def lists_in_use() -> list[tuple[str, str]]:
-    """(account, provider) pairs whose lists are read and written: ESPs in use, and Mailchimp as far as it is set up."""
-    config, found = settings.load(), providers_in_use.fn()
-    own = config.mailchimp
-    if own.marketing_api_key and own.marketing_list_id:
-        found.append((config.account, "mailchimp"))
-    if own.transactional_api_key:
-        found.append((config.account, "mailchimp-transactional"))
-    return sorted(set(found))
-
-
-@task(task_run_name="read suppressions of {provider}", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=30)
-def merge_suppressions(account_id: str, provider: str) -> int:
-    """Union the ESP's own lists into ours; what it no longer lists is never lifted. Safe to repeat."""
-    engine, now = wiring.engine(), wiring.clock()
-    with database.read(engine) as connection:
-        until = suppressions_merge.read_until(connection, account_id=account_id, provider=provider)
-    since = until - _OVERLAP if until is not None else _EPOCH
-    merged = suppressions_merge.merge_listed(
-        engine,
-        account_id=account_id,
-        provider=provider,
-        listed=_as_far_as_told(esps.suppression_source(provider).suppressions(since, now)),
-        pepper=wiring.pepper(),
-        now=now,
-    )
-    with database.write(engine) as connection:
-        suppressions_merge.advance(connection, account_id=account_id, provider=provider, until=now)
-    get_run_logger().info(
-        "%s lists %d suppressions since %s, %d new to us", provider, merged.listed, since, merged.added
-    )
-    return merged.added
-
-
-def _as_far_as_told(listed: Iterable[ListedSuppression]) -> Iterator[ListedSuppression]:
-    try:
-        yield from listed
-    except ListsCutShort as error:
-        get_run_logger().warning("%s", error)
-
-
-@task(
-    task_run_name="put suppressions on the lists of {provider}",
-    cache_policy=NO_CACHE,
-    retries=2,
-    retry_delay_seconds=30,
-)
-def push_suppressions(account_id: str, provider: str) -> int:
-    """Put onto the ESP's own lists what we suppress and they lack; how many addresses. Safe to repeat."""
-    pushed = suppressions_push.push(
-        wiring.engine(),
-        account_id=account_id,
-        provider=provider,
-        sink=esps.suppression_sink(provider),
-        shared=is_shared(provider),
-        clock=wiring.clock,
-    )
-    if pushed.refused:
-        get_run_logger().warning("%s does not take %d of our addresses", provider, pushed.refused)
-    get_run_logger().info("Put %d addresses on the lists of %s", pushed.pushed, provider)
-    return pushed.pushed
-
-
-def is_shared(provider: str) -> bool:
-    """Whether mail of more than one account may go through the ESP. Mailchimp is the one account's that is set up."""
-    if provider in esps.MAILCHIMP_LISTS:
-        return False
-    with database.read(wiring.engine()) as connection:
-        known = [accounts.get(connection, name) for name in accounts.names(connection)]
-    ways = ({way.provider for stream in Stream for way in wiring.routes(account, stream)} for account in known)
-    return sum(provider in found for found in ways) > 1

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from data.columns import Id, Instant, Json
+from data.columns import Id
 from data.schema import base
 
 webhook_inbox = sa.Table(
@@ -88,12 +88,4 @@ mailbox_cursors = sa.Table(
     sa.Column("uid_validity", sa.BigInteger, nullable=False),
     sa.Column("last_uid", sa.BigInteger, nullable=False),
     base.at("read_at"),
-)
-
-campaign_kpis = sa.Table(
-    "campaign_kpis",
-    base.metadata,
-    base.run(primary_key=True),
-    sa.Column("computed_at", Instant, primary_key=True),
-    sa.Column("figures", Json, nullable=False),
 )

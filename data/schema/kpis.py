@@ -30,6 +30,7 @@ kpi_marks = sa.Table(
     sa.Column("id", Id, primary_key=True),
     sa.Column("run_id", sa.Text, nullable=False),
     sa.Column("ordinals", Json, nullable=False),
+    sa.Index(None, "run_id"),
 )
 
 # Batches whose counts are out of date: marks by batch, between the two steps of a refresh.

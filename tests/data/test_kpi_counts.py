@@ -170,6 +170,15 @@ def test_a_refresh_reckons_only_what_changed(engine: sa.Engine, parties: list[in
     assert kpi_counts.refresh(engine) == 1
 
 
+def test_a_bounded_refresh_ends_after_a_portion_and_the_next_goes_on(
+    engine: sa.Engine, parties: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kpi_counts, "_BATCHES_AT_ONCE", 1)
+    run_id = planned(engine, parties)
+    accept(engine, run_id, 3)
+    assert [kpi_counts.refresh(engine, seconds=0) for _ in range(3)] == [1, 1, 0]
+
+
 def test_a_batch_of_which_nobody_was_mailed_is_reckoned_once(engine: sa.Engine, parties: list[int]) -> None:
     with database.write(engine) as connection:
         left_out = dict.fromkeys(range(3), "suppressed")

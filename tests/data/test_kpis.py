@@ -125,22 +125,17 @@ def test_repeated_opens_count_once_and_machines_apart(engine: sa.Engine, run: st
 def test_a_customer_whose_mailbox_provider_is_not_known_counts_under_other(engine: sa.Engine, run: str) -> None:
     with database.write(engine) as connection:
         connection.execute(tables.audience.update().values(mailbox_group=None))
+        connection.execute(tables.parties.update().values(mailbox_provider=None))
         assert set(kpis.figures(connection, run)[1]) == {"other"}
 
 
-def test_a_snapshot_is_what_was_true_then(engine: sa.Engine, run: str) -> None:
-    happened(engine, event(EventKind.DELIVERED, 0), bounce(2, BounceClass.SOFT))
+def test_of_who_was_planned_before_groups_were_kept_the_partys_group_counts(engine: sa.Engine, run: str) -> None:
     with database.write(engine) as connection:
-        stored = kpis.snapshot(connection, run, now=NOW)
-        assert kpis.snapshot(connection, run, now=NOW) == stored
-    happened(engine, event(EventKind.CLICKED, 0))
-    with database.write(engine) as connection:
-        later = kpis.snapshot(connection, run, now=NOW + timedelta(hours=1))
-        table = tables.campaign_kpis.c
-        documents = connection.scalars(sa.select(table.figures).order_by(table.computed_at)).all()
-    assert [Figures(**one["total"]) for one in documents] == [stored, later]
-    assert stored != later
-    assert set(documents[0]) == {"total", "by_mailbox_provider"}
+        kept = kpis.figures(connection, run)[1]
+        connection.execute(tables.audience.update().values(mailbox_group=None))
+        assert kpis.figures(connection, run)[1] == kept
+        connection.execute(tables.parties.update().values(mailbox_provider="gmx"))
+        assert set(kpis.figures(connection, run)[1]) == {"gmx"}
 
 
 def settled(engine: sa.Engine, run: str, *, after: timedelta = timedelta(minutes=1)) -> bool:

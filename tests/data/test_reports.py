@@ -4,9 +4,10 @@ from itertools import pairwise
 import pytest
 import sqlalchemy as sa
 
-from data import database, kpis, reports, runs, tables
+from data import database, kpi_counts, reports, runs
 from domain.campaigns import RunStatus
 from domain.delivery import BounceClass, DeliveryEvent, EventKind
+from domain.kpis import Figures
 from domain.ledger import BatchState
 from domain.reports import Moment, RunReport
 from tests.data import ledger_rows
@@ -149,16 +150,22 @@ def test_recent_runs_come_newest_first_and_by_account(engine: sa.Engine, parties
         ledger_rows.add_account(connection, "other")
         ids = ledger_rows.add_parties(connection, "other", 1)
         ledger_rows.add_run(connection, "other", ids, [], run_id="theirs", created_at=NOW + 9 * MINUTE)
+    kpi_counts.refresh(engine)
+    with database.read(engine) as connection:
         mine = reports.recent_runs(connection, "shop", 2)
         assert [(one.run.id, one.total.accepted) for one in mine] == [("run2", 3), ("run1", 2)]
         assert [one.run.id for one in reports.recent_runs(connection, None, 9)] == ["theirs", "run2", "run1", "run0"]
 
 
-def test_of_a_settled_run_the_stored_figures_are_shown(engine: sa.Engine, parties: list[int]) -> None:
-    add_run(engine, parties, [BatchRow(0, 9)], status=RunStatus.SETTLED)
-    with database.write(engine) as connection:
-        assert reports.recent_runs(connection, "shop", 1)[0].total.accepted == 10
-        stored = kpis.snapshot(connection, "run1", now=NOW)
-        connection.execute(tables.campaign_runs.update().values(settled_at=NOW))
-        connection.execute(tables.batches.delete())
-        assert reports.recent_runs(connection, "shop", 1)[0].total == stored
+def test_a_list_takes_stored_figures_and_the_page_of_a_run_those_of_this_moment(
+    engine: sa.Engine, parties: list[int]
+) -> None:
+    add_run(engine, parties, [BatchRow(0, 9)])
+    kpi_counts.refresh(engine)
+    happened(engine, (EventKind.DELIVERED, 0, MINUTE))
+    with database.read(engine) as connection:
+        assert reports.recent_runs(connection, "shop", 1)[0].total == Figures(accepted=10)
+    assert report(engine).total == Figures(accepted=10, delivered=1)
+    kpi_counts.refresh(engine)
+    with database.read(engine) as connection:
+        assert reports.recent_runs(connection, "shop", 1)[0].total == Figures(accepted=10, delivered=1)

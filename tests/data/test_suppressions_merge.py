@@ -1,13 +1,13 @@
 """ESPs' lists read into ours."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
 
-from data import database, esp_listings, suppressions_merge, tables
-from domain.ports import ListedSuppression
+from data import database, esp_listings, list_differences, suppressions_merge, tables
+from domain.ports import ListedSuppression, ListsCutShort
 from domain.suppression import Reason
 from tests.data import ledger_rows
 from tests.data.ledger_rows import NOW, PEPPER
@@ -144,6 +144,41 @@ def test_a_list_without_times_undoes_no_lift_since_it_was_read_last(
     for reading in range(3):
         merge(engine, without_times(now + reading * HOUR), now=now + reading * HOUR)
         assert bool(blocked(engine)) is stands
+
+
+def test_who_reads_long_lists_shows_that_he_lives(engine: sa.Engine, account_id: str) -> None:
+    many = [listed(f"c{n}@example.com") for n in range(2500)]
+    signs: list[int] = []
+    suppressions_merge.merge_listed(
+        engine,
+        account_id="shop",
+        provider="sendgrid",
+        listed=many,
+        pepper=PEPPER,
+        now=NOW,
+        alive=lambda: signs.append(len(blocked(engine))),
+    )
+    assert signs == [1000, 2000, 2500], "after each thousand, which are kept by then"
+
+
+def test_what_an_esp_told_before_it_cut_its_lists_short_is_kept_and_nothing_is_forgotten(
+    engine: sa.Engine, account_id: str
+) -> None:
+    def cut() -> Iterator[ListedSuppression]:
+        yield from (listed(f"c{n}@example.com") for n in range(3))
+        raise ListsCutShort("no more than three")
+
+    merge(engine, listed("old@example.com"))
+    facts = {"account_id": "shop", "provider": "sendgrid", "pepper": PEPPER}
+    report = list_differences.observe(engine, listed=cut(), now=NOW + 2 * HOUR, **facts)
+    assert (report.added, report.cut_short) == (3, "no more than three")
+    with database.read(engine) as connection:
+        count = sa.select(sa.func.count()).select_from(tables.esp_listings)
+        assert connection.scalar(count) == 4
+    list_differences.observe(engine, listed=[listed("c1@example.com")], now=NOW + 3 * HOUR, **facts)
+    with database.read(engine) as connection:
+        assert connection.scalar(count) == 1, "read whole, it says what is gone"
+    assert len(blocked(engine)) == 4, "absence lifts nothing"
 
 
 def test_what_was_read_before_an_esp_failed_is_kept(engine: sa.Engine, account_id: str) -> None:

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from prefect import flow
 
 import settings
 from data import database, reconciliations, tables
+from domain.reconciliation import Difference, Explanation, Kind
 from flows.reconcile import reconcile
 from flows.run_campaign import run_campaign
-from tasks import wiring
+from tasks import reconciling, turn, wiring
 from tasks.upkeep import UpkeepFailed
 from tests.data import ledger_rows
 from tests.flows.conftest import Esp
@@ -69,6 +71,28 @@ def test_one_account_and_an_alarm(engine: sa.Engine, installation: Esp) -> None:
     assert (night.account_id, night.unexplained == 6, night.finished_at is not None) == ("shop", True, True)
     with pytest.raises(LookupError):
         reconcile(account="nobody's")
+
+
+def test_who_lost_the_turn_shows_what_he_found_all_the_same(engine: sa.Engine, installation: Esp) -> None:
+    @flow
+    def slow() -> None:
+        night = reconciling.begin(1, "", dry_run=False, silent_after_hours=0)
+        later = wiring.clock() + reconciliations.LEASE + timedelta(minutes=1)
+        with database.write(engine) as connection:
+            days = (night.first, night.last)
+            reconciliations.begin(connection, worker="other", days=days, account_id=None, dry_run=False, now=later)
+        with pytest.raises(reconciliations.TurnLost):
+            turn.renew(night)
+        reconciling.compare_ledger(night, [], [], {})  # what finds goes on
+        reconciling.report(night, [found], 0)
+
+    found = Difference(Kind.COUNT, "sandbox", wiring.clock().date(), 7, Explanation.RULES, detail="seven of them")
+    with pytest.raises(reconciliations.TurnLost, match="is kept and shown"):
+        slow()
+    assert "seven of them" in artifacts()["reconciliation"]
+    with database.read(engine) as connection:
+        (_, mine) = sorted(reconciliations.nights(connection, limit=2), key=lambda one: -one.started_at.timestamp())
+        assert reconciliations.differences(connection, mine.id) == [found]
 
 
 def test_nobody_s_address_is_shown(

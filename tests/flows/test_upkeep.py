@@ -22,7 +22,7 @@ from flows.refresh_features import refresh_features
 from flows.report_kpis import report_kpis
 from flows.run_campaign import run_campaign
 from providers.sendgrid.management import ManagementError
-from tasks import esps, upkeep, wiring
+from tasks import esps, lists, upkeep, wiring
 from tasks.reporting import Unbalanced
 from tasks.upkeep import UpkeepFailed
 from tests.data import ledger_rows
@@ -179,7 +179,7 @@ def test_the_first_reading_goes_back_to_the_beginning(engine: sa.Engine, install
 
 def _unreachable(monkeypatch: pytest.MonkeyPatch, esp: Esp) -> None:
     """The sandbox refuses our key; what we take for SendGrid answers."""
-    monkeypatch.setattr(upkeep, "merge_suppressions", upkeep.merge_suppressions.with_options(retries=0))
+    monkeypatch.setattr(lists, "merge_suppressions", lists.merge_suppressions.with_options(retries=0))
     monkeypatch.setenv("OMS_SANDBOX_API_KEY", "SG.wrong")
     monkeypatch.setenv("OMS_SENDGRID_API_KEY", "SG.sandbox")
     monkeypatch.setenv("OMS_SENDGRID_BASE_URL", esp.url)

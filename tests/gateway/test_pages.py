@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from data import database, runs, tables
+from data import database, kpi_counts, runs, tables
 from domain.campaigns import RunStatus
 
 HOSTILE = '<script>alert("1")</script>&{{ 7*7 }}'
@@ -37,8 +37,9 @@ def test_without_runs_the_list_says_how_to_start_one(page):
     assert "No campaign has run yet" in page("/campaigns")
 
 
-def test_the_list_has_each_run_with_its_figures(page, sent_run, new_run):
+def test_the_list_has_each_run_with_its_stored_figures(page, engine, sent_run, new_run):
     other = new_run(campaign="New arrivals")
+    kpi_counts.refresh(engine)
     text = page("/campaigns")
     assert f'href="/campaigns/{sent_run.id}"' in text
     assert f'href="/campaigns/{other.id}"' in text

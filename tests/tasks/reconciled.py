@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 import settings
-from data import audience, database, events, inbox, reconciliations, runs, suppressions, tables
+from data import audience, database, events, inbox, reconciliations, runs, suppressions_merge, tables
 from domain import addresses
 from domain.campaigns import Run, RunStatus
 from domain.delivery import Seen
@@ -204,8 +204,9 @@ def reconcile(*, minutes: float = 5, passed: Callable[[str], None] = lambda _: N
     passed("pulled")
     process()
     passed("applied")
-    found = comparing.of_the_ledger(night, before, {("shop", "sandbox"): added})
-    found += comparing.of_counts(night, ["sandbox"], before)
+    after = comparing.accepted(night)
+    found = comparing.of_the_ledger(night, before, after, {("shop", "sandbox"): added})
+    found += comparing.of_counts(night, ["sandbox"], before, after)
     foreign = any(one.explanation is Explanation.PAST_US for one in found)
     found += comparing.of_strays(night, foreign=foreign)
     with database.write(wiring.engine()) as connection:
@@ -219,10 +220,9 @@ def reconcile(*, minutes: float = 5, passed: Callable[[str], None] = lambda _: N
 
 def _merge() -> int:
     listed = list(esps.suppression_source("sandbox").suppressions(wiring.clock() - timedelta(days=9), wiring.clock()))
-    with database.write(wiring.engine()) as connection:
-        merged = suppressions.merge_listed(
-            connection, account_id="shop", provider="sandbox", listed=listed, pepper=PEPPER, now=wiring.clock()
-        )
+    merged = suppressions_merge.merge_listed(
+        wiring.engine(), account_id="shop", provider="sandbox", listed=listed, pepper=PEPPER, now=wiring.clock()
+    )
     return merged.added
 
 
