@@ -1,4 +1,6 @@
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ from data import database, pools, tables
 from data.pools import PoolOfOtherStream
 from domain.routes import Route
 from domain.suppression import Stream
+from tests.conftest import add_shop
 from tests.data import frozen
 from tests.data.ledger_rows import NOW
 
@@ -26,6 +29,24 @@ def test_pools_are_written_once(engine: sa.Engine, account_id: str) -> None:
             pools.ensure(connection, [RECEIPTS, NEWS, replace(NEWS, name="more")], now=NOW)
             pools.ensure(connection, [], now=NOW)
     assert kept(engine) == {"news": "marketing", "receipts": "transactional"}
+
+
+def test_two_first_writers_of_the_same_pools_both_go_on(postgresql_url: str) -> None:
+    """Whichever of its two unique indexes it is by which the second meets the first: a matter of microseconds, so often."""
+    engine, begin, rounds = database.engine_for(postgresql_url), Barrier(2), 1_000
+    with database.write(engine) as connection:
+        add_shop(connection)
+
+    def write(_: int) -> None:
+        for number in range(rounds):
+            with database.write(engine) as connection:
+                begin.wait(30)
+                pools.ensure(connection, [replace(NEWS, pool=f"news-{number}")], now=NOW)
+
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(write, range(2)))
+    assert len(kept(engine)) == rounds
+    engine.dispose()
 
 
 def test_a_pool_stays_with_its_stream_and_nothing_is_written(engine: sa.Engine, account_id: str) -> None:

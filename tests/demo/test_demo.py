@@ -18,6 +18,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo's folder, once it has ended well. Its child processes are its own business, and ended by it."""
     home = tmp_path_factory.mktemp("demo")
     command = [str(Path(sys.executable).with_name("campaigns")), "demo"]
+    # Within the 600 s of any test (pyproject.toml), after which nothing of its output would be told; it takes 130 s alone.
     done = subprocess.run(command, cwd=home, capture_output=True, text=True, timeout=540, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert "balanced, 0 sent twice, 0 missing" in done.stdout
