@@ -39,6 +39,9 @@ test: setup ## the whole suite, on SQLite and PostgreSQL
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/demo
 	@$(BIN)/python -m pytest tests/demo
 
+explore: setup ## the property tests with new random examples each time (the suite repeats the same ones)
+	@OMS_HYPOTHESIS=explore $(BIN)/python -m pytest -n 2 --dist loadfile -m hypothesis --ignore=tests/demo
+
 kill-matrix: setup ## kill real processes 1,000 times at every point; rewrites the table of docs/reliability.md
 	@$(BIN)/python -m tests.kills --write
 
@@ -55,4 +58,4 @@ lock: ## resolve the dependencies anew (hashes, no registry's host)
 clean: ## remove what was made here: environment and runtime files
 	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
-.PHONY: help setup demo up test kill-matrix check format lock clean
+.PHONY: help setup demo up test explore kill-matrix check format lock clean

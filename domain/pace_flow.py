@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 FOREVER = float("inf")
-_HORIZON = 90 * 24 * 60.0  # a plan that takes longer is none
+_HORIZON = 3650 * 24 * 60.0  # ten years: a plan that takes longer is none, whatever the figure
 _NOTHING = 1e-6  # of a message: what is left over by rounding
 
 
@@ -75,6 +75,7 @@ def run(flows: Sequence[Flow], people: Mapping[str, int], takes: Mapping[str, Li
         for one in going:
             rates[one.flow.group] += one.rate
         step = min([_until_change(one, at) for one in going] + [left[g] / rates[g] for g in left if rates[g]])
+        step = min(step, _HORIZON - at)
         for one in going:
             flow = one.flow
             flow.track.append((at, at + step, one.rate))

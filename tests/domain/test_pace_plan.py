@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from domain import pace_flow, pace_plan, warmup
@@ -228,7 +228,18 @@ def test_everybody_is_somewhere(people: dict[str, int], ways: list[Route]) -> No
         assert group.limited_by
 
 
+def test_a_plan_of_months_tells_its_true_time_and_one_without_end_ends_at_ten_years() -> None:
+    assert minutes(plan({"gmail": 201_000}, route(hand_over=Pace(per_minute=1))).released_at) == about(201_000)
+    endless = {
+        way: plan({"gmail": 9000}, route(hand_over=Pace(per_minute=pace))) for way, pace in (("a", 1e-9), ("b", 1e-6))
+    }
+    assert {found.takes for found in endless.values()} == {timedelta(days=3650)}
+
+
 @given(PEOPLE, routes(), st.floats(1.1, 10))
+@example(
+    {"gmail": 43640, "yahoo": 51080, "other": 69306}, route(hand_over=Pace(1.125), release={"gmail": Pace()}), 1.125
+)
 def test_a_faster_pace_is_never_slower(people: dict[str, int], way: Route, factor: float) -> None:
     pace = way.hand_over.per_minute
     if pace is not None:
