@@ -58,6 +58,11 @@ def rate(kpi: Kpi, found: Rate) -> str:
     return text + _SIGN[kpi.verdict(found)]
 
 
+def sign(verdict: Verdict) -> str:
+    """What is set behind a figure for how it stands to its line; LEGEND says what each means."""
+    return _SIGN[verdict]
+
+
 def duration(seconds: float | None) -> str:
     """A length of time in its largest fitting unit."""
     if seconds is None:
