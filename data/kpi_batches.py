@@ -202,7 +202,7 @@ def _counts(
     messages = accepted(connection, tables.batches.c.id.in_(batch_ids))
     counts = [sa.func.sum(sa.case((true, 1), else_=0)).label(name) for name, true in _conditions().items()]
     latest = [sa.func.max(tables.message_delivery.c[name]) for name in _TIMES]
-    columns = (*messages.key, *latest, sa.func.count().label("accepted"), *counts)
+    columns: list[sa.ColumnElement[Any]] = [*messages.key, *latest, sa.func.count().label("accepted"), *counts]
     names = ("accepted", *_conditions())
     found: dict[_Key, dict[str, int]] = {}
     last: dict[_Key, datetime] = {}

@@ -60,23 +60,24 @@ class Finding:
     to_do: str
 
 
-def verdict(kpi: Kpi, figures: Figures) -> Verdict:
-    """How a figure stands to its lines. Mail without an answer yet may still arrive: no alarm is raised over it alone."""
+def verdict(kpi: Kpi, figures: Figures, *, may_arrive: int | None = None) -> Verdict:
+    """How a figure stands to its lines. Mail without an answer yet may still arrive: no alarm is raised over it alone.
+
+    `may_arrive`: how much of it is young enough for that; None: all.
+    """
     found = kpi.verdict(kpi.of(figures))
-    if kpi is not DELIVERABILITY or found is Verdict.GOOD or not figures.on_its_way:
+    hoped = figures.on_its_way if may_arrive is None else may_arrive
+    if kpi is not DELIVERABILITY or found is Verdict.GOOD or not hoped:
         return found
-    at_best = kpi.verdict(Rate(figures.delivered + figures.on_its_way, figures.accepted))
+    at_best = kpi.verdict(Rate(figures.delivered + hoped, figures.accepted))
     return Verdict.NONE if at_best is Verdict.GOOD else at_best
 
 
-def findings(figures: Figures, *, settled: bool = False) -> list[Finding]:
-    """What is surely wrong with these figures, the worst first.
-
-    `settled`: the sending service gave up on what has no answer, so nothing of it counts as on its way.
-    """
+def findings(figures: Figures, *, may_arrive: int | None = None) -> list[Finding]:
+    """What is surely wrong with these figures, the worst first. `may_arrive`: see `verdict`."""
     found = []
     for kpi in JUDGED:
-        stands = kpi.verdict(kpi.of(figures)) if settled else verdict(kpi, figures)
+        stands = verdict(kpi, figures, may_arrive=may_arrive)
         if stands in _ALARMS:
             found.append(Finding(kpi, stands, *_told(kpi, figures)))
     # Of one cause once: refused mail is missing from the delivered, too.
@@ -107,11 +108,13 @@ def _cause(kpi: Kpi, figures: Figures) -> str:
     return max(parts, key=lambda one: parts[one], default=str(Fault.UNKNOWN))
 
 
-def note(kpi: Kpi, figures: Figures, mailbox_group: str | None = None) -> str:
+def note(kpi: Kpi, figures: Figures, mailbox_group: str | None = None, *, may_arrive: int | None = None) -> str:
     """What a reader must know besides: mail without an answer, or a figure that somebody does not tell. Mostly empty."""
     if kpi is DELIVERABILITY and figures.on_its_way:
         put_off = f", {figures.deferred:,} of them put off" if figures.deferred else ""
-        return f"{figures.on_its_way:,} without an answer yet{put_off}"
+        lost = figures.on_its_way - (figures.on_its_way if may_arrive is None else may_arrive)
+        given_up = f"; {lost:,} for more than three days, which will hardly arrive" if lost else ""
+        return f"{figures.on_its_way:,} without an answer yet{put_off}{given_up}"
     if kpi is COMPLAINT_RATE and mailbox_group == "gmail":
         return f"{mailbox_groups.shown(mailbox_group)} tells no complaints: see Google's Postmaster Tools"
     return ""

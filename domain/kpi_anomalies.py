@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from domain.kpis import BOUNCE_RATE, COMPLAINT_RATE, DELIVERABILITY, UNSUBSCRIBE_RATE, Figures, Kpi
 from domain.rates import SMALL_SAMPLE, Rate
 
+DAYS = 28  # of history
 RISING = (BOUNCE_RATE, COMPLAINT_RATE, UNSUBSCRIBE_RATE)
 # Of a million mails the interval is a tenth of a point wide: what nobody would mind must not be an alarm.
 _HALF_AS_MUCH_AGAIN = 1.5

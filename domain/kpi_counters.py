@@ -10,7 +10,7 @@ from domain.kpis import Figures, Kpi
 from domain.rates import Verdict
 
 _GROUPS: dict[str, tuple[tuple[str, Kpi], ...]] = {
-    "Arrived": (("delivered", kpis.DELIVERABILITY), ("put off so far", kpis.PUT_OFF)),
+    "Arrived": (("delivered", kpis.DELIVERABILITY), ("put off", kpis.PUT_OFF)),
     "Came back": (
         ("bounced", kpis.BOUNCE_RATE),
         *((kpi.label.removeprefix("Bounced: "), kpi) for kpi in kpis.BOUNCES_BY_CLASS),
@@ -18,9 +18,9 @@ _GROUPS: dict[str, tuple[tuple[str, Kpi], ...]] = {
     "Whose fault": tuple((kpi.label.removeprefix("Bounced, fault: "), kpi) for kpi in kpis.BOUNCES_BY_FAULT),
     "People": (
         ("opened", kpis.HUMAN_OPEN_RATE),
-        ("… machines included", kpis.OPEN_RATE),
+        ("with machines", kpis.OPEN_RATE),
         ("clicked", kpis.HUMAN_CLICK_RATE),
-        ("… machines included", kpis.CLICK_RATE),
+        ("with machines", kpis.CLICK_RATE),
         ("complained", kpis.COMPLAINT_RATE),
         ("unsubscribed", kpis.UNSUBSCRIBE_RATE),
     ),
@@ -44,7 +44,7 @@ def counters(figures: Figures) -> dict[str, list[Counter]]:
     plain = (
         ("accepted", figures.accepted, "Mails that the sending service accepted."),
         (
-            "without an answer yet",
+            "no answer yet",
             figures.on_its_way,
             "Neither delivered nor refused yet; those put off are among them.",
         ),
@@ -52,7 +52,7 @@ def counters(figures: Figures) -> dict[str, list[Counter]]:
     )
     arrived = {label: Counter(label, count, "", Verdict.NONE, meaning) for label, count, meaning in plain}
     found["Arrived"].insert(0, arrived["accepted"])
-    found["Arrived"][2:2] = [arrived["without an answer yet"]]
+    found["Arrived"][2:2] = [arrived["no answer yet"]]
     found["Arrived"].append(arrived["dropped"])
     return found
 

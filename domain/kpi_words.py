@@ -51,11 +51,18 @@ def rate(kpi: Kpi, found: Rate) -> str:
     """A rate in per cent, with its interval where the sample is small, and a sign where it is past its line."""
     if found.value is None:
         return NOT_ENOUGH
+    return plain_rate(kpi, found) + _SIGN[kpi.verdict(found)]
+
+
+def plain_rate(kpi: Kpi, found: Rate) -> str:
+    """The same without a sign."""
+    if found.value is None:
+        return NOT_ENOUGH
     text = f"{100 * found.value:.{kpi.digits}f} %"
-    if found.small:
-        low, high = found.interval
-        text += f" ({100 * low:.{kpi.digits}f}–{100 * high:.{kpi.digits}f})"
-    return text + _SIGN[kpi.verdict(found)]
+    if not found.small:
+        return text
+    low, high = found.interval
+    return f"{text} ({100 * low:.{kpi.digits}f}–{100 * high:.{kpi.digits}f})"
 
 
 def sign(verdict: Verdict) -> str:
@@ -117,10 +124,10 @@ def trend(kpi: Kpi, now: Rate, before: Rate) -> str:
     return "better" if higher == kpi.lines.high_is_good else "worse"
 
 
-def anomaly(one: Anomaly) -> str:
-    """A jump in a sentence."""
+def anomaly(one: Anomaly, name: str | None = None) -> str:
+    """A jump in a sentence. `name`: what people call the group, where it is no mailbox group."""
     return (
-        f"{mailbox_groups.shown(one.group)}, mail of {one.day:%d %b}: {one.kpi.label} {rate(one.kpi, one.now)} of"
+        f"{name or mailbox_groups.shown(one.group)}, mail of {one.day:%d %b}: {one.kpi.label} {rate(one.kpi, one.now)} of"
         f" {one.now.whole:,}; in the weeks before {rate(one.kpi, one.before)} of {one.before.whole:,}"
     )
 

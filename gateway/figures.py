@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from domain import kpi_advice
 from domain.kpis import BOUNCE_RATE, COMPLAINT_RATE, DELIVERABILITY, Figures, Kpi
 from domain.reports import percent
 
@@ -21,7 +22,8 @@ def _reach(total: Figures) -> list[dict[str, str]]:
             f"{count(total.delivered)} mails",
             "Mails delivered and not bounced later ÷ mails accepted by the sending service. "
             "Delivered is not the same as in the inbox: nobody can see that.",
-            tone=_tone(DELIVERABILITY, total.deliverability),
+            # What has no answer yet is no alarm: minutes after the hand-over most of it has none.
+            tone=_tone(DELIVERABILITY, total.deliverability) if kpi_advice.verdict(DELIVERABILITY, total) else "",
         ),
         _card(
             "Opened by humans",

@@ -87,6 +87,14 @@ def render_kpis(found: Overview) -> str:
     return page("kpis.html", kpis=kpi_views.page(found), plot=plot)
 
 
+def render_deliverability(shown: dict[str, Any]) -> str:
+    """Render deliverability over time (trend_views.page); its plots are ours, and no text of anybody is in them."""
+    for group in shown["groups"]:
+        for chart in group["charts"]:
+            chart["drawn"] = minijinja.Markup(chart["drawn"])
+    return page("deliverability.html", page=shown)
+
+
 def render_accounts(names: Sequence[str]) -> str:
     """Render the list of accounts whose key figures can be looked at."""
     return page("accounts.html", accounts=list(names))
