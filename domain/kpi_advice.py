@@ -10,6 +10,8 @@ from domain.rates import Rate, Verdict
 
 JUDGED = (DELIVERABILITY, BOUNCE_RATE, COMPLAINT_RATE)
 _ALARMS = (Verdict.WARN, Verdict.BAD)
+# One complaint of eighty mails is surely past the line, and yet nothing to act on.
+_LEAST = 5
 _DROPPED, _PUT_OFF = "dropped", "put off"
 # Why mail does not arrive: what is wrong, and what to do. By fault, or by what happened before any mailbox provider.
 _CAUSES: Mapping[str, tuple[str, str]] = {
@@ -65,12 +67,19 @@ def verdict(kpi: Kpi, figures: Figures, *, may_arrive: int | None = None) -> Ver
 
     `may_arrive`: how much of it is young enough for that; None: all.
     """
-    found = kpi.verdict(kpi.of(figures))
+    found = _judged(kpi, kpi.of(figures))
     hoped = figures.on_its_way if may_arrive is None else may_arrive
     if kpi is not DELIVERABILITY or found is Verdict.GOOD or not hoped:
         return found
-    at_best = kpi.verdict(Rate(figures.delivered + hoped, figures.accepted))
+    at_best = _judged(kpi, Rate(figures.delivered + hoped, figures.accepted))
     return Verdict.NONE if at_best is Verdict.GOOD else at_best
+
+
+def _judged(kpi: Kpi, rate: Rate) -> Verdict:
+    """By its lines; of a few mails no alarm is made, whatever the interval says."""
+    found = kpi.verdict(rate)
+    bad = rate.whole - rate.part if kpi.lines is not None and kpi.lines.high_is_good else rate.part
+    return Verdict.UNSURE if found in _ALARMS and bad < _LEAST else found
 
 
 def findings(figures: Figures, *, may_arrive: int | None = None) -> list[Finding]:

@@ -40,7 +40,7 @@ def page(found: Trends, grouping: str, days: int, shops: list[str]) -> dict[str,
         "shops": [{"value": one, "chosen": one == found.account_id} for one in shops],
         "periods": [{"value": n, "label": label, "chosen": n == days} for n, label in PERIODS.items()],
         "groupings": [{"value": n, "label": label, "chosen": n == grouping} for n, (label, _) in GROUPINGS.items()],
-        "span": f"{_day(found.since)} to {_day(found.today)} {found.today.year}",
+        "span": _span(found.since, found.today),
         "step": "day" if found.step_days == 1 else "week",
         "recent_days": found.recent_days,
         "groups": shown,
@@ -126,6 +126,11 @@ def _line(kpi: Kpi) -> str:
     assert kpi.lines is not None
     word = "at least" if kpi.lines.high_is_good else "below"
     return f"{word} {100 * kpi.lines.good:g} %, bad {'below' if kpi.lines.high_is_good else 'from'} {100 * kpi.lines.bad:g} %"
+
+
+def _span(first: date, last: date) -> str:
+    year = "" if first.year == last.year else f" {first.year}"
+    return f"{_day(first)}{year} to {_day(last)} {last.year}"
 
 
 def _day(day: date) -> str:

@@ -25,6 +25,7 @@ from tasks import continuing, prefect_api, wiring
 from tasks.audits import audit_of
 from tests.conftest import LINK_KEY, PEPPER
 from tests.flows.conftest import _customers
+from tests.flows.test_kpi_anomalies import counted
 
 pytestmark = pytest.mark.slow
 _PEOPLE = 40
@@ -47,6 +48,14 @@ class Installation:
     def state(self, flow_run_id: str) -> str:
         name: str = self.ask("GET", f"/flow_runs/{flow_run_id}")["state_name"]
         return name
+
+    def slow_down(self, batch_seconds: float) -> None:
+        httpx.put(
+            f"{self.sandbox}/sandbox/faults",
+            json={"latency_ms": int(1000 * batch_seconds)},
+            headers={"Authorization": "Bearer SG.sandbox"},
+            trust_env=False,
+        ).raise_for_status()
 
     def accepted(self, run_id: str) -> dict[str, int]:
         answer = httpx.get(
@@ -77,6 +86,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
             "OMS_SANDBOX_STORE": str(home / "sandbox.db"),
             "OMS_SENDING_BATCH_SIZE": "2",
             "OMS_SENDING_CAP_MAILS": "100",
+            "OMS_SENDING_PAUSE_ON_ANOMALY": "true",
             "OMS_SENDGRID_CONCURRENCY": "1",
             "OMS_SHOP_CURRENCY": "USD",
         }.items():
@@ -86,13 +96,9 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
         _customers(wiring.engine())
         config = settings.load()
         with services.running(config, home / "var") as pids:
-            httpx.put(
-                f"{config.sandbox.url}/sandbox/faults",
-                json={"latency_ms": int(1000 * _BATCH_SECONDS)},
-                headers={"Authorization": "Bearer SG.sandbox"},
-                trust_env=False,
-            ).raise_for_status()
-            yield Installation(config.prefect.url, config.sandbox.url, pids)
+            made = Installation(config.prefect.url, config.sandbox.url, pids)
+            made.slow_down(_BATCH_SECONDS)
+            yield made
     settings.load.cache_clear()
 
 
@@ -200,6 +206,24 @@ def test_the_deployment_control_campaign(installation: Installation) -> None:
         log = tables.audit_log.c
         said = connection.execute(sa.select(log.actor, log.action).where(log.subject == f"run:{run.id}")).all()
     assert {("Ann", "pause"), ("Ann", "continue")} <= {tuple(row) for row in said}
+
+
+def test_a_key_figure_that_jumps_pauses_what_is_being_sent(installation: Installation) -> None:
+    """The hourly report finds the jump, its event starts heed-anomaly by the automation that prefect.yaml makes."""
+    installation.slow_down(6)  # twenty batches: two minutes in which the worker starts two flow runs
+    _, run = _sending(installation)
+    counted(wiring.engine())
+    with prefect_api.client() as connected:
+        prefect_api.start(connected, "report-kpis", {})
+    _until("the pause", lambda: _get(run.id).status is RunStatus.PAUSED or None, 120)
+    assert "anomaly of bounce_rate, mailbox gmail" in str(_get(run.id).stop_reason)
+    assert "8.0 %" in str(_get(run.id).stop_reason)
+    latest = installation.ask("POST", "/artifacts/latest/filter", artifacts={"key": {"any_": ["anomaly-shop"]}})
+    told = _until("the artifact", lambda: next((one["data"] for one in latest), None), 60)
+    assert "A key figure jumped" in told
+    assert "@" not in told
+    installation.slow_down(_BATCH_SECONDS)
+    assert main.run(["cancel", run.id, "--yes"]) == 0
 
 
 def test_a_killed_flow_run_is_continued_by_hand(installation: Installation) -> None:
