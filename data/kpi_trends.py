@@ -18,6 +18,7 @@ _DAILY = 31  # a longer period is drawn by week
 _WEEK = 7
 # ESPs try for three days: what has no answer after that will have none.
 _TRIED_DAYS = 3
+_LATELY_DAYS = 28  # of a year, too: what is wrong now began lately
 
 Key = tuple[str, ...]
 
@@ -66,7 +67,7 @@ def read(connection: sa.Connection, account_id: str, by: Sequence[By], *, days: 
     of_day = kpi_groups.figures(connection, account_id, (By.DAY, *by), since=min(since, judged))
     for (day, *key), figures in of_day.items():
         by_group[tuple(key)][day] = figures
-    step, recent = (1 if days <= _DAILY else _WEEK), max(_TRIED_DAYS + 1, days // 4)
+    step, recent = (1 if days <= _DAILY else _WEEK), min(_LATELY_DAYS, max(_TRIED_DAYS + 1, days // 4))
     trends = [
         _trend(key, {day: one for day, one in found.items() if day >= since}, today, step=step, recent=recent)
         for key, found in by_group.items()

@@ -19,6 +19,7 @@ GROUPINGS: dict[str, tuple[str, tuple[By, ...]]] = {
 }
 _SHOWN = 12  # groups; whatever is wrong with a smaller one is shown as well
 _LABEL = {kpis.DELIVERABILITY: "Delivered", kpis.BOUNCE_RATE: "Bounced", kpis.COMPLAINT_RATE: "Complained"}
+_ALARMS = (Verdict.WARN, Verdict.BAD)
 _ORDER = (Verdict.BAD, Verdict.WARN, Verdict.UNSURE, Verdict.GOOD, Verdict.NONE)
 _BADGE = {
     Verdict.BAD: ("bad", "far past a line"),
@@ -63,8 +64,9 @@ def _stands(figures: Figures, one: Trend) -> Verdict:
 
 
 def _judged(found: Trends, one: Trend) -> tuple[Figures, str]:
-    """What a group is judged by, and of when that is: good weeks before do not hide that it is bad now."""
-    if _ORDER.index(_stands(one.recent, one)) < _ORDER.index(_stands(one.total, one)):
+    """What a group is judged by, and of when that is: good weeks before do not hide how bad it is now."""
+    lately, whole = _stands(one.recent, one), _stands(one.total, one)
+    if lately in _ALARMS and _ORDER.index(lately) <= _ORDER.index(whole):
         return one.recent, f" in the last {found.recent_days} days"
     return one.total, ""
 
