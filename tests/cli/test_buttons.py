@@ -5,17 +5,24 @@ Cancelling.
 """
 
 import os
+import re
 import signal
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import sqlalchemy as sa
+from prefect.blocks.notifications import CustomWebhookNotificationBlock
 
 import settings
 from cli import main, services, store
@@ -49,10 +56,11 @@ class Installation:
         name: str = self.ask("GET", f"/flow_runs/{flow_run_id}")["state_name"]
         return name
 
-    def slow_down(self, batch_seconds: float) -> None:
+    def fault(self, **knobs: object) -> None:
+        """Beside the second that each batch takes."""
         httpx.put(
             f"{self.sandbox}/sandbox/faults",
-            json={"latency_ms": int(1000 * batch_seconds)},
+            json={"latency_ms": int(1000 * _BATCH_SECONDS), **knobs},
             headers={"Authorization": "Bearer SG.sandbox"},
             trust_env=False,
         ).raise_for_status()
@@ -97,7 +105,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
         config = settings.load()
         with services.running(config, home / "var") as pids:
             made = Installation(config.prefect.url, config.sandbox.url, pids)
-            made.slow_down(_BATCH_SECONDS)
+            made.fault()
             yield made
     settings.load.cache_clear()
 
@@ -208,21 +216,71 @@ def test_the_deployment_control_campaign(installation: Installation) -> None:
     assert {("Ann", "pause"), ("Ann", "continue")} <= {tuple(row) for row in said}
 
 
-def test_a_key_figure_that_jumps_pauses_what_is_being_sent(installation: Installation) -> None:
-    """The hourly report finds the jump, its event starts heed-anomaly by the automation that prefect.yaml makes."""
-    installation.slow_down(6)  # twenty batches: two minutes in which the worker starts two flow runs
+@contextmanager
+def _webhook() -> Iterator[tuple[str, list[bytes]]]:
+    """Where a notification can be sent to, and what came."""
+    came: list[bytes] = []
+
+    class Keep(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            came.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            """No line on standard error."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Keep) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/", came
+        server.shutdown()
+
+
+def _notify(there: Installation, url: str, folder: Path) -> None:
+    """Do what docs/operations.md says: a block, its id into the file, the automation out of the file."""
+    page = (Path(__file__).parent.parent.parent / "docs" / "operations.md").read_text("utf-8")
+    (example,) = re.findall(r"```yaml\n(name: Tell us of jumps.*?)```", page, re.DOTALL)
+    with prefect_api.client():
+        block = CustomWebhookNotificationBlock(name="here", url=url, json_data={"text": "{{subject}}; {{body}}"})
+        block_id = block.save("here", overwrite=True)
+    file = folder / "notify.yaml"
+    file.write_text(example.replace("00000000-0000-0000-0000-000000000000", str(block_id)))
+    command = (sys.executable, "-m", "prefect", "automation", "create", "--from-file", str(file))
+    environment = {**os.environ, "PREFECT_API_URL": f"{there.prefect}/api"}
+    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=60)
+
+
+def test_a_key_figure_that_jumps_pauses_what_is_being_sent_and_tells(
+    installation: Installation, tmp_path: Path
+) -> None:
+    """The hourly report finds the jump; its event starts heed-anomaly by the automation that prefect.yaml makes."""
+    with _webhook() as (url, came):
+        _notify(installation, url, tmp_path)
+        _a_jump_pauses(installation)
+        _until("the notification", lambda: len(came) >= 2 or None, 60)
+    told = " ".join(body.decode() for body in came)
+    assert "bounce_rate jumped at shop; mailbox gmail, mail of 20" in told
+    assert ": 0.08 of 1000, before 0.01 of 5000" in told
+    assert "bounce_rate jumped at shop; domain shop.example.com" in told
+
+
+def _a_jump_pauses(installation: Installation) -> None:
     _, run = _sending(installation)
+    installation.fault(rate_429=1.0)  # it sends on and on, however long the worker takes to start two flow runs
     counted(wiring.engine())
     with prefect_api.client() as connected:
         prefect_api.start(connected, "report-kpis", {})
-    _until("the pause", lambda: _get(run.id).status is RunStatus.PAUSED or None, 120)
+    _until("the pause", lambda: _get(run.id).status is RunStatus.PAUSED or None)
     assert "anomaly of bounce_rate, mailbox gmail" in str(_get(run.id).stop_reason)
     assert "8.0 %" in str(_get(run.id).stop_reason)
-    latest = installation.ask("POST", "/artifacts/latest/filter", artifacts={"key": {"any_": ["anomaly-shop"]}})
-    told = _until("the artifact", lambda: next((one["data"] for one in latest), None), 60)
+    wanted = {"key": {"any_": ["anomaly-shop"]}}
+    found = _until(
+        "the artifact", lambda: installation.ask("POST", "/artifacts/latest/filter", artifacts=wanted) or None, 60
+    )
+    told = found[0]["data"]
     assert "A key figure jumped" in told
     assert "@" not in told
-    installation.slow_down(_BATCH_SECONDS)
+    installation.fault()
     assert main.run(["cancel", run.id, "--yes"]) == 0
 
 
