@@ -88,14 +88,15 @@ def findings(figures: Figures, *, may_arrive: int | None = None) -> list[Finding
     for kpi in JUDGED:
         stands = verdict(kpi, figures, may_arrive=may_arrive)
         if stands in _ALARMS:
-            found.append(Finding(kpi, stands, *_told(kpi, figures)))
+            hoped = figures.on_its_way if may_arrive is None else may_arrive
+            found.append(Finding(kpi, stands, *_told(kpi, figures, hoped)))
     # Of one cause once: refused mail is missing from the delivered, too.
     if {DELIVERABILITY, BOUNCE_RATE} <= {one.kpi for one in found}:
         found = [one for one in found if one.kpi is not BOUNCE_RATE]
     return sorted(found, key=lambda one: one.verdict is not Verdict.BAD)
 
 
-def _told(kpi: Kpi, figures: Figures) -> tuple[str, str]:
+def _told(kpi: Kpi, figures: Figures, hoped: int) -> tuple[str, str]:
     if kpi is COMPLAINT_RATE:
         return (
             f"{figures.complained:,} people called it spam",
@@ -104,16 +105,17 @@ def _told(kpi: Kpi, figures: Figures) -> tuple[str, str]:
                 " make unsubscribing easier than complaining."
             ),
         )
-    wrong, to_do = _CAUSES[_cause(kpi, figures)]
-    missing = figures.accepted - figures.delivered if kpi is DELIVERABILITY else sum(figures.bounced.values())
+    wrong, to_do = _CAUSES[_cause(kpi, figures, hoped)]
+    bounced = sum(figures.bounced.values())
+    missing = figures.accepted - figures.delivered - hoped if kpi is DELIVERABILITY else bounced
     return f"{missing:,} of {figures.accepted:,} mails did not get in; {wrong}", to_do
 
 
-def _cause(kpi: Kpi, figures: Figures) -> str:
+def _cause(kpi: Kpi, figures: Figures, hoped: int) -> str:
     """The largest part of what is missing."""
     parts: dict[str, int] = {str(fault): count for fault, count in figures.faults.items()}
     if kpi is DELIVERABILITY:
-        parts |= {_DROPPED: figures.dropped, _PUT_OFF: figures.on_its_way}
+        parts |= {_DROPPED: figures.dropped, _PUT_OFF: figures.on_its_way - hoped}
     return max(parts, key=lambda one: parts[one], default=str(Fault.UNKNOWN))
 
 

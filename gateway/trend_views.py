@@ -85,7 +85,8 @@ def _group(found: Trends, place: int, one: Trend) -> dict[str, Any]:
         "badge": f"{badge}{when}" if findings else badge,
         "findings": [
             {
-                "figure": f"{_LABEL[each.kpi]} {kpi_words.rate(each.kpi, each.kpi.of(judged))}{when}",
+                "figure": f"{_LABEL[each.kpi]} {kpi_words.plain_rate(each.kpi, each.kpi.of(judged))}"
+                f"{kpi_words.sign(each.verdict)}{when}",
                 "tone": _BADGE[each.verdict][0],
                 "wrong": each.wrong,
                 "to_do": each.to_do,

@@ -21,7 +21,9 @@ def test_what_may_still_arrive_is_no_alarm_and_what_never_will_is_one() -> None:
 
 def test_what_bounced_is_an_alarm_though_the_rest_is_on_its_way() -> None:
     figures = Figures(accepted=10_000, delivered=100, bounced={"hard": 800}, faults={"recipient": 800})
-    assert kpi_advice.verdict(DELIVERABILITY, figures) is Verdict.BAD
+    (finding,) = kpi_advice.findings(figures)
+    assert finding.verdict is Verdict.BAD
+    assert finding.wrong.startswith("800 of 10,000 mails did not get in; most refusals are of addresses")
 
 
 @pytest.mark.parametrize(("complained", "stands"), [(1, Verdict.UNSURE), (4, Verdict.UNSURE), (5, Verdict.BAD)])
