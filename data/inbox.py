@@ -58,6 +58,13 @@ def pending(
     return connection.execute(query.order_by(inbox.c.id).limit(limit).with_for_update(skip_locked=True)).all()
 
 
+def behind(connection: sa.Connection) -> tuple[int, datetime | None]:
+    """How many bodies wait to be read, of all providers, and when the oldest of them came."""
+    inbox = tables.webhook_inbox.c
+    oldest = sa.select(inbox.received_at).where(inbox.state == BodyState.PENDING).order_by(inbox.id).limit(1)
+    return backlog(connection), connection.scalar(oldest)
+
+
 def fresh_waits(connection: sa.Connection, providers: Collection[str]) -> bool:
     """Is there a body of one of these providers to be read that never failed? Cheap: it reads what waits, and no body."""
     inbox = tables.webhook_inbox.c

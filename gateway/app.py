@@ -63,7 +63,7 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = _now) -> F
     app.include_router(orders.router(door, config=config, metrics=counted))
     app.include_router(unsubscribe.router(way_out, config=config, metrics=counted))
     app.include_router(preferences.router(choices, config=config, metrics=counted))
-    app.include_router(pages.router(engine))
+    app.include_router(pages.router(engine, clock))
     app.include_router(kpi_pages.router(engine, clock))
     app.include_router(health.router(engine))
     app.include_router(metrics.router(counted, engine))

@@ -49,8 +49,13 @@ def in_language(template: str, language: str, *, clicked: str | None = None, **v
     return HTMLResponse(rendered, headers={"Content-Language": language})
 
 
-def render_run(report: RunReport, *, audit: Audit | None = None, standalone: bool) -> str:
-    """Render the page of one run, with styles and plots in it. Standalone: a file that links to nothing."""
+def render_run(
+    report: RunReport, *, audit: Audit | None = None, standalone: bool, live: dict[str, Any] | None = None
+) -> str:
+    """Render the page of one run, with styles and plots in it. Standalone: a file that links to nothing.
+
+    `live`: the counters (live_views.page), which renew themselves where the page is not standalone.
+    """
     provider_plot = timeline_plot = None
     if report.total.accepted and report.by_mailbox_provider:
         provider_plot = minijinja.Markup(plots.mailbox_providers(views.mailbox_providers(report)))
@@ -62,7 +67,13 @@ def render_run(report: RunReport, *, audit: Audit | None = None, standalone: boo
         provider_plot=provider_plot,
         timeline_plot=timeline_plot,
         standalone=standalone,
+        live=live,
     )
+
+
+def render_live(live: dict[str, Any], *, still: bool) -> str:
+    """Render the counters alone, which renew themselves unless they are to hold still."""
+    return page("live.html", live=live, still=still)
 
 
 def render_runs(runs: Sequence[RunSummary]) -> str:
@@ -74,6 +85,14 @@ def render_kpis(found: Overview) -> str:
     """Render an account's key figures, with the plot of its deliverability by day in it."""
     plot = minijinja.Markup(kpi_plots.deliverability(kpi_views.by_day(found))) if found.by_day else None
     return page("kpis.html", kpis=kpi_views.page(found), plot=plot)
+
+
+def render_deliverability(shown: dict[str, Any]) -> str:
+    """Render deliverability over time (trend_views.page); its plots are ours, and no text of anybody is in them."""
+    for group in shown["groups"]:
+        for chart in group["charts"]:
+            chart["drawn"] = minijinja.Markup(chart["drawn"])
+    return page("deliverability.html", page=shown)
 
 
 def render_accounts(names: Sequence[str]) -> str:
