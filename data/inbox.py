@@ -15,11 +15,12 @@ STRIKES = 3
 
 
 class BodyState(StrEnum):
-    """Where a body is. A dead one is kept and can be set back to pending."""
+    """Where a body is. A dead one is kept and can be set back to pending; of an emptied one only its hash is left."""
 
     PENDING = "pending"
     DONE = "done"
     DEAD = "dead"
+    EMPTIED = "emptied"
 
 
 def store(connection: sa.Connection, *, provider: str, body: bytes, now: datetime) -> bool:
@@ -84,7 +85,7 @@ def counts(connection: sa.Connection) -> dict[str, int]:
 
 
 def finish(connection: sa.Connection, inbox_id: int, *, now: datetime) -> None:
-    """The body was read; the raw bytes stay until their retention ends."""
+    """The body was read; the raw bytes stay until their retention ends (data.inbox_retention)."""
     inbox = tables.webhook_inbox
     connection.execute(
         inbox.update().where(inbox.c.id == inbox_id).values(state=BodyState.DONE, processed_at=now, error=None)
