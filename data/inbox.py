@@ -77,6 +77,14 @@ def get(connection: sa.Connection, inbox_id: int) -> sa.Row[Any]:
     return connection.execute(sa.select(inbox.c.provider, inbox.c.body).where(inbox.c.id == inbox_id)).one()
 
 
+def last_received(connection: sa.Connection, provider: str) -> datetime | None:
+    """When the newest body of a provider came; None where none ever did."""
+    inbox = tables.webhook_inbox.c
+    newest = sa.select(inbox.received_at).where(inbox.provider == provider).order_by(inbox.id.desc()).limit(1)
+    found: datetime | None = connection.scalar(newest)
+    return found
+
+
 def counts(connection: sa.Connection) -> dict[str, int]:
     """How many bodies wait, and how many are dead. The many that were read are not counted."""
     inbox = tables.webhook_inbox

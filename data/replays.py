@@ -70,7 +70,7 @@ def _meant(which: Which) -> sa.ColumnElement[bool]:
 
 def _named(which: Which) -> sa.ColumnElement[bool]:
     inbox = tables.webhook_inbox.c
-    meant = sa.true()
+    meant: sa.ColumnElement[bool] = sa.true()
     if which.inbox_ids:
         meant &= inbox.id.in_(which.inbox_ids)
     if which.dead:

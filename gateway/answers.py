@@ -45,9 +45,9 @@ def http_error(engine: sa.Engine) -> Callable[[Request, Exception], Response]:
             page = rendering.render_message("There is nothing here", missing, back=True)
             return HTMLResponse(page, _NOT_FOUND, error.headers)
         contact = rendering.contact(_only_account(engine))
-        page = rendering.in_language("missing.html", texts.Wish.of(request).language(), **contact)
-        page.status_code = _NOT_FOUND
-        return page
+        told = rendering.in_language("missing.html", texts.Wish.of(request).language(), **contact)
+        told.status_code = _NOT_FOUND
+        return told
 
     return answer
 
