@@ -37,6 +37,7 @@ from cli import (
     run_commands,
     segment_commands,
     suppression_commands,
+    suppression_show_command,
     topic_commands,
 )
 
@@ -61,6 +62,7 @@ app.add_typer(guard_commands.app, name="guards", help="What holds a run back: sh
 preview_commands.register(segment_commands.app)
 app.add_typer(segment_commands.app, name="segments", help="Who: list, explain and preview segments.")
 bounce_unknown_command.register(bounce_commands.app)
+suppression_show_command.register(suppression_commands.app)
 app.add_typer(bounce_commands.app, name="bounces", help="What refusals mean: judge a reply, list unknown texts.")
 app.add_typer(account_commands.app, name="account", help="The shop or brand: its caps, its quiet hours, its record.")
 app.add_typer(
