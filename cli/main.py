@@ -71,14 +71,22 @@ app.add_typer(
 app.add_typer(
     event_commands.app, name="events", help="What webhooks and returned mail brought: what waits, reading it again."
 )
-app.add_typer(kpi_commands.app, name="kpis", help="Key figures by day, mailbox provider and more; what each means.")
+app.add_typer(
+    kpi_commands.app,
+    name="kpis",
+    help="Deliverability, bounces, complaints, opens: by day, mailbox provider, …; what each means.",
+)
 app.add_typer(
     reconcile_commands.app, name="reconcile", help="What the ESPs say against what we hold: compare, repair, history."
 )
 app.add_typer(rate_commands.app, name="rates", help="What currencies were worth: load and list dated rates.")
 app.add_typer(return_commands.app, name="returns", help="Mail that comes back: listen for it, fetch it.")
 app.add_typer(topic_commands.app, name="topics", help="What mail is about, for customers to choose: add, list, remove.")
-app.add_typer(suppression_commands.app, name="suppressions", help="Whom not to mail: list, add, remove, export.")
+app.add_typer(
+    suppression_commands.app,
+    name="suppressions",
+    help="Whom not to mail, and why: list, show, add, remove, export, import.",
+)
 
 _WRONG_INPUT = 2
 

@@ -130,14 +130,19 @@ def refuse(
     """Make a dead letter of one element; its raw text stays in the inbox row, to which the letter points."""
     letter = dead_letters.BadRow(position, reason, {"inbox_id": inbox_id, "position": position})
     dead_letters.put(
-        connection, [letter], account_id=None, source=f"webhook:{provider}", location=f"inbox {inbox_id}", now=now
+        connection,
+        [letter],
+        account_id=None,
+        source=f"{dead_letters.WEBHOOK}{provider}",
+        location=f"inbox {inbox_id}",
+        now=now,
     )
 
 
 def end_letters(connection: sa.Connection, inbox_id: int, *, besides: Collection[int], now: datetime) -> None:
     """The body was read again: what was refused of it then and was not this time is mended."""
     letter = tables.dead_letters
-    ours = letter.c.source.startswith("webhook:") & (letter.c.location == f"inbox {inbox_id}")
+    ours = letter.c.source.startswith(dead_letters.WEBHOOK) & (letter.c.location == f"inbox {inbox_id}")
     mended = ours & (letter.c.state == dead_letters.State.OPEN) & letter.c.row_number.not_in(sorted(besides))
     connection.execute(
         letter.update()
@@ -164,7 +169,7 @@ def dead(connection: sa.Connection, *, limit: int) -> Sequence[sa.Row[Any]]:
 def refused(connection: sa.Connection, *, limit: int) -> Sequence[sa.Row[Any]]:
     """The newest elements that were refused, of bodies that were read: body, provider, place in it, when, why."""
     inbox, letter = tables.webhook_inbox.c, tables.dead_letters.c
-    ours = letter.source.startswith("webhook:")
+    ours = letter.source.startswith(dead_letters.WEBHOOK)
     # Of an order a field of that name may be anything: a plain cast could be made before the condition is tried.
     body = sa.case((ours, letter.payload["inbox_id"].as_integer()))
     query = (

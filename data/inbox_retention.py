@@ -8,7 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from data import database, tables
-from data.dead_letters import State
+from data.dead_letters import WEBHOOK, State
 from data.inbox import BodyState
 
 # A body has up to 5 MiB, and 200 kB as a rule: a transaction stays short, and others write between two.
@@ -52,7 +52,7 @@ def _over(before: datetime) -> sa.ColumnElement[bool]:
 def _has_letter(state: State) -> sa.ColumnElement[bool]:
     inbox, letter = tables.webhook_inbox.c, tables.dead_letters.c
     return sa.exists().where(
-        letter.source == "webhook:" + inbox.provider,
+        letter.source == WEBHOOK + inbox.provider,
         letter.location == "inbox " + sa.cast(inbox.id, sa.Text),
         letter.state == state,
     )
