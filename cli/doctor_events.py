@@ -163,21 +163,22 @@ def bodies(config: Settings) -> Iterator[Check]:
 
 
 def held_back(config: Settings) -> Iterator[Check]:
-    """Every brake, and every run that waits. Only what ends by itself is well."""
-    from data import brakes, control, database, runs
+    """Every brake and every run that waits, of all accounts. Only what ends by itself is well."""
+    from data import accounts, brakes, control, database, runs
     from domain.campaigns import RunStatus
     from tasks import wiring
 
     if (engine := usable_engine()) is None:
         return
     with database.read(engine) as connection:
-        held = brakes.of_account(connection, config.account, wiring.clock())
+        names, now = accounts.names(connection), wiring.clock()
+        held = [one for name in names for one in brakes.of_account(connection, name, now)]
         paused = [
-            (run, control.paused_since(connection, run))
-            for run in runs.with_status(connection, RunStatus.PAUSED, account_id=config.account)
+            (run, control.paused_since(connection, run)) for run in runs.with_status(connection, RunStatus.PAUSED)
         ]
     for one in held:
-        how = f'`campaigns guards lift {one.id} --by "YOUR NAME" --why "WHY"` lifts it'
+        whose = "" if one.account_id == config.account else f" --account {one.account_id}"
+        how = f'`campaigns guards lift {one.id}{whose} --by "YOUR NAME" --why "WHY"` lifts it'
         yield Check(f"brake {one.id}", ok=one.until is not None, found=f"{brake_sentence(one)}. {how}")
     for run, since in paused:
         yield Check(f"run {run.id}", ok=False, found=_paused(run, since))

@@ -108,7 +108,7 @@ def _named(by: Sequence[By], key: Sequence[Any]) -> dict[str, str]:
 
 def _text(by: Sequence[By], found: Mapping[tuple[Any, ...], Measured], days: int) -> str:
     if not found:
-        return f"No mail left in the last {days} days."
+        return f"No mail was sent in the last {days} days."
     parts = [
         _rates(f"Mail that left in the last {days} days", by, found, _SHOWN),
         _rates("The same: bounces by class and by fault, and what machines opened and clicked, too", by, found, _MORE),

@@ -70,7 +70,8 @@ def history(
             return
         chosen = [one for one in found if one.id.startswith(night)]
         if len(chosen) != 1:
-            raise Mistake(f"there is no one reconciliation {night!r}: `campaigns reconcile history` lists them")
+            how_many = f"{len(chosen)} reconciliations have an id" if chosen else "no reconciliation has an id"
+            raise Mistake(f"{how_many} that begins with {night!r}: `campaigns reconcile history` lists them")
         differences = reconciliations.differences(connection, chosen[0].id)
     payload = asdict(chosen[0]) | {"differences": [asdict(one) | {"to_do": one.to_do} for one in differences]}
     rows = [

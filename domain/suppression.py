@@ -94,7 +94,7 @@ def check_scope(reason: Reason, scope: Scope) -> None:
     if through:
         raise TooNarrow(
             f"the scope {scope} is too narrow for {reason}: {' and '.join(through)} mail would go on, though"
-            f" {_WHY_ALL.get(reason, 'that reason stops it')}. Leave --scope out ({reason} stops {SCOPE_OF[reason]}), or"
+            f" {_WHY_ALL.get(reason, 'that reason stops it')}. Leave --scope out ({reason} stops {SCOPE_OF[reason]} mail), or"
             f" give the reason {Reason.MANUAL} if she only wants no {scope} mail"
         )
 

@@ -13,7 +13,7 @@ from domain.guardrails import CanaryState
 from domain.policy import SendingPolicy
 from tasks import wiring
 from tests.cli.conftest import Campaigns
-from tests.data import guarded
+from tests.data import guarded, ledger_rows
 from tests.data.guarded import Part
 from tests.tasks import imap_server
 from tests.tasks.imap_server import Folders
@@ -144,12 +144,12 @@ def test_bodies_that_nobody_empties_are_told(shop: sa.Engine, campaigns: Campaig
     assert told.startswith("1 should have been emptied 30 days after")
 
 
-def put_brake(engine: sa.Engine, *, hours: int | None) -> int:
+def put_brake(engine: sa.Engine, *, hours: int | None, account_id: str = "shop") -> int:
     now = wiring.clock()
     with database.write(engine) as connection:
         return brakes.put(
             connection,
-            account_id="shop",
+            account_id=account_id,
             run_id=None,
             mailbox_group="google",
             factor=0.0,
@@ -170,6 +170,13 @@ def test_a_brake_is_told_with_the_command_that_lifts_it(shop: sa.Engine, campaig
     assert "sendgrid at google: stopped since 20" in told
     assert "until it is lifted: complaints 0.4%. `campaigns guards lift" in told
     assert "brakes" not in found
+
+
+def test_the_brakes_of_other_accounts_are_told_too(shop: sa.Engine, campaigns: Campaigns) -> None:
+    with database.write(shop) as connection:
+        ledger_rows.add_account(connection, "second")
+    brake = put_brake(shop, hours=None, account_id="second")
+    assert f"`campaigns guards lift {brake} --account second --by" in checks(campaigns)[f"brake {brake}"][1]
 
 
 def test_paused_runs_are_told_with_why_and_how_to_go_on(shop: sa.Engine, campaigns: Campaigns) -> None:

@@ -31,7 +31,7 @@ def sent(shop: sa.Engine) -> sa.Engine:
 
 
 def test_before_any_mail_nothing_is_shown(shop: sa.Engine, campaigns: Campaigns) -> None:
-    assert campaigns("kpis").lines == ["No mail left in the last 28 days."]
+    assert campaigns("kpis").lines == ["No mail was sent in the last 28 days."]
 
 
 def test_the_figures_of_an_account(sent: sa.Engine, campaigns: Campaigns) -> None:

@@ -59,4 +59,5 @@ def test_the_nights_are_listed_and_a_wrong_id_is_told(shop: sa.Engine, campaigns
         days = (NOW.date() - timedelta(days=3), NOW.date())
         reconciliations.begin(connection, worker="w", days=days, account_id=None, dry_run=False, now=NOW)
     assert "not ended (nothing done; w)" in campaigns("reconcile", "history").out
-    assert "`campaigns reconcile history` lists them" in campaigns("reconcile", "history", "zzz").mistake
+    wrong = campaigns("reconcile", "history", "zzz").mistake
+    assert wrong == "no reconciliation has an id that begins with 'zzz': `campaigns reconcile history` lists them"
