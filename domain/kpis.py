@@ -341,5 +341,5 @@ def named(name: str) -> Kpi:
     """The figure of this name; dashes are as good as underscores. Raises UnknownKpi."""
     found = ALL.get(name.replace("-", "_").lower())
     if found is None:
-        raise UnknownKpi(f"there is no figure {name!r}: {', '.join(ALL)}")
+        raise UnknownKpi(f"there is no figure {name!r}; there are: {', '.join(ALL)}")
     return found

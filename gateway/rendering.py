@@ -9,6 +9,7 @@ import minijinja
 from fastapi.responses import HTMLResponse
 
 from data.kpi_overview import Overview
+from domain.accounts import Account
 from domain.previews import Preview
 from domain.reports import Audit, RunReport, RunSummary
 from gateway import kpi_plots, kpi_views, plots, preview_plots, preview_views, texts, views
@@ -47,6 +48,13 @@ def in_language(template: str, language: str, *, clicked: str | None = None, **v
         **values,
     )
     return HTMLResponse(rendered, headers={"Content-Language": language})
+
+
+def contact(account: Account | None) -> dict[str, str | None]:
+    """How a customer reaches the shop, for `in_language`; None throughout where it is not known which shop is meant."""
+    if account is None:
+        return dict.fromkeys(("shop", "email", "post"))
+    return {"shop": account.name, "email": account.sender_email, "post": account.postal_address}
 
 
 def render_run(

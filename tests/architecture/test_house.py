@@ -91,6 +91,27 @@ def test_every_setting_stands_in_env_example() -> None:
     assert shown == set(settings.names())
 
 
+def test_the_readme_leads_to_every_page() -> None:
+    told = (ROOT / "README.md").read_text()
+    assert {page.name for page in (ROOT / "docs").glob("*.md") if f"(docs/{page.name})" not in told} == set()
+
+
+def test_the_newest_schema_is_told_to_who_upgrades() -> None:
+    from data import migrate
+
+    assert f"brings the schema to {migrate.newest()}," in (ROOT / "docs/operations.md").read_text()
+    assert f"(schema {migrate.newest()})" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_words_of_what_happens_after_a_mail_stand_in_the_glossary() -> None:
+    from domain.delivery import BounceClass, Fault
+
+    told = (ROOT / "docs/glossary.md").read_text()
+    words = {*BounceClass, *Fault, "soft bounce", "hard bounce", "fault owner", "second look", "stray", "frequency"}
+    words |= {"topic", "returned mail", "reconciliation", "anomaly", "preference page", "scope", "lift"}
+    assert {word for word in words if word not in told} == set()
+
+
 def test_every_dependency_is_justified() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     wanted = project["project"]["dependencies"] + [

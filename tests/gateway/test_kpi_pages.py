@@ -37,7 +37,7 @@ def test_an_unknown_account_has_no_page(gateway, name):
 
 
 def test_without_mail_the_page_says_so(gateway, account_id):
-    assert "No mail left in the last 28 days" in text_of(gateway.get(f"/kpis/{account_id}").text)
+    assert "No mail was sent in the last 28 days" in text_of(gateway.get(f"/kpis/{account_id}").text)
 
 
 def test_the_figures_stand_by_span_and_by_mailbox_provider(gateway, account_id, engine, sent_run):
