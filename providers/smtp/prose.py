@@ -17,7 +17,7 @@ _REASON_LINES = 8
 _MOST_RECIPIENTS = 50
 
 _DAEMON = re.compile(
-    r"(?:^|<|\s|\")(?:mailer[-_. ]?daemon|postmaster|mail[-_. ]?(?:daemon|delivery|system|admin)|maildelivery|mdaemon"
+    r"(?:^|<|\s|\")(?:mailer[-_. ]?daemon|post[-_.]?master|mail[-_. ]?(?:daemon|delivery|system|admin)|maildelivery|mdaemon"
     r"|mailerdaemon|majordomo|smtp[-_]?daemon|bounces?|inet4?mail|microsoftexchange\w*)\b",
     re.IGNORECASE,
 )
@@ -54,6 +54,11 @@ _RETURNED = re.compile(
     r"|^\W{0,10}(?:below (?:this line )?is a copy|this is a copy of (?:the|your) message|(?:the )?(?:original|unsent|returned|failed) message"
     r"|(?:the )?headers? of the original|message (?:text|header|headers|contents) follow|a copy of (?:the|your)"
     r"|original message|included is a copy|the following (?:is|are) the (?:text|header)|your original mail)",
+    re.IGNORECASE,
+)
+# What is told of the returned mail between the reasons: our own subject is no reason of anybody.
+_OURS = re.compile(
+    r"^[ \t]*(?:from|cc|subject|sent(?: date)?|date|mail from|message-id|size(?: \(in bytes\))?|number of lines)[ \t]*:",
     re.IGNORECASE,
 )
 _LIST = re.compile(r"did not reach the following|cannot be delivered to the following", re.IGNORECASE)
@@ -120,7 +125,7 @@ def _head(text: str) -> list[str]:
     for line in text[: _MOST_LINES * 200].split("\n")[:_MOST_LINES]:
         if lines and _RETURNED.match(line[:_LINE_CHARACTERS]):
             break
-        lines.append(line[:_LINE_CHARACTERS].rstrip())
+        lines.append("" if _OURS.match(line) else line[:_LINE_CHARACTERS].rstrip())
     lists = [number for number, line in enumerate(lines) if _LIST.search(line)]
     return lines[lists[-1] :] if lists and address_in("\n".join(lines[lists[-1] :])) else lines
 
