@@ -22,12 +22,11 @@ FULL: tuple[Row, ...] = (
         "storage full", "recipient * full", "is full ", "mailbox has exceeded", "mailbox size limit", "mailbox space",
         "storage space", "no space left in", "insufficient storage", "not enough storage", "not enough space",
         "maximum mailbox size", "mailbox exceeds", "exceeded mailbox", "exceeded the space limit", "mail box full",
-        "mail box is full", "file too large", "space has been used up", "has too many messages", "too much mail data",
-        "mailfolder is full"),
+        "mail box is full", "file too large", "space has been used up", "mailfolder is full", "storage limit"),
     row("full-languages", Cause.FULL_MAILBOX, sources.LANGUAGES, "postfach * voll", "postfach ist voll",
         "speicherplatz", "boite * pleine", "boîte * pleine", "destinataire pleine", "quota dépassé", "quota depasse",
         "espace * insuffisant", "buzón * lleno", "buzon * lleno", "cuota", "casella * piena", "caixa * cheia",
-        "espaço", "容量", "已满", "いっぱい", "переполнен", "plná", "preplnen"),
+        "espaço", "容量", "已满", "いっぱい", "переполнен", "plná", "preplnen", "speichervolumen"),
 )
 AWAY: tuple[Row, ...] = (
     row("host-unknown", Cause.UNKNOWN_HOST, sources.SENDMAIL, "host unknown", "unknown host", "host not found",
@@ -41,7 +40,7 @@ AWAY: tuple[Row, ...] = (
         "dns error", "dns lookup", "dns failure", "dns domain", "no dns", "no a record", "not resolve",
         "failed to resolve", "mail exchange", "mx server", "couldnt find any host", "couldnt be found by",
         "address resolution", "host lookup", "parked domain", "domain must exist", "domain * is unknown",
-        "destination computer"),
+        "destination computer", "dns query"),
     row("domain-languages", Cause.UNKNOWN_HOST, sources.LANGUAGES, "host unbekannt", "domain unbekannt", "domäne",
         "domaine", "hôte inconnu", "dominio", "domínio", "домен", "域名", "ドメイン"),
     row("disabled-gmail", Cause.DISABLED_MAILBOX, sources.GOOGLE, "tried to reach is disabled",
@@ -60,9 +59,11 @@ AWAY: tuple[Row, ...] = (
         "out of service", "account unavailable", "account is unavailable", "account not available",
         "account is not available", "user unavailable", "user is unavailable", "user not available",
         "access denied mailbox", "mailbox access denied", "barred", "temporary locked", "temporarily locked",
-        "user * locked", "temporarily inactive", "user is terminated", "is terminated", "mail receiving disabled"),
+        "user * locked", "temporarily inactive", "user is terminated", "is terminated", "mail receiving disabled",
+        "accepted for this mailbox"),
     row("disabled-languages", Cause.DISABLED_MAILBOX, sources.LANGUAGES, "gesperrt", "deaktiviert", "stillgelegt",
         "désactivé", "desactive", "suspendu", "suspendida", "desactivad", "inactiva", "desativad", "inativ", "sospes",
-        "disattivat", "disabilitat", "停止", "отключен", "неактив", "deaktivován", "zablokov"),
+        "disattivat", "disabilitat", "停止", "отключен", "неактив", "deaktivován", "zablokov", "ha expirado",
+        "estado inactivo", "nieaktywn"),
 )
 # fmt: on

@@ -40,8 +40,10 @@ _SEPARATORS = str.maketrans(dict.fromkeys('<>()[]{};,:"!?*|=/\\\u201c\u201d\u00a
 _NO_APOSTROPHES = str.maketrans(dict.fromkeys("'\u2019\u2018`\u00b4", ""))
 # 550-5.7.26 at the head of each line of a reply, also in the middle of one that was folded.
 _REPLY_CODE = re.compile(r"^(?:[245]\d\d(?:-|$))?#?(?:[245]\.\d\.\d{1,3}\b)?")
-# Postfix tells which command was answered, Google which of the two servers refused: neither is a reason.
+# Postfix tells which command was answered, Google which of the two servers refused, IronPort what class of codes it was
+# ("5.1.0 - Unknown address error 554-'…'", of whatever was said to RCPT): none is a reason.
 _NO_EVIDENCE = re.compile(
+    r"unknown address error|other mail system problem|"
     r"\(?in reply to (?:helo|ehlo) command\)?|rejected by the (?:server for the )?recipient domain(?: \S{1,255} by)?"
 )
 _HOST = re.compile(
