@@ -15,7 +15,7 @@ FULL: tuple[Row, ...] = (
         "exceed * quota", "exceeding * quota", "quota full", "quota is full", "disk quota", "quota limit",
         "mailbox quota", "storage quota", "over disk", "quota has been", "out of quota", "maildir over",
         "over the maximum", "over its quota", "over the quota", "user quota", "quota violation", "reached its quota",
-        "not enough * quota"),
+        "not enough * quota", "diskspace quota", "overdrawn"),
     row("full-exchange", Cause.FULL_MAILBOX, sources.EXCHANGE, "quotaexceeded", "resolver.rst.recipsizelimit quota"),
     row("full", Cause.FULL_MAILBOX, sources.WORDS, "mailbox full", "mailbox is full", "mailbox * full", "inbox full",
         "inbox is full", "mbox full", "full mailbox", "account is full", "account full", "user is full",

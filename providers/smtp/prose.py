@@ -58,7 +58,8 @@ _RETURNED = re.compile(
 )
 # What is told of the returned mail between the reasons: our own subject is no reason of anybody.
 _OURS = re.compile(
-    r"^[ \t]*(?:from|cc|subject|sent(?: date)?|date|mail from|message-id|size(?: \(in bytes\))?|number of lines)[ \t]*:",
+    r"^[ \t]*(?:from|cc|subject|sent(?: date)?|date|mail from|message-id|size(?: \(in bytes\))?|number of lines"
+    r"|original sender|(?:sender|remote|reporting)-mta|messagename|last-attempt-date)[ \t]*:",
     re.IGNORECASE,
 )
 _LIST = re.compile(r"did not reach the following|cannot be delivered to the following", re.IGNORECASE)
