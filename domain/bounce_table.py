@@ -16,7 +16,7 @@ from domain.bounce_rows import Row, row
 
 # fmt: off
 _UNMISTAKABLE = (
-    row("host-sendgrid", Cause.UNKNOWN_HOST, sources.SENDGRID, "unable to get mx info"),
+    row("host-sendgrid", Cause.UNKNOWN_HOST, sources.SENDGRID, "mx info failed to get ips"),
     row("full-count", Cause.FULL_MAILBOX, sources.GMX, "too many messages on the server", "zuviele mails auf dem server",
         "too much mail data"),
     row("loop", Cause.LOOP, sources.SENDMAIL, "loop", "too many hops", "hop count", "hops exceeded",
@@ -83,7 +83,7 @@ _RATE = (
     row("rate-qq", Cause.RATE, sources.TENCENT, "mailbox unavailable or access denied", "frequency", "频率", "过于频繁",
         "过多", "次数"),
     row("rate-163", Cause.RATE, sources.NETEASE, " mi mfp", " dt spm-limit", "rcpt too", "message too frequent",
-        "quota of connections"),
+        "quota of connections", " mi cel"),
     row("rate-many", Cause.RATE, sources.POSTFIX, "too many", "number of invalid", "percentage of invalid", "too much",
         "too fast", "too often", "throttl", "slow down", "rate exceeded", "message rate", "mail rate",
         "connection rate", "rate of", "hourly", "daily limit", "per hour", "per minute", "per day", "concurren",
@@ -124,8 +124,8 @@ _SENDER_LISTED = (
     row("list", Cause.BLOCKLIST, sources.WORDS, "blacklist", "black list", "black-list", "blocklist", "block-list",
         "denylist", "deny list", "blocked using", "is listed", " listed at ", "listed by", "client host * blocked",
         "denyip", "badmailfrom", "dns black", "blackhole", "ip blocked", "ip is blocked", "ip has been blocked",
-        "schwarze liste", "liste noire", "lista negra", "lista nera", "黑名单", "ブラックリスト", "черн", "no access from",
-        "refused see", "black ip", "black mail address", "blacklistis"),
+        "schwarze liste", "liste noire", "lista negra", "lista nera", "黑名单", "ブラックリスト", "черн", "refused see",
+        "black ip", "black mail address", "blacklistis", "no access from", "no access for"),
 )
 _SPAM = (
     row("spam-gmail", Cause.SPAM, sources.GOOGLE, "unsolicited", "gmail has detected"),
@@ -291,8 +291,18 @@ WEAK: tuple[Row, ...] = (
         "mailbox not available",
         "mailbox is unavailable",
     ),
-    row("weak-later", Cause.SYSTEM, sources.WORDS, "temporar", "try again", "retry", "service unavailable",
-        "service not available", "try later", "giving up on"),
+    row(
+        "weak-later",
+        Cause.SYSTEM,
+        sources.WORDS,
+        "temporar",
+        "try again",
+        "retry",
+        "service unavailable",
+        "service not available",
+        "try later",
+        "giving up on",
+    ),
     row("weak-person", Cause.UNKNOWN, sources.WORDS, "recipient rejected", "address rejected", "rcpt is rejected"),
     row("weak-refused", Cause.POLICY, sources.WORDS, "denied", "deny", "denies", "rejected", "refused", "not accepted"),
 )

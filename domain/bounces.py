@@ -43,7 +43,7 @@ _REPLY_CODE = re.compile(r"^(?:[245]\d\d(?:-|$))?#?(?:[245]\.\d\.\d{1,3}\b)?")
 # Postfix tells which command was answered, Google which of the two servers refused, IronPort what class of codes it was
 # ("5.1.0 - Unknown address error 554-'…'", of whatever was said to RCPT): none is a reason.
 _NO_EVIDENCE = re.compile(
-    r"unknown address error|other mail system problem|"
+    r"unknown address error|other mail system problem|help-spam-16|"
     r"\(?in reply to (?:helo|ehlo) command\)?|rejected by the (?:server for the )?recipient domain(?: \S{1,255} by)?"
 )
 _HOST = re.compile(
@@ -60,7 +60,7 @@ def judge(*, status: str, text: str, also: Verdict | None = None) -> Verdict:
     """
     heard = agreed((*speakers(status=status, text=text), also))
     if heard is None or heard.cause is Cause.UNKNOWN:  # a bare 4xx knows no more than the words do
-        return _first(WEAK, text, ()) or heard or UNKNOWN
+        return _of_row(_first(WEAK, text, ())) or heard or UNKNOWN
     return heard
 
 
@@ -68,8 +68,11 @@ def speakers(*, status: str, text: str) -> tuple[Verdict | None, Verdict | None]
     """What the prose says, and what the codes say; None of one that says nothing."""
     status, text = status[:_LONGEST], text[:_LONGEST]
     enhanced = [*_enhanced(status), *_enhanced(text)][:_MOST_CODES]
-    codes = agreed([*map(_of_enhanced, enhanced), *map(_of_basic, _basics(status, text))])
-    return _first(ROWS, text, enhanced), codes
+    row = _first(ROWS, text, enhanced)
+    # A row that names a code knows what it means there: qmail's lists of recipients say 5.7.1.
+    others = [code for code in enhanced if row is None or code not in row.codes]
+    codes = agreed([*map(_of_enhanced, others), *map(_of_basic, _basics(status, text))])
+    return _of_row(row), codes
 
 
 def agreed(spoken: Sequence[Verdict | None]) -> Verdict | None:
@@ -141,12 +144,16 @@ def _token(token: str) -> str:
     return _REPLY_CODE.sub("", token, count=1).strip(".-#&")
 
 
-def _first(rows: Iterable[Row], text: str, codes: Sequence[str]) -> Verdict | None:
+def _first(rows: Iterable[Row], text: str, codes: Sequence[str]) -> Row | None:
     words, whole = normalised(text[:_LONGEST])
     for row in rows:
         if (not row.codes or not row.codes.isdisjoint(codes)) and row.speaks(words, whole):
-            return verdict_of(row.cause, rule=row.rule)
+            return row
     return None
+
+
+def _of_row(row: Row | None) -> Verdict | None:
+    return verdict_of(row.cause, rule=row.rule) if row else None
 
 
 def _enhanced(text: str) -> list[str]:

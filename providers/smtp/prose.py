@@ -150,10 +150,10 @@ def _reasons(returned: Mail, head: list[str]) -> dict[str, str]:
         for part in value.split(",")
         if (one := address_in(part))
     }
+    if len(reasons) == 1 and not any(map(code_in, reasons.values())):
+        reasons = {address: f"{reason} {_telling(head)}".strip() for address, reason in reasons.items()}
     if named:
         return {one: reasons.get(one) or _telling(head) for one in sorted(named)}
-    if len(reasons) == 1 and not any(map(code_in, reasons.values())):
-        return {address: f"{reason} {_telling(head)}".strip() for address, reason in reasons.items()}
     return {address: reason or _telling(head) for address, reason in reasons.items()}
 
 
