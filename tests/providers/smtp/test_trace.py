@@ -18,7 +18,7 @@ def test_a_stamped_mail_is_read_by_the_standard_parser() -> None:
     assert read.defects == []
     assert read["Delivered-To"] == PATH
     assert parsedate_to_datetime(read["Received"].rpartition(";")[2].strip()) == AT
-    assert (read["Subject"], read.get_content()) == ("failure notice", "Hello\n")
+    assert (read["Subject"], read.get_content()) == ("failure notice", "Hello\r\n")
 
 
 def test_a_recipient_cannot_write_lines_of_his_own() -> None:
