@@ -115,6 +115,6 @@ GONE: tuple[Row, ...] = (
         "bestaat niet", "okänd användare", "okänd mottagare", "finns inte", "ukjent bruker", "ukjent mottaker",
         "tuntematon käyttäjä", "tuntematon vastaanottaja", "findes ikke"),
     row("gone-asian", Cause.UNKNOWN_MAILBOX, sources.LANGUAGES, "不存在", "无此用户", "没有该用户", "地址无效", "用户无效", "存在しません",
-        "見つかりません", "宛先不明", "存在しない"),
+        "見つかりません", "宛先不明", "存在しない", "リストにありません"),
 )
 # fmt: on

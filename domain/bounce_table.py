@@ -17,8 +17,8 @@ from domain.bounce_rows import Row, row
 # fmt: off
 _UNMISTAKABLE = (
     row("host-sendgrid", Cause.UNKNOWN_HOST, sources.SENDGRID, "mx info failed to get ips"),
-    row("full-count", Cause.FULL_MAILBOX, sources.GMX, "too many messages on the server", "zuviele mails auf dem server",
-        "too much mail data"),
+    row("full-count", Cause.FULL_MAILBOX, sources.GMX, "too many messages on the server",
+        "zuviele mails auf dem server", "too much mail data", "recipients mailbox exceeded"),
     row("loop", Cause.LOOP, sources.SENDMAIL, "loop", "too many hops", "hop count", "hops exceeded",
         "exceeded * hops", "too many received", "boucle", "schleife"),
     row("greylist", Cause.GREYLISTED, sources.GREYLISTS, "greylist", "graylist", "grey list", "gray list",

@@ -134,22 +134,25 @@ def _head(text: str) -> list[str]:
 def _reasons(returned: Mail, head: list[str]) -> dict[str, str]:
     """Each recipient with what is said of him."""
     own = {address_in(returned.field(name)) for name in ("from", "to", "reply-to")}
-    starts = {
-        number: found
-        for number, line in enumerate(head)
-        if (found := _ADDRESS_LINE.match(line)) is not None and found[1].strip(".`") not in own
-    }
-    reasons: dict[str, str] = {}
-    for number, found in starts.items():
-        said = [_JUNK.sub("", found[2]), *_following(head, number + 1, starts)]
-        address, reason = found[1].strip(".`"), " ".join(filter(None, said))
-        reasons[address] = f"{reasons[address]} {reason}".strip() if address in reasons else reason
     named = {
         one
         for value in returned.fields("x-failed-recipients")
         for part in value.split(",")
         if (one := address_in(part))
     }
+    starts = {
+        number: found
+        for number, line in enumerate(head)
+        if (found := _ADDRESS_LINE.match(line)) is not None
+        and (address := found[1].strip(".`")) not in own
+        # A reply may speak of the sender's address: where the header names the recipients, it begins none.
+        and (not named or address.lower() in named or not line.lstrip()[:1].isdigit())
+    }
+    reasons: dict[str, str] = {}
+    for number, found in starts.items():
+        said = [_JUNK.sub("", found[2]), *_following(head, number + 1, starts)]
+        address, reason = found[1].strip(".`"), " ".join(filter(None, said))
+        reasons[address] = f"{reasons[address]} {reason}".strip() if address in reasons else reason
     if len(reasons) == 1 and not any(map(code_in, reasons.values())):
         reasons = {address: f"{reason} {_telling(head)}".strip() for address, reason in reasons.items()}
     if named:
