@@ -205,7 +205,9 @@ def test_the_deployment_control_campaign(installation: Installation) -> None:
             done = prefect_api.wait(connected, started.id, seconds=300)
         assert done.completed, done.message
 
-    installation.fault(latency_ms=int(10_000 * _BATCH_SECONDS))  # the flow that pauses may take longer to start than the run would take
+    installation.fault(
+        latency_ms=int(10_000 * _BATCH_SECONDS)
+    )  # the flow that pauses may take longer to start than the run would take
     say(Word.PAUSE)
     installation.fault()
     _stands(installation, run.id, RunStatus.PAUSED)
