@@ -1,6 +1,8 @@
 """Applying what a campaign brought, by the real code, beside a session of the ORM with an object an event."""
 
-from collections.abc import Mapping
+import gc
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
@@ -25,15 +27,18 @@ _SAMPLE = 4  # bodies that the obvious way is measured on
 _STORED_AT_ONCE = 100
 
 
-def campaign(engine: sa.Engine, recipients: int, began: datetime) -> Run:
-    """A run of so many people, all of whose batches an ESP took."""
+def campaign(engine: sa.Engine, recipients: int, began: datetime) -> tuple[Run, list[int]]:
+    """A run of so many people, all of whose batches an ESP took; and the people by ordinal."""
     people = shop.fill(engine, recipients, began)
     run = shop.open_for_claims(engine, shop.freeze(engine, people, began), began)
-    accept(engine, run, began)
-    return run
+    _accept(engine, run, began)
+    member = tables.audience.c
+    with database.read(engine) as connection:
+        planned = sa.select(member.party_id).where(member.run_id == run.id, member.ordinal.is_not(None))
+        return run, list(connection.scalars(planned.order_by(member.ordinal)))
 
 
-def accept(engine: sa.Engine, run: Run, at: datetime) -> None:
+def _accept(engine: sa.Engine, run: Run, at: datetime) -> None:
     """Every batch of the run went out by one attempt."""
     batch, attempt = tables.batches, tables.batch_attempts
     with database.write(engine) as connection:
@@ -61,9 +66,9 @@ def accept(engine: sa.Engine, run: Run, at: datetime) -> None:
         connection.execute(accepted.values(state=BatchState.ACCEPTED, attempt_id=theirs, finished_at=at))
 
 
-def stored(engine: sa.Engine, run: Run, recipients: int, began: datetime) -> int:
+def stored(engine: sa.Engine, run: Run, people: Sequence[int], began: datetime) -> int:
     """Lay the campaign's bodies into the inbox; how many."""
-    number, rest = 0, events_traffic.bodies(run.id, recipients, began)
+    number, rest = 0, events_traffic.bodies(run.id, people, began)
     while some := list(islice(rest, _STORED_AT_ONCE)):
         with database.write(engine) as connection:
             for body in some:
@@ -111,22 +116,18 @@ class _State(_Base):
     clicked_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
-def obvious(engine: sa.Engine, run: Run, recipients: int, began: datetime) -> tuple[Cost, int]:
+def obvious(engine: sa.Engine, run: Run, people: Sequence[int], began: datetime) -> int:
     """An object and its statements for each event, a commit for each body; refusals are not even followed."""
     _Base.metadata.create_all(engine)
-    some = list(islice(events_traffic.bodies(run.id, recipients, began), _SAMPLE))
-
-    def work() -> int:
-        number = 0
-        for body in some:
-            with Session(engine) as session, session.begin():
-                for event in READERS["sendgrid"].parse(body):
-                    assert isinstance(event, DeliveryEvent)
-                    _take(session, event)
-                    number += 1
-        return number
-
-    return measure.measured(work)
+    some = list(islice(events_traffic.bodies(run.id, people, began), _SAMPLE))
+    number = 0
+    for body in some:
+        with Session(engine) as session, session.begin():
+            for event in READERS["sendgrid"].parse(body):
+                assert isinstance(event, DeliveryEvent)
+                _take(session, event)
+                number += 1
+    return number
 
 
 def _take(session: Session, event: DeliveryEvent) -> None:
@@ -150,26 +151,42 @@ def _take(session: Session, event: DeliveryEvent) -> None:
 # --- measured --------------------------------------------------------------------------------------------------------
 
 
-def run(kind: str, recipients: int) -> None:
-    """Measure on one database and print."""
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What so many events cost: here, and in the database's server."""
+
+    name: str
+    events: int
+    cost: Cost
+    server: float = 0.0
+
+    @property
+    def a_million(self) -> float:
+        """CPU seconds."""
+        return (self.cost.cpu + self.server) / self.events * 1e6
+
+
+def run(kind: str, recipients: int) -> tuple[list[Row], Memory, ProcessReport]:
+    """Apply a campaign's events on this database, after the obvious way has been measured on some of them."""
     began = datetime.now(UTC) - timedelta(hours=12)
     with shop.store(kind) as engine:
-        sent = campaign(engine, recipients, began)
-        cost, number = obvious(engine, sent, recipients, began)
-        print(f"obvious {cost.cpu / number * 1e6:.1f} CPU s a million, {cost.wall / number * 1e6:.1f} s")
-        waiting = stored(engine, sent, recipients, began)
-        print(f"{waiting} bodies")
-        server = freeze._server_cpu(engine)
+        sent, people = campaign(engine, recipients, began)
+        rows = [_row("an ORM object an event", engine, lambda: obvious(engine, sent, people, began))]
+        stored(engine, sent, people, began)
+        reports: list[ProcessReport] = []
+
+        def work() -> int:
+            reports.append(applied(engine))
+            return reports[0].events + reports[0].duplicates
+
+        gc.collect()
+        gc.freeze()  # as cli/serve.py does
         with measure.memory() as memory:
-            cost, report = measure.measured(lambda: applied(engine))
-        server = freeze._server_cpu(engine) - server
-        print(report)
-        number = report.events + report.duplicates
-        print(f"ours {cost.cpu / number * 1e6:.1f}+{server / number * 1e6:.1f} CPU s a million, {cost.wall:.1f} s")
-        print(memory)
+            rows.append(_row("applied, as the gateway does it", engine, work))
+    return rows, memory, reports[0]
 
 
-if __name__ == "__main__":
-    import sys
-
-    run(sys.argv[1], int(sys.argv[2]))
+def _row(name: str, engine: sa.Engine, work: Callable[[], int]) -> Row:
+    server = freeze.server_cpu(engine)
+    cost, number = measure.measured(work)
+    return Row(name, number, cost, freeze.server_cpu(engine) - server)

@@ -4,7 +4,7 @@ Each message is processed; one of a hundred bounces (half of these hard), the ot
 and a few complaints. 13 of 300 events come twice, the second time with another `sg_event_id`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -19,18 +19,20 @@ _A_SECOND = 300  # messages that leave
 _TWICE = 0.045
 _AGENT = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0 Safari/537.36"
 _ENGAGED = f'"useragent":"{_AGENT}","ip":"198.51.100.9"'
-_REFUSED = (
+_NO_MAILBOX = (
     '"type":"bounce","bounce_classification":"Invalid Address","status":"5.1.1",'
-    '"reason":"550 5.1.1 The email account that you tried to reach does not exist. - gsmtp"',
+    '"reason":"550 5.1.1 The email account that you tried to reach does not exist. - gsmtp"'
+)
+_FULL_MAILBOX = (
     '"type":"blocked","bounce_classification":"Mailbox Unavailable","status":"5.2.2",'
-    '"reason":"552 5.2.2 The recipient\'s inbox is out of storage space and inactive. - gsmtp"',
+    '"reason":"552 5.2.2 The recipient\'s inbox is out of storage space and inactive. - gsmtp"'
 )
 # The vendor's word and what only this kind of event carries.
 _KINDS = (
     ("processed", '"smtp-id":"<pe2UpVEfSaSa@geopod-ismtpd-4>"'),
     ("delivered", '"response":"250 2.0.0 OK  1795338000 d9443c01a7336 - gsmtp","ip":"198.51.100.7","tls":1'),
-    ("bounce", _REFUSED[0]),
-    ("bounce", _REFUSED[1]),
+    ("bounce", _NO_MAILBOX),
+    ("bounce", _FULL_MAILBOX),
     ("open", f'{_ENGAGED},"sg_machine_open":false'),
     ("open", f'{_ENGAGED},"sg_machine_open":true'),
     ("click", f'{_ENGAGED},"url":"https://shop.example.com/new-arrivals/jazz?utm_source=news"'),
@@ -40,23 +42,24 @@ _PROCESSED, _DELIVERED, _HARD, _FULL, _OPEN, _MACHINE, _CLICK, _SPAM = range(len
 _Numbers = NDArray[np.int64]
 
 
-def bodies(run_id: str, recipients: int, began: datetime, *, seed: int = 1) -> Iterator[bytes]:
-    """All posts after a run that began then, in the order in which they arrive."""
-    kind, ordinal, second, arrives = _story(recipients, int(began.timestamp()), seed)
+def bodies(run_id: str, people: Sequence[int], began: datetime, *, seed: int = 1) -> Iterator[bytes]:
+    """All posts after a run that began then, in the order in which they arrive. `people`: of benchmarks.shop, by ordinal."""
+    kind, ordinal, second, arrives = _story(len(people), int(began.timestamp()), seed)
     order = np.argsort(arrives, kind="stable")
     for first in range(0, len(order), BODY):
         some = order[first : first + BODY]
-        yield _body(run_id, first, zip(kind[some].tolist(), ordinal[some].tolist(), second[some].tolist(), strict=True))
+        events = zip(kind[some].tolist(), ordinal[some].tolist(), second[some].tolist(), strict=True)
+        yield _body(run_id, first, people, events)
 
 
-def refusal(run_id: str, ordinal: int, at: datetime, *, complaint: bool) -> bytes:
+def refusal(run_id: str, ordinal: int, people: Sequence[int], at: datetime, *, complaint: bool) -> bytes:
     """One event alone: a complaint, or a bounce of a mailbox that does not exist."""
-    return _body(run_id, 10**9 + ordinal, [(_SPAM if complaint else _HARD, ordinal, int(at.timestamp()))])
+    return _body(run_id, 10**9 + ordinal, people, [(_SPAM if complaint else _HARD, ordinal, int(at.timestamp()))])
 
 
-def _body(run_id: str, number: int, events: "Iterator[tuple[int, int, int]] | list[tuple[int, int, int]]") -> bytes:
+def _body(run_id: str, number: int, people: Sequence[int], events: Iterable[tuple[int, int, int]]) -> bytes:
     parts = [
-        f'{{"email":"{shop.address(ordinal + 1)}","timestamp":{second},"event":"{_KINDS[kind][0]}",'
+        f'{{"email":"{shop.address(people[ordinal])}","timestamp":{second},"event":"{_KINDS[kind][0]}",'
         f'"sg_event_id":"ZGVsaXZlcmVk{number + place:022d}",'
         f'"sg_message_id":"14c5d75ce93dfd64b469.recvd-5f54b5d587-x7xkz-1-6920-{ordinal:X}.0",'
         f'"message_id":"{run_id}.{ordinal}","attempt_id":"{attempt_of(run_id, ordinal)}",{_KINDS[kind][1]}}}'
