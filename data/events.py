@@ -126,14 +126,16 @@ def _next(engine: sa.Engine, after: int, most: int, work: _Round) -> list[_Read]
 
     Together they share what a transaction costs.
     """
+    read_next = _alone
     try:
         if (together := _together(engine, after, most, work)) is not None:
             return [together]
     except Exception as error:
         if database.in_trouble(error) and not database.collided(error):
             raise
+        read_next = _once  # this is their second time already
     read: list[_Read] = []
-    while len(read) < most and (one := _alone(engine, read[-1].last_id if read else after, work)) is not None:
+    while len(read) < most and (one := read_next(engine, read[-1].last_id if read else after, work)) is not None:
         read.append(one)
     return read
 
