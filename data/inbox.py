@@ -99,11 +99,11 @@ def counts(connection: sa.Connection) -> dict[str, int]:
     return {state: int(number) for state, number in connection.execute(query.group_by(inbox.c.state))}
 
 
-def finish(connection: sa.Connection, inbox_id: int, *, now: datetime) -> None:
-    """The body was read; the raw bytes stay until their retention ends (data.inbox_retention)."""
+def finish(connection: sa.Connection, inbox_ids: Collection[int], *, now: datetime) -> None:
+    """These bodies were read; the raw bytes stay until their retention ends (data.inbox_retention)."""
     inbox = tables.webhook_inbox
     connection.execute(
-        inbox.update().where(inbox.c.id == inbox_id).values(state=BodyState.DONE, processed_at=now, error=None)
+        inbox.update().where(inbox.c.id.in_(inbox_ids)).values(state=BodyState.DONE, processed_at=now, error=None)
     )
 
 

@@ -43,6 +43,8 @@ _PLAIN_MEANING = {
 _NO_MEANING = Verdict()
 _ENGAGEMENT = frozenset({EventKind.OPENED, EventKind.CLICKED})
 _TROUBLE = frozenset({EventKind.BOUNCED, EventKind.DROPPED, EventKind.DEFERRED})
+# PostgreSQL refuses it in a text, and with it the statement that holds all the neighbours.
+_NUL = "\0"
 _SERVER = re.compile(r"\.(?:filter|recv)")
 # 2009, when SendGrid began, to 2100: outside is a mistake, such as milliseconds for seconds.
 _EARLIEST = int(datetime(2009, 1, 1, tzinfo=UTC).timestamp())
@@ -163,17 +165,14 @@ def _instant(element: dict[str, Any]) -> datetime:
 def _identity(element: dict[str, Any], key: str) -> str | None:
     """A field by which an event is known; of another type it makes the element unreadable."""
     value = element.get(key)
-    if value is not None and not isinstance(value, str):
+    if isinstance(value, str):
+        return value.replace(_NUL, "") or None
+    if value is not None:
         raise _Unreadable(f"{key} is not a string")
-    return _storable(value) or None if value else None
+    return None
 
 
 def _prose(element: dict[str, Any], key: str) -> str:
     """A field that only informs; of another type it says nothing."""
     value = element.get(key)
-    return _storable(value) if isinstance(value, str) else ""
-
-
-def _storable(text: str) -> str:
-    """PostgreSQL refuses NUL in a text, and with it the statement that holds all the neighbours."""
-    return text.replace("\0", "")
+    return value.replace(_NUL, "") if isinstance(value, str) else ""
