@@ -155,6 +155,43 @@ class TestWhoAgreedAgain:
         assert leave(shop, esp) == 0
         assert blocked(shop) == {hash_of(0): "unsubscribe"}
 
+    def test_who_left_anew_in_a_webhook_outage_is_refused_and_stays_on_the_list(self, shop: sa.Engine) -> None:
+        """The group tells no times: what it says for the first time after she agreed may be her later word."""
+        esp = Esp(NOW)
+        keep(shop, new(Reason.UNSUBSCRIBE, hash_of(0)))
+        night(shop, esp)
+        esp.now += 17 * HOUR
+        agree(shop, 0, esp.now)
+        assert leave(shop, esp) == 1
+        esp.now += 4 * HOUR
+        esp.bounced("group", address(0))
+        esp.now += 3 * HOUR
+        assert night(shop, esp) == 1
+        for _ in range(3):
+            assert leave(shop, esp) == 0
+            assert blocked(shop) == {hash_of(0): "unsubscribe"}
+            assert there(esp) == {("group", address(0))}
+            esp.now += DAY
+            assert night(shop, esp) == 0
+
+    def test_who_left_by_the_esps_link_and_agreed_before_its_list_was_read_comes_off(self, shop: sa.Engine) -> None:
+        """A webhook told it, so the entry is that word. When she is off and leaves once more, it is a new one."""
+        esp = Esp(NOW)
+        night(shop, esp)
+        esp.now += HOUR
+        esp.bounced("group", address(0))
+        keep(shop, replace(new(Reason.UNSUBSCRIBE, hash_of(0), at=esp.now), source="esp:esp"))
+        agree(shop, 0, esp.now + HOUR)
+        esp.now += DAY
+        assert night(shop, esp) == 0
+        assert leave(shop, esp) == 1
+        assert (there(esp), blocked(shop)) == (set(), {})
+        esp.bounced("group", address(0))
+        esp.now += DAY
+        assert night(shop, esp) == 1
+        assert leave(shop, esp) == 0
+        assert blocked(shop) == {hash_of(0): "unsubscribe"}
+
     def test_an_entry_newer_than_her_word_waits_until_it_is_read_as_hers(self, shop: sa.Engine) -> None:
         """Another account reads the shared lists first."""
         esp = Esp(NOW)
