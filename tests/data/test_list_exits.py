@@ -128,6 +128,23 @@ class TestWhoAgreedAgain:
         with database.read(shop) as connection:
             assert len(esp_listings.of_address(connection, hash_of(0), now=esp.now)) == 1
 
+    def test_a_call_counts_whatever_came_of_it(self, shop: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The others are asked for a minute later."""
+        monkeypatch.setattr(list_exits, "_MOST_CALLS", 2)
+        esp = Esp(NOW)
+        for number in range(3):
+            esp.bounced("global", address(number))
+        night(shop, esp)
+        esp.now += HOUR
+        for number in range(3):
+            agree(shop, number, esp.now)
+        stubborn = Stubborn(esp)
+        for asked in (2, 3, 3):
+            with database.read(shop) as connection:
+                due = list_exits.due(connection, now=esp.now)
+            list_exits.leave(shop, due, sink=stubborn, shared=False, clock=lambda: esp.now)
+            assert stubborn.asked == asked
+
     def test_a_list_that_another_refusal_needs_keeps_her(self, shop: sa.Engine) -> None:
         esp = Esp(NOW)
         keep(shop, new(Reason.UNSUBSCRIBE, hash_of(0)), new(Reason.MANUAL, hash_of(0)))
