@@ -42,6 +42,11 @@ def providers() -> tuple[str, ...]:
     return (*_BUILT_IN, *own, *([AUTOMATIC] if own else []))
 
 
+def is_declared(provider: str) -> bool:
+    """Whether it can be reached still: mail of old may have gone by a name that routes.yaml has no longer."""
+    return provider in _BUILT_IN or provider in declared().providers
+
+
 def sendgrid_config(provider: str) -> SendGridConfig:
     """How to reach a provider. The sandbox speaks SendGrid's API under its own address and key. Raises UnknownProvider."""
     if provider in declared().providers:
