@@ -53,11 +53,14 @@ def merge_listed(
     pepper: str,
     now: datetime,
     alive: Callable[[], None] | None = None,
+    webhook: str | None = None,
 ) -> MergeReport:
     """Add an ESP's lists to ours, a thousand rows a transaction. What was read before an error of the ESP's is kept.
 
-    `alive` is called after each thousand: a large account's lists are read for longer than a turn lasts.
+    `provider` is the account at the ESP, whose lists they are; `webhook`: by which it alone tells events, where that is
+    another name. `alive` is called after each thousand: a large account's lists are read for longer than a turn lasts.
     """
+    events = _source(webhook or provider)
     cut: list[str] = []
     entries = _as_far_as_told(listed, cut)
     report = MergeReport()
@@ -65,7 +68,7 @@ def merge_listed(
         hashed = [(entry, one) for entry in some if (one := _hash(entry.address, pepper)) is not None]
         unreadable = MergeReport(listed=len(some), unreadable=len(some) - len(hashed))
         with database.write(engine) as connection:
-            report += unreadable + _keep(connection, account_id, provider, hashed, now)
+            report += unreadable + _keep(connection, account_id, provider, hashed, now, events)
         if alive is not None:
             alive()
     return replace(report, cut_short=" ".join(cut))
@@ -84,10 +87,12 @@ def _keep(
     provider: str,
     hashed: list[tuple[ListedSuppression, str]],
     now: datetime,
+    events: str,
 ) -> MergeReport:
     on_record = esp_listings.known(connection, provider, {one for _, one in hashed})
     strange = {one for entry, one in hashed if not entry.dated and (entry.listing, one) not in on_record}
-    told = _told_since_the_last_reading(connection, account_id, provider, strange) if strange else {}
+    until = read_until(connection, account_id=account_id, provider=provider)
+    told = _told_since(connection, until, events, strange) if strange else {}
     seen = [_seen(entry, one, on_record, told, now) for entry, one in hashed]
     esp_listings.note(connection, provider, seen, now=now)
     rows = [
@@ -142,19 +147,19 @@ def _seen(
     return Seen(entry.listing, address_hash, listed_at, entry.reason, entry.detail or None, entry.expires_at)
 
 
-def _told_since_the_last_reading(
-    connection: sa.Connection, account_id: str, provider: str, address_hashes: Collection[str]
+def _told_since(
+    connection: sa.Connection, since: datetime | None, source: str, address_hashes: Collection[str]
 ) -> dict[tuple[str, str], datetime]:
-    """When the ESP told us by a webhook, since then, what a list of its own now says: by address hash and reason.
+    """When the ESP told us by a webhook, since its lists were read last, what one of them now says.
 
-    Whichever account it told: the list is the ESP's. An older word explains no entry, because the last reading would
+    By address hash and reason; whichever account it told: the list is the ESP's. An older word explains no entry, because the last reading would
     have found it.
     """
-    row, since = tables.suppressions.c, read_until(connection, account_id=account_id, provider=provider)
+    row = tables.suppressions.c
     query = sa.select(row.address_hash, row.reason, sa.func.max(row.created_at).label("at")).where(
         row.account_id.in_(sa.select(tables.accounts.c.id)),  # the index begins with the account
         row.address_hash.in_(sorted(address_hashes)),
-        row.source == _source(provider),
+        row.source == source,
         row.created_at > since if since is not None else sa.true(),
     )
     found = connection.execute(query.group_by(row.address_hash, row.reason))
