@@ -75,7 +75,7 @@ def suppress(
 
 
 def _said_by_others(connection: sa.Connection, refusals: Sequence[_Concerned[Reason]]) -> Sequence[_Concerned[Reason]]:
-    """Without our own word, come back: an ESP may tell by its webhook, too, what we put on its list. It names no mail."""
+    """Without our own word, come back: a webhook may tell what we put on the ESP's list. It names no mail then."""
     said = [
         Said(event.provider, it.address_hash, event.occurred_at)
         if it.what in _AS_WE_PUT_IT and event.message_id is None and event.provider_message_id is None

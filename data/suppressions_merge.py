@@ -152,8 +152,8 @@ def _told_since(
 ) -> dict[tuple[str, str], datetime]:
     """When the ESP told us by a webhook, since its lists were read last, what one of them now says.
 
-    By address hash and reason; whichever account it told: the list is the ESP's. An older word explains no entry, because the last reading would
-    have found it.
+    By address hash and reason; whichever account it told: the list is the ESP's. An older word explains no entry,
+    because the last reading would have found it.
     """
     row = tables.suppressions.c
     query = sa.select(row.address_hash, row.reason, sa.func.max(row.created_at).label("at")).where(

@@ -145,7 +145,10 @@ def _of_list(night: Night, one: ListDifference) -> list[Difference]:
 
 
 def is_shared(provider: str) -> bool:
-    """Whether mail of more than one account may go through that account at an ESP. Mailchimp is the one account's that is set up."""
+    """Whether mail of more than one account may go through that account at an ESP.
+
+    Mailchimp is the one account's that is set up.
+    """
     if provider in esps.MAILCHIMP_LISTS:
         return False
     with database.read(wiring.engine()) as connection:

@@ -54,8 +54,8 @@ def classify(*, hard: bool, description: str, text: str) -> Verdict:
 def told(reason: str, text: str) -> Verdict:
     """Judge a reject, or a change of the denylist, as a webhook tells it: of a hard bounce it suppresses nobody.
 
-    The bounce's own event and the denylist's row do, which tell its time. These come minutes or days after it, and would
-    be the second bounce of somebody who is to be asked once more.
+    The bounce's own event and the denylist's row do, which tell its time. These come minutes or days after it, and
+    would be the second bounce of somebody who is to be asked once more.
     """
     verdict = refused(reason, text)
     return replace(verdict, suppresses=None) if verdict.suppresses is Reason.HARD_BOUNCE else verdict
