@@ -298,6 +298,19 @@ class TestWhoIsAskedOnceMore:
         assert leave(shop, esp) == 0
         assert blocked(shop, now=NOW + 400 * DAY) == {hash_of(0): "hard_bounce"}
 
+    def test_a_bounce_after_a_recovery_is_a_first_one_again(self, shop: sa.Engine) -> None:
+        esp = Esp(NOW + HOUR)
+        keep(shop, BOUNCE)
+        again = NOW + 100 * DAY
+        keep(shop, replace(BOUNCE, created_at=again, expires_at=again + 7 * DAY))
+        esp.now = again + HOUR
+        esp.bounced("bounces", address(0))
+        assert night(shop, esp) == 0, "its entry is of the bounce that is on record"
+        esp.now = again + 7 * DAY
+        assert night(shop, esp) == 0
+        assert leave(shop, esp) == 1
+        assert blocked(shop, now=esp.now) == {}
+
     def test_an_older_entry_and_one_against_somebody_else_are_read_as_ever(self, shop: sa.Engine) -> None:
         esp = Esp(NOW - 30 * DAY)
         esp.bounced("bounces", address(0))
