@@ -54,8 +54,8 @@ def of_the_ledger(
 ) -> list[Difference]:
     """Accepted mail without event or end, unknown and held batches, what the ESPs' lists added.
 
-    `before`: as it was before anything was repaired, `after`: as it is since. `listed`: (account, ESP) → suppressions
-    that were new to us.
+    `before`: as it was before anything was repaired, `after`: as it is since. `listed`: (account, account at an ESP) →
+    suppressions that were new to us.
     """
     out = reconciliation.outages(before, ended_before=night.silent_before)
     since = {one.attempt_id: one for one in after}
@@ -64,7 +64,7 @@ def of_the_ledger(
         found += reconciliation_reading.open_batches(
             connection, night.since, account_id=night.account_id, now=night.now
         )
-    silenced = {provider for provider, _ in out}
+    silenced = {esps.esp_account(provider) for provider, _ in out}
     for (account, provider), count in listed.items():
         why = Explanation.OUTAGE if provider in silenced else Explanation.LISTED
         if count:

@@ -118,7 +118,7 @@ def _sync(element: dict[str, Any]) -> DeliveryEvent:
     entry = _part(element, "reject") or _part(element, "entry")
     reason, text = _prose(entry, "reason"), _prose(entry, "detail")
     added = word in _DENYLIST and action in {"add", "change"}
-    meaning = bounces.refused(reason, text) if added else Verdict()
+    meaning = bounces.told(reason, text) if added else Verdict()
     lasting = meaning.bounce_class in {None, BounceClass.HARD}
     return DeliveryEvent(
         provider=PROVIDER,
@@ -135,7 +135,7 @@ def _meaning(kind: EventKind, word: str, message: dict[str, Any], reject: dict[s
         text, description = _prose(message, "diag"), _prose(message, "bounce_description")
         return bounces.classify(hard=word == "hard_bounce", description=description, text=text)
     if kind is EventKind.DROPPED:
-        return bounces.refused(_prose(reject, "reason"), _prose(reject, "detail") or _prose(message, "diag"))
+        return bounces.told(_prose(reject, "reason"), _prose(reject, "detail") or _prose(message, "diag"))
     return _PLAIN_MEANING.get(kind, Verdict())
 
 
