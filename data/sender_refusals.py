@@ -35,7 +35,8 @@ class _Part:
     way: Way
 
 
-class _Words(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Words:
     """One text without what differs from mail to mail: a storm of refusals, each with an id of its own, is one."""
 
     text: str
