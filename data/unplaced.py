@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from data import tables
 from data.correlation import Placed
 
-# An event overtakes the commit of its request by seconds; an unknown batch is settled within hours; ESPs repeat for a day.
+# An event overtakes the commit of its request by seconds; an unknown batch is settled in hours; ESPs repeat for a day.
 _PAUSES = (
     timedelta(seconds=10),
     timedelta(minutes=1),

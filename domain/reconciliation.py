@@ -223,7 +223,7 @@ class Strays:
 
 
 def strays(found: Iterable[Strays], *, seeds: Mapping[date, int], foreign: bool) -> list[Difference]:
-    """`seeds`: how many events the seed messages of a day may have made. `foreign`: the ESP counts mail sent past us."""
+    """`seeds`: how many events the seed messages of a day may have made. `foreign`: the ESP counts mail past us."""
     left = dict(seeds)
     differences = []
     for one in found:

@@ -178,7 +178,7 @@ def _store(asked: _Asked, told: Sequence[Told]) -> None:
 
 
 def _bodies(asked: _Asked, told: Sequence[Told]) -> Iterator[bytes]:
-    """One body of all; where something in it is not as documented, halves of it, down to that one, which is left out."""
+    """One body of all; where something in it is not as documented, halves of it, down to that which is left out."""
     try:
         body = asked.source.body(told)
     except SourceFailed as error:

@@ -12,7 +12,7 @@ _MOST_ROWS = 100
 
 
 def headline(found: Sequence[Difference], *, dry_run: bool, troubles: Sequence[str] = ()) -> str:
-    """Is all explained, what was repaired, what must a person do: in a sentence each. `troubles`: what was not asked."""
+    """Is all explained, what was repaired, what must a person do: in a sentence each. `troubles`: what was not had."""
     partly = " Not all could be asked and compared." if troubles else ""
     repaired = sum(one.repaired for one in found)
     unexplained = sum(one.left for one in found if one.explanation == "unexplained")

@@ -96,7 +96,7 @@ def _event(element: Any) -> DeliveryEvent:
 
 
 def _sync(element: dict[str, Any]) -> DeliveryEvent:
-    """A change of Transactional's own lists. What it adds to the denylist we keep; that it removes one lifts nothing."""
+    """A change of Transactional's own lists. What it adds to the denylist we keep; what it removes lifts nothing."""
     word, action = identity(element, "type"), prose(element, "action")
     if word is None:
         raise Unreadable("the element does not say which event it is")
