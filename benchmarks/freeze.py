@@ -92,12 +92,12 @@ def obvious(engine: sa.Engine, people: Sequence[int]) -> None:
 
 def measured(engine: sa.Engine, name: str, work: Callable[[], object]) -> Row:
     """What the work costs on both sides of the connection."""
-    server = _server_cpu(engine)
+    server = server_cpu(engine)
     cost, _ = measure.measured(work)
-    return Row(name, cost.cpu, _server_cpu(engine) - server)
+    return Row(name, cost.cpu, server_cpu(engine) - server)
 
 
-def _server_cpu(engine: sa.Engine) -> float:
+def server_cpu(engine: sa.Engine) -> float:
     """CPU seconds of the server process behind the pool's one connection; SQLite has none."""
     if engine.dialect.name == "sqlite":
         return 0.0

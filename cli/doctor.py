@@ -1,18 +1,16 @@
 """Is this installation fit to send? Each check says what was found and, where it is wrong, what to do."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import settings
-from cli import mistakes, services, store
+from cli import doctor_events, mistakes, services, store
+from cli.check import Check, usable_engine
 from cli.output import Mistake, moment
 from tasks import prefect_api
 
 if TYPE_CHECKING:
-    import sqlalchemy as sa
-
     from data.intake.load import Unfinished
 
 _FRESH = timedelta(days=2)
@@ -25,15 +23,6 @@ SENDGRID_SCOPES = frozenset(
         *("asm.groups.suppressions.create", "asm.groups.suppressions.read", "asm.groups.suppressions.delete"),
     }
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at."""
-
-    what: str
-    ok: bool
-    found: str
 
 
 def examine() -> list[Check]:
@@ -52,7 +41,11 @@ def examine() -> list[Check]:
         "routes": _routes,
         "sandbox ESP": _sandbox,
         "SendGrid": _sendgrid,
+        "Mailchimp": doctor_events.mailchimp,
+        "returned mail": doctor_events.returned,
         "gateway": _gateway,
+        "raw bodies": doctor_events.bodies,
+        "brakes": doctor_events.held_back,
         "Prefect": _prefect,
     }
     for what, look in looks.items():
@@ -123,7 +116,7 @@ def _orders(_config: settings.Settings) -> Iterator[Check]:
         declared = wiring.connections()
     except UnusableConnections:  # told above; what the store knows is told all the same
         declared = Connections()
-    if (engine := _usable_engine()) is None:
+    if (engine := usable_engine()) is None:
         return
     now = wiring.clock()
     with database.read(engine) as connection:
@@ -138,16 +131,6 @@ def _orders(_config: settings.Settings) -> Iterator[Check]:
         letters = sum(one.open_letters for one in found)
         told = f"{len(found)} source(s) well" if found else "no channel has brought one yet: `campaigns intake FILE`"
         yield Check("orders", ok=True, found=f"{told}; {letters:,} dead letter(s) open" if letters else told)
-
-
-def _usable_engine() -> "sa.Engine | None":
-    """None where the check of the database has said already what is wrong with it."""
-    try:
-        return store.engine()
-    except Exception as error:
-        if mistakes.line(error) is None:
-            raise
-        return None
 
 
 def _cut_off(file: "Unfinished") -> str:

@@ -11,6 +11,7 @@ from cli.output import AsJson, Mistake, answer, moment, table
 
 app = typer.Typer(no_args_is_help=True)
 _BODIES = "Bodies (webhooks and returned mail)"
+_KEPT_LONG_ENOUGH = "what they held was applied, and removed when OMS_GATEWAY_KEEP_DAYS were over"
 _LATELY = timedelta(days=7)
 _DEAD_SHOWN = 20
 _TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]
@@ -100,14 +101,17 @@ def replay(
         raise Mistake("say which bodies: --inbox NUMBER, --dead or --since TIME")
     which = replays.Which(tuple(inbox or ()), dead, None if since is None else _since(since))
     engine = store.engine()
+    with database.read(engine) as connection:
+        emptied = replays.emptied(connection, which)
     if dry_run:
         with database.read(engine) as connection:
             chosen = replays.choose(connection, which)
     else:
         with database.write(engine) as connection:
             chosen = replays.replay(connection, which, by=store.person(), now=wiring.clock())
-    payload = {"dry_run": dry_run, "bodies": [asdict(one) for one in chosen]}
-    answer(payload, as_json=as_json, text=_told(chosen, which.since, dry_run=dry_run))
+    payload = {"dry_run": dry_run, "bodies": [asdict(one) for one in chosen], "emptied": emptied}
+    gone = f"\n{emptied:,} more cannot be read again: {_KEPT_LONG_ENOUGH}." if emptied else ""
+    answer(payload, as_json=as_json, text=_told(chosen, which.since, dry_run=dry_run) + gone)
 
 
 def _told(chosen: list[Any], since: datetime | None, *, dry_run: bool) -> str:

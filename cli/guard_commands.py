@@ -41,7 +41,7 @@ def _show_account(account: str | None, as_json: bool) -> None:
     with database.read(store.engine()) as connection:
         account_id = store.account_id(connection, account)
         held = brakes.of_account(connection, account_id, wiring.clock())
-    text = "\n\n".join(map(_brake, held)) or "No brake is in force: all mail goes at its own pace."
+    text = "\n\n".join(map(brake_sentence, held)) or "No brake is in force: all mail goes at its own pace."
     answer({"account": account_id, "brakes": [asdict(one) for one in held]}, as_json=as_json, text=text)
 
 
@@ -64,7 +64,7 @@ def _show_run(run_id: str, as_json: bool) -> None:
         },
         "brakes": [asdict(one) for one in (*held.values(), *alone.values())],
     }
-    text = "\n\n".join([_text(run, observed, judged, held), *map(_brake, alone.values())])
+    text = "\n\n".join([_text(run, observed, judged, held), *map(brake_sentence, alone.values())])
     answer(payload, as_json=as_json, text=text)
 
 
@@ -72,7 +72,7 @@ def _text(run: "Run", observed: "Observed", judged: "dict[str, Guard]", held: "d
     rows = [_row(group, observed, held) for group in sorted(observed.whole.keys() | held.keys())]
     lines = [_canary(run), ""]
     lines.append(table("", _HEADS, rows) if rows else "Nothing was accepted by an ESP yet.")
-    lines += [f"\n{_brake(one)}" for one in held.values()]
+    lines += [f"\n{brake_sentence(one)}" for one in held.values()]
     coming = {group: one for group, one in judged.items() if one.reason and group not in held}
     lines += [f"\n{group} is to {one.action}: {one.reason}" for group, one in coming.items()]
     return "\n".join(lines)
@@ -94,7 +94,8 @@ def _row(group: str, observed: "Observed", held: "dict[str, Brake]") -> tuple[An
     return group, *counts, pace
 
 
-def _brake(one: "Brake") -> str:
+def brake_sentence(one: "Brake") -> str:
+    """What is slowed or stopped, since when, until when, and why."""
     ends = f"until {moment(one.until)} UTC" if one.until else "until it is lifted"
     who = f"{one.provider} at {one.mailbox_group}" if one.provider else one.mailbox_group
     whose = f" of run {one.run_id}" if one.run_id else ""

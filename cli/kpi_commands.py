@@ -28,6 +28,7 @@ _SHOWN = (
 )
 # A second table: side by side they would be wider than any terminal.
 _MORE = (*kpis.BOUNCES_BY_CLASS, *kpis.BOUNCES_BY_FAULT, kpis.OPEN_RATE, kpis.CLICK_RATE)
+_NAMES = ", ".join(name.replace("_", "-") for name in kpis.ALL)
 # What a spreadsheet takes for the start of a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -107,7 +108,7 @@ def _named(by: Sequence[By], key: Sequence[Any]) -> dict[str, str]:
 
 def _text(by: Sequence[By], found: Mapping[tuple[Any, ...], Measured], days: int) -> str:
     if not found:
-        return f"No mail left in the last {days} days."
+        return f"No mail was sent in the last {days} days."
     parts = [
         _rates(f"Mail that left in the last {days} days", by, found, _SHOWN),
         _rates("The same: bounces by class and by fault, and what machines opened and clicked, too", by, found, _MORE),
@@ -157,7 +158,7 @@ def _safe(text: str) -> str:
 
 @app.command("explain")
 def explain(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A figure, such as deliverability.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help=f"A figure: {_NAMES}.")],
     as_json: AsJson = False,
 ) -> None:
     """What a figure means: numerator, denominator, lines, where it comes from."""

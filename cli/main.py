@@ -37,6 +37,7 @@ from cli import (
     run_commands,
     segment_commands,
     suppression_commands,
+    suppression_show_command,
     topic_commands,
 )
 
@@ -61,6 +62,7 @@ app.add_typer(guard_commands.app, name="guards", help="What holds a run back: sh
 preview_commands.register(segment_commands.app)
 app.add_typer(segment_commands.app, name="segments", help="Who: list, explain and preview segments.")
 bounce_unknown_command.register(bounce_commands.app)
+suppression_show_command.register(suppression_commands.app)
 app.add_typer(bounce_commands.app, name="bounces", help="What refusals mean: judge a reply, list unknown texts.")
 app.add_typer(account_commands.app, name="account", help="The shop or brand: its caps, its quiet hours, its record.")
 app.add_typer(
@@ -69,14 +71,22 @@ app.add_typer(
 app.add_typer(
     event_commands.app, name="events", help="What webhooks and returned mail brought: what waits, reading it again."
 )
-app.add_typer(kpi_commands.app, name="kpis", help="Key figures by day, mailbox provider and more; what each means.")
+app.add_typer(
+    kpi_commands.app,
+    name="kpis",
+    help="Deliverability, bounces, complaints, opens: by day, mailbox provider, …; what each means.",
+)
 app.add_typer(
     reconcile_commands.app, name="reconcile", help="What the ESPs say against what we hold: compare, repair, history."
 )
 app.add_typer(rate_commands.app, name="rates", help="What currencies were worth: load and list dated rates.")
 app.add_typer(return_commands.app, name="returns", help="Mail that comes back: listen for it, fetch it.")
 app.add_typer(topic_commands.app, name="topics", help="What mail is about, for customers to choose: add, list, remove.")
-app.add_typer(suppression_commands.app, name="suppressions", help="Whom not to mail: list, add, remove, export.")
+app.add_typer(
+    suppression_commands.app,
+    name="suppressions",
+    help="Whom not to mail, and why: list, show, add, remove, export, import.",
+)
 
 _WRONG_INPUT = 2
 

@@ -24,7 +24,7 @@ def reconcile(
     context: typer.Context,
     days: Annotated[int, typer.Option(min=1, max=30, help="How many days back, besides today.")] = 3,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Compare and report; change nothing.")] = False,
-    account: store.Account = None,
+    account: Annotated[str | None, typer.Option(help="One account only; all of them unless given.")] = None,
     whole_lists: Annotated[
         bool, typer.Option("--whole-lists", help="Read the ESPs' suppression lists whole, as is done weekly anyway.")
     ] = False,
@@ -37,6 +37,8 @@ def reconcile(
     """
     if context.invoked_subcommand is not None:
         return 0
+    if dry_run and whole_lists:
+        raise Mistake("--whole-lists reads the lists in, and --dry-run reads in nothing: choose one of them")
     parameters: dict[str, Any] = {"days": days, "dry_run": dry_run, "whole_lists": whole_lists}
     if account is not None:
         parameters["account"] = store.chosen_account(store.engine(), account)
@@ -68,7 +70,8 @@ def history(
             return
         chosen = [one for one in found if one.id.startswith(night)]
         if len(chosen) != 1:
-            raise Mistake(f"there is no one reconciliation {night!r}: `campaigns reconcile history` lists them")
+            how_many = f"{len(chosen)} reconciliations have an id" if chosen else "no reconciliation has an id"
+            raise Mistake(f"{how_many} that begins with {night!r}: `campaigns reconcile history` lists them")
         differences = reconciliations.differences(connection, chosen[0].id)
     payload = asdict(chosen[0]) | {"differences": [asdict(one) | {"to_do": one.to_do} for one in differences]}
     rows = [

@@ -1,5 +1,6 @@
 """Run one of our own services in this process: `python -m cli.serve gateway|sandbox` (started by `campaigns up`)."""
 
+import gc
 import sys
 
 import uvicorn
@@ -13,7 +14,12 @@ def main(name: str) -> None:
     if name == "gateway":
         from gateway.app import create_app
 
-        uvicorn.run(create_app(config), host=config.gateway.host, port=config.gateway.port, log_level="warning")
+        app = create_app(config)
+        # What is loaded by now stays for ever: the collector need not look through it again and again, which took a
+        # tenth of all time while events were applied.
+        gc.collect()
+        gc.freeze()
+        uvicorn.run(app, host=config.gateway.host, port=config.gateway.port, log_level="warning")
     elif name == "sandbox":
         from providers.sandbox.app import create_app as create_sandbox
 

@@ -1,9 +1,9 @@
-"""Commands about suppressions: list, show, add, remove, export, import."""
+"""Commands about suppressions: list, add, remove, export, import."""
 
 import csv
 from contextlib import ExitStack
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -12,16 +12,15 @@ import typer
 from cli import store
 from cli.output import AsJson, Mistake, answer, table
 from domain import addresses
-from domain.suppression import SCOPE_OF, NotLifted, Reason, Scope
+from domain.suppression import NotLifted, Reason, Scope, TooNarrow, check_scope, narrower
 
 if TYPE_CHECKING:
     from data.suppressions_csv import ImportReport
 
 app = typer.Typer(no_args_is_help=True)
+_BY_HAND = "added by hand"
 _SHOWN = 16
 _NAMED = 10  # bad rows in the answer; all are in the file
-_OF_ROW = ("reason", "scope", "source", "created_at", "expires_at", "lifted_at", "evidence")
-_OF_LISTING = ("provider", "listing", "reason", "listed_at", "expires_at", "pushed_at", "words")
 _TAKE_OFF = (
     "--at-esp takes it off where that can be done; where it cannot, only she herself can, by the ESP's own form."
 )
@@ -33,7 +32,8 @@ _STOPS = {
 Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="The e-mail address; only its keyed hash is kept.")]
 
 
-def _hash(address: str) -> str:
+def hash_of(address: str) -> str:
+    """The keyed hash by which an address is known. Raises Mistake, which does not repeat it."""
     from tasks import wiring
 
     try:
@@ -66,49 +66,8 @@ def list_suppressions(
     answer(facts, as_json=as_json, text=table("", heads, rows) if rows else "No suppressions.")
 
 
-@app.command("show")
-def show(
-    address: Address,
-    by: Annotated[str, typer.Option(help="Who looks; kept in the audit log.")],
-    account: store.Account = None,
-    as_json: AsJson = False,
-) -> None:
-    """All that was ever said against mail to this address, lifted and expired ones too, and on which ESPs' lists it is."""
-    from data import database, esp_listings, suppressions
-    from tasks import wiring
-
-    _must_say(by=by)
-    hashed, now = _hash(address), wiring.clock()
-    with database.write(store.engine()) as connection:
-        account_id = store.account_id(connection, account)
-        rows = suppressions.history(connection, account_id, hashed, actor=by, now=now)
-        listings = esp_listings.of_address(connection, hashed, now=now)
-    facts = {
-        "account": account_id,
-        "address_hash": hashed,
-        "suppressions": [{name: getattr(row, name) for name in _OF_ROW} | {"state": _state(row, now)} for row in rows],
-        "lists": [{name: getattr(one, name) for name in _OF_LISTING} for one in listings],
-    }
-    cells = [(row.reason, row.scope, _state(row, now), row.source, row.created_at, row.evidence) for row in rows]
-    heads = ["reason", "stops", "state", "source", "since", "evidence"]
-    text = table("", heads, cells) if rows else "Nothing was ever said against mail to this address."
-    on = [
-        (one.provider, one.listing, one.reason or "evidence only", one.listed_at, one.words or "") for one in listings
-    ]
-    if on:
-        text += "\n\n" + table("On lists of ESPs:", ["ESP", "list", "means", "since", "its words"], on)
-    answer(facts, as_json=as_json, text=text)
-
-
-def _state(row: Any, now: datetime) -> str:
-    if row.lifted_at is not None:
-        return f"lifted {row.lifted_at:%Y-%m-%d %H:%M}"
-    if row.expires_at is None:
-        return "stands"
-    return f"{'until' if row.expires_at > now else 'expired'} {row.expires_at:%Y-%m-%d %H:%M}"
-
-
-def _must_say(**options: str) -> None:
+def must_say(**options: str) -> None:
+    """Raises Mistake for an option of nothing but blanks."""
     if not all(value.strip() for value in options.values()):
         raise Mistake(f"{' and '.join(f'--{name}' for name in options)} must say something: the audit log keeps them")
 
@@ -119,34 +78,48 @@ def add(
     reason: Annotated[Reason, typer.Option(help="Why.")] = Reason.MANUAL,
     scope: Annotated[Scope | None, typer.Option(help="How far it reaches; else as far as the reason does.")] = None,
     days: Annotated[int | None, typer.Option(min=1, max=3650, help="For so many days; else for good.")] = None,
-    note: Annotated[str, typer.Option(help="Kept as evidence.")] = "added by hand",
+    note: Annotated[str, typer.Option(help="Why, without addresses: evidence, and kept in the audit log.")] = _BY_HAND,
+    by: Annotated[str | None, typer.Option(help="Who decides this, for the audit log; you unless given.")] = None,
     account: store.Account = None,
     as_json: AsJson = False,
 ) -> None:
     """Send no marketing mail, or none at all, to this address any more."""
     from data import database, suppressions
+    from domain.masking import masked
     from tasks import wiring
 
-    if reason is Reason.ERASED:
-        raise Mistake("an erasure can never be lifted, and only erasing the person makes one: give another reason")
+    _sound(reason, scope)
+    actor = store.person() if by is None else by
+    must_say(by=actor, note=note)
     now = wiring.clock()
     with database.write(store.engine()) as connection:
-        account_id = store.account_id(connection, account)
-        added = suppressions.add(
-            connection,
-            account_id=account_id,
-            address_hash=_hash(address),
+        new = suppressions.NewSuppression(
+            account_id=store.account_id(connection, account),
+            address_hash=hash_of(address),
             reason=reason,
             source="cli",
-            evidence=note,
-            now=now,
+            evidence=masked(note),
+            created_at=now,
             expires_at=None if days is None else now + timedelta(days=days),
             scope=scope,
+            recorded_at=now,
         )
+        added = suppressions.add_by_hand(connection, new, actor=actor)
     told = "It holds from the next batch on, also in a running campaign." if added else "It was suppressed already."
-    stopped = scope or SCOPE_OF[reason]
-    payload = {"account": account_id, "reason": reason, "scope": stopped, "added": added}
-    answer(payload, as_json=as_json, text=f"Suppressed ({reason}): {_STOPS[stopped]}. {told}")
+    warned = f" {warning}" if (warning := narrower(reason, new.reach)) else ""
+    payload = {"account": new.account_id, "reason": reason, "scope": new.reach, "added": added}
+    answer(payload, as_json=as_json, text=f"Suppressed ({reason}): {_STOPS[new.reach]}. {told}{warned}")
+
+
+def _sound(reason: Reason | None, scope: Scope | None) -> None:
+    """Raises Mistake for what no person may state, or what would stop less than its reason asks for."""
+    if reason is Reason.ERASED:
+        raise Mistake("an erasure can never be lifted, and only erasing the person makes one: give another reason")
+    if reason is not None and scope is not None:
+        try:
+            check_scope(reason, scope)
+        except TooNarrow as error:
+            raise Mistake(str(error)) from error
 
 
 @app.command("remove")
@@ -166,10 +139,10 @@ def remove(
     from data import database
     from tasks import lifting, wiring
 
-    _must_say(reason=reason, by=by)
+    must_say(reason=reason, by=by)
     with database.read(store.engine()) as connection:
         account_id = store.account_id(connection, account)
-    asked = lifting.Request(account_id, address, _hash(address), only, yes_they_asked, at_esp, by, reason)
+    asked = lifting.Request(account_id, address, hash_of(address), only, yes_they_asked, at_esp, by, reason)
     try:
         done = lifting.lift(store.engine(), asked, now=wiring.clock())
     except NotLifted as error:
@@ -229,6 +202,8 @@ def import_file(
     from data import database, suppressions_csv
     from tasks import wiring
 
+    if reason is not Reason.ERASED:
+        _sound(reason, scope)
     with database.read(store.engine()) as connection:
         account_id = store.account_id(connection, account)
     report_path = rejected or file.with_name(f"{file.name}.rejected.csv")

@@ -1,12 +1,16 @@
 """Commands about topics: what an account's marketing mail may be about, and customers may refuse."""
 
+from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli import store
 from cli.output import AsJson, Mistake, answer, table
+
+if TYPE_CHECKING:
+    from domain.preferences import Topic
 
 app = typer.Typer(no_args_is_help=True)
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Lower-case letters, digits and dashes, such as offers.")]
@@ -24,7 +28,7 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Add a topic, or give one that is there other titles and another position."""
-    from data import audit_log, database, topics
+    from data import accounts, audit_log, database, topics
     from domain.preferences import InvalidTopic, Topic
     from tasks import wiring
 
@@ -35,6 +39,7 @@ def add(
     now = wiring.clock()
     with database.write(store.engine()) as connection:
         account_id = store.account_id(connection, account)
+        own = accounts.get(connection, account_id).language
         topics.add(connection, account_id, topic, now=now)
         audit_log.write(
             connection,
@@ -49,7 +54,27 @@ def add(
     text = (
         f"Topic {name} ({shown}). Customers find it on their preference page; `campaigns run --topic {name}` uses it."
     )
-    answer({"account": account_id, **asdict(topic)}, as_json=as_json, text=text)
+    warnings = list(_warnings(topic, own))
+    payload = {"account": account_id, **asdict(topic), "warnings": warnings}
+    answer(payload, as_json=as_json, text="\n".join([text, *warnings]))
+
+
+def _warnings(topic: "Topic", own: str | None) -> Iterator[str]:
+    """Titles that nobody reads, and which are read in the place of those that are missing. `own`: the account's language."""
+    from gateway import texts
+
+    pages = texts.languages()
+    shown = {page: topic.title_language(page, own or page) for page in pages}
+    for language in sorted(topic.titles.keys() - pages.keys() - set(shown.values())):
+        yield f"Nobody reads the title in {language}: the page is written in {', '.join(pages)} only."
+    for instead in sorted({one for page, one in shown.items() if one != page}):
+        lacking = [page for page, one in shown.items() if one == instead and page != instead]
+        names = ", ".join(pages[page] for page in lacking)
+        how = " ".join(f"--title {page}=…" for page in lacking)
+        yield (
+            f"No title in {', '.join(lacking)}: customers whose page is in {names} read {topic.titles[instead]!r}, the title"
+            f" in {instead}. Give it too, with all the others: {how}"
+        )
 
 
 def _titles(given: list[str]) -> dict[str, str]:

@@ -134,6 +134,16 @@ def continuation(connection: sa.Connection, run: Run) -> Continuation:
     return Continuation(named[-1], len(named), connection.scalar(sa.select(sa.func.max(log.at)).where(of_run)))
 
 
+def paused_since(connection: sa.Connection, run: Run) -> datetime | None:
+    """When a paused run was paused: by its canary's verdict, else by the last pause in the audit log."""
+    if run.held_by_canary and (judged := (run.canary_figures or {}).get("judged_at")):
+        return datetime.fromisoformat(judged)
+    log = tables.audit_log.c
+    paused = (log.subject == f"run:{run.id}") & (log.action == "pause")
+    found: datetime | None = connection.scalar(sa.select(sa.func.max(log.at)).where(paused))
+    return found
+
+
 def _moved(
     connection: sa.Connection,
     run: Run,

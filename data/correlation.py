@@ -24,10 +24,17 @@ _CLOCKS_DIFFER = timedelta(minutes=1)
 _MAY_BE_OUT = (BatchState.INFLIGHT, BatchState.UNKNOWN, BatchState.ACCEPTED)
 
 
-class Placed(NamedTuple):
-    """An event, which element of its body it was, and whose message it tells of, if that is known."""
+class Element(NamedTuple):
+    """Which element of which body an event was."""
 
+    inbox_id: int
     position: int
+
+
+class Placed(NamedTuple):
+    """An event, which element it was, and whose message it tells of, if that is known."""
+
+    element: Element
     event: DeliveryEvent
     run_id: str | None
     ordinal: int | None
@@ -53,7 +60,7 @@ class Recipient(Customer):
 
 def place(
     connection: sa.Connection,
-    numbered: Iterable[tuple[int, DeliveryEvent]],
+    numbered: Iterable[tuple[Element, DeliveryEvent]],
     *,
     pepper: str,
     vendors: Mapping[str, str],
@@ -64,21 +71,23 @@ def place(
     which is not ours is nobody's, whatever its address.
     """
     numbered = list(numbered)
-    named = {position: campaigns.parse_message_id(event.message_id or "") for position, event in numbered}
-    accounts = accounts_of(connection, {one[0] for one in named.values() if one is not None})
+    named = [campaigns.parse_message_id(event.message_id or "") for _, event in numbered]
+    accounts = accounts_of(connection, {one[0] for one in named if one is not None})
     hashes = {
-        position: own
-        for position, event in numbered
+        element: own
+        for element, event in numbered
         if event.message_id is None and _by_address(event) and (own := address_hash_of(event, pepper)) is not None
     }
-    sent = _candidates(connection, [(event, hashes[position]) for position, event in numbered if position in hashes])
+    sent = _candidates(connection, [(event, hashes[element]) for element, event in numbered if element in hashes])
 
-    def candidates(position: int, event: DeliveryEvent) -> Sequence[_Sent]:
-        return sent[bool(event.provider_message_id)].get(hashes.get(position, ""), ())
+    def candidates(element: Element, event: DeliveryEvent) -> Sequence[_Sent]:
+        return sent[bool(event.provider_message_id)].get(hashes.get(element, ""), ())
 
     return [
-        _placed(position, event, named[position], accounts, candidates(position, event), vendors)
-        for position, event in numbered
+        Placed(element, event, *message, accounts[message[0]])
+        if message is not None and message[0] in accounts
+        else _placed(element, event, candidates(element, event), vendors)
+        for (element, event), message in zip(numbered, named, strict=True)
     ]
 
 
@@ -97,20 +106,11 @@ def _by_address(event: DeliveryEvent) -> bool:
     return event.provider_message_id is not None or event.kind in _FOLLOWS_A_MESSAGE
 
 
-def _placed(
-    position: int,
-    event: DeliveryEvent,
-    named: tuple[str, int] | None,
-    accounts: Mapping[str, str],
-    sent: Sequence["_Sent"],
-    vendors: Mapping[str, str],
-) -> Placed:
-    if named is not None and named[0] in accounts:
-        return Placed(position, event, *named, accounts[named[0]])
+def _placed(element: Element, event: DeliveryEvent, sent: Sequence["_Sent"], vendors: Mapping[str, str]) -> Placed:
     found = _of_request(event, sent) if event.provider_message_id else _newest(event, sent, vendors)
     if found is not None:
-        return Placed(position, event, found.run_id, found.ordinal, found.account_id)
-    return Placed(position, event, None, None, None)
+        return Placed(element, event, found.run_id, found.ordinal, found.account_id)
+    return Placed(element, event, None, None, None)
 
 
 def _of_request(event: DeliveryEvent, sent: Sequence["_Sent"]) -> "_Sent | None":

@@ -23,6 +23,8 @@ _HALF = re.compile("[\ud800-\udfff]")  # of a surrogate pair: JSON can say it, n
 _MAX_PRIORITY = 2**31 - 1
 _IDS_AT_ONCE = 1000
 _DEEPEST = 100  # levels of a payload
+# What the sources of letters begin with that are no orders: bodies of the inbox, and mails that never came out of a mailbox.
+WEBHOOK, MAILBOX = "webhook:", "mailbox:"
 WHOLE_DOCUMENT = "unreadable"  # the rule of letters that stand for a document which could not be cut into orders
 
 
@@ -82,7 +84,7 @@ class DeadLetter:
     @property
     def inbox_id(self) -> int | None:
         """Of an event that an ESP or a mail told of: in which body of the inbox it stands. None of an order."""
-        return self.row.payload.get("inbox_id") if self.source.startswith("webhook:") else None
+        return self.row.payload.get("inbox_id") if self.source.startswith(WEBHOOK) else None
 
 
 def put(

@@ -5,6 +5,7 @@ Suppressions are written before this, wherever both are: two writers that lock r
 
 from collections.abc import Mapping
 from dataclasses import fields
+from operator import attrgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ from data import kpi_marks, staging, tables
 from domain.delivery import DeliveryState
 
 _TIMES = tuple(field.name for field in fields(DeliveryState) if field.name.endswith("_at"))
+_times = attrgetter(*_TIMES)
 
 
 def join(connection: sa.Connection, states: Mapping[tuple[str, int], DeliveryState]) -> None:
@@ -23,7 +25,7 @@ def join(connection: sa.Connection, states: Mapping[tuple[str, int], DeliverySta
     table = tables.message_delivery
     columns = [column.name for column in table.c]
     rows = (
-        (run_id, ordinal, int(state.seen), int(state.severity), state.fault, *(getattr(state, name) for name in _TIMES))
+        (run_id, ordinal, int(state.seen), int(state.severity), state.fault, *_times(state))
         for (run_id, ordinal), state in states.items()
     )
     with staging.staged(connection, table, columns, rows, order_by=["run_id", "ordinal"]) as insert:

@@ -1,10 +1,10 @@
-"""Delivery events, from the raw bodies of the inbox to what is known of each message: one transaction a body.
+"""Delivery events, from the raw bodies of the inbox to what is known of each message: some bodies in one transaction.
 
-A crash in the middle of a body leaves it pending, and reading it again gives the same state. One bad element never
-loses its neighbours: it becomes a dead letter, the rest is applied.
+A crash in the middle leaves them pending, and reading them again gives the same state. One bad element never loses its
+neighbours, nor a bad body: it becomes a dead letter, the rest is applied.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from data import database, events_apply, inbox, late_events, proofs
+from data.correlation import Element
 from data.events_apply import Applied
 from data.late_events import Late
 from data.strays import Origins
@@ -19,6 +20,10 @@ from domain.delivery import DeliveryEvent, UnreadableEvent
 from domain.ports import EventReader
 
 _LATE_BODIES = 100  # looked at again in one round
+# Read in one transaction: four of a thousand events each hold SQLite's one writer for a fifth of a second, and the door
+# cannot answer meanwhile.
+_TOGETHER = 4
+_BYTES_TOGETHER = 5 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +60,17 @@ class _Round:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """One body: what it brought, and how many elements were refused; nothing at all when it failed."""
+    """Bodies of one transaction: up to which id, when those came that were read, what they brought, what was refused."""
 
-    inbox_id: int
-    received_at: datetime
-    applied: Applied | None
+    last_id: int
+    received: tuple[datetime, ...] = ()
+    failed: int = 0
+    applied: Applied = field(default_factory=Applied)
     unreadable: int = 0
+
+    @property
+    def bodies(self) -> int:
+        return len(self.received) + self.failed
 
 
 def process(
@@ -82,33 +92,103 @@ def process(
     read: list[_Read] = []
     late, confirmed = Late(), 0
     try:
-        while len(read) < limit and (body := _next(engine, read[-1].inbox_id if read else 0, work)) is not None:
-            read.append(body)
+        while (left := limit - sum(one.bodies for one in read)) > 0:
+            some = _next(engine, read[-1].last_id if read else 0, min(left, _TOGETHER), work)
+            if not some:
+                break
+            read += some
         late = late_events.look_again(
             engine, readers=readers, origins=work.origins, pepper=pepper, now=now, limit=_LATE_BODIES
         )
     finally:
         with database.write(engine) as connection:
             confirmed = proofs.confirm(connection, now=now)
-    whole = [body.applied for body in read if body.applied is not None]
-    total = sum(whole, Applied())
+    total = sum((one.applied for one in read), Applied())
+    received = tuple(at for one in read for at in one.received)
     return ProcessReport(
-        bodies=len(whole),
-        failed=len(read) - len(whole),
+        bodies=len(received),
+        failed=sum(one.failed for one in read),
         events=total.events,
         duplicates=total.duplicates,
-        unreadable=sum(body.unreadable for body in read),
+        unreadable=sum(one.unreadable for one in read),
         uncorrelated=total.uncorrelated,
         suppressions=total.suppressions + late.suppressions,
         confirmed_batches=confirmed,
         placed_late=late.placed,
         strays=late.given_up,
         failed_late=late.failed,
-        received=tuple(body.received_at for body in read if body.applied is not None),
+        received=received,
     )
 
 
-def _next(engine: sa.Engine, after: int, work: _Round) -> _Read | None:
+def _next(engine: sa.Engine, after: int, most: int, work: _Round) -> list[_Read]:
+    """Read the next bodies, in one transaction; where anything goes wrong with them, each in one of its own.
+
+    Together they share what a transaction costs.
+    """
+    read_next = _alone
+    try:
+        if (together := _together(engine, after, most, work)) is not None:
+            return [together]
+    except Exception as error:
+        if database.in_trouble(error) and not database.collided(error):
+            raise
+        read_next = _once  # this is their second time already
+    read: list[_Read] = []
+    while len(read) < most and (one := read_next(engine, read[-1].last_id if read else after, work)) is not None:
+        read.append(one)
+    return read
+
+
+def _together(engine: sa.Engine, after: int, most: int, work: _Round) -> _Read | None:
+    """The next bodies at once, as far as they are read for the first time; None where not even the first is.
+
+    Raises whatever one of them brings about, and then has changed nothing.
+    """
+    with database.write(engine) as connection:
+        rows = inbox.pending(connection, most, after=after, fresh_of=work.readers if work.fresh_only else None)
+        some = list(_at_once(rows, work.readers))
+        if not some:
+            return None
+        numbered, refused = [], []
+        for row in some:
+            events, unreadable = _sorted(row.id, work.readers[row.provider].parse(row.body))
+            numbered += events
+            refused += [(row, *one) for one in unreadable.items()]
+        applied = events_apply.apply(connection, numbered, pepper=work.pepper, origins=work.origins, now=work.now)
+        for row, position, reason in refused:
+            inbox.refuse(
+                connection, provider=row.provider, inbox_id=row.id, position=position, reason=reason, now=work.now
+            )
+        inbox.finish(connection, [row.id for row in some], now=work.now)
+        return _Read(some[-1].id, tuple(row.received_at for row in some), 0, applied, len(refused))
+
+
+def _at_once(rows: Iterable[Any], readers: Mapping[str, EventReader]) -> Iterator[Any]:
+    size = 0
+    for row in rows:
+        size += len(row.body)
+        for_the_first_time = row.error is None and row.processed_at is None and row.strikes == 0
+        if not for_the_first_time or row.provider not in readers or (size > _BYTES_TOGETHER and size > len(row.body)):
+            return
+        yield row
+
+
+def _sorted(
+    inbox_id: int, parsed: Iterable[DeliveryEvent | UnreadableEvent]
+) -> tuple[list[tuple[Element, DeliveryEvent]], dict[int, str]]:
+    """The events of a body, each with its place, and by position what is none."""
+    numbered: list[tuple[Element, DeliveryEvent]] = []
+    unreadable: dict[int, str] = {}
+    for place, element in enumerate(parsed):
+        if isinstance(element, UnreadableEvent):
+            unreadable[element.position] = element.reason
+        else:
+            numbered.append((Element(inbox_id, place), element))
+    return numbered, unreadable
+
+
+def _alone(engine: sa.Engine, after: int, work: _Round) -> _Read | None:
     """Read the next body; None when there is none. What goes wrong with it is a strike, unless the database is ill.
 
     Where another transaction stood in its way it is read once more, and then left to the next round.
@@ -142,29 +222,27 @@ def _read(connection: sa.Connection, row: Any, work: _Round) -> _Read:
     if reader is None:
         return _failed(connection, row, f"nothing here reads events of {row.provider}", work.now)
     try:
-        elements = list(reader.parse(row.body))
+        numbered, unreadable = _sorted(row.id, reader.parse(row.body))
     except Exception as error:  # noqa: BLE001 - whatever a body does to its reader, the next body is read
         # The class only: the text of an exception may quote an address.
         return _failed(connection, row, f"the body made its reader fail ({type(error).__name__})", work.now)
-    unreadable = {element.position: element.reason for element in elements if isinstance(element, UnreadableEvent)}
-    numbered = [(place, element) for place, element in enumerate(elements) if isinstance(element, DeliveryEvent)]
     applied, refused = _apply(connection, row, numbered, work)
     unreadable |= refused
     if row.error is not None or row.processed_at is not None:  # not for the first time
         inbox.end_letters(connection, row.id, besides=unreadable, now=work.now)
     for position, reason in unreadable.items():
         inbox.refuse(connection, provider=row.provider, inbox_id=row.id, position=position, reason=reason, now=work.now)
-    inbox.finish(connection, row.id, now=work.now)
-    return _Read(row.id, row.received_at, applied, len(unreadable))
+    inbox.finish(connection, [row.id], now=work.now)
+    return _Read(row.id, (row.received_at,), 0, applied, len(unreadable))
 
 
 def _failed(connection: sa.Connection, row: Any, error: str, now: datetime) -> _Read:
     inbox.strike(connection, row.id, error=error, now=now)
-    return _Read(row.id, row.received_at, None)
+    return _Read(row.id, failed=1)
 
 
 def _apply(
-    connection: sa.Connection, row: Any, numbered: Sequence[tuple[int, DeliveryEvent]], work: _Round
+    connection: sa.Connection, row: Any, numbered: Sequence[tuple[Element, DeliveryEvent]], work: _Round
 ) -> tuple[Applied, dict[int, str]]:
     """Apply all at once; where a value cannot be stored (a NUL in a text, say), halve down to the culprits.
 
@@ -175,16 +253,14 @@ def _apply(
     culprits = (Exception,) if last_try else database.not_storable(connection.engine)
     try:
         with connection.begin_nested():
-            applied = events_apply.apply(
-                connection, row.id, numbered, pepper=work.pepper, origins=work.origins, now=work.now
-            )
+            applied = events_apply.apply(connection, numbered, pepper=work.pepper, origins=work.origins, now=work.now)
             return applied, {}
     except culprits as error:
         if database.in_trouble(error):
             raise
         if len(numbered) <= 1:
             return Applied(), {
-                place: f"the event could not be applied ({type(error).__name__})" for place, _ in numbered
+                element.position: f"the event could not be applied ({type(error).__name__})" for element, _ in numbered
             }
     middle = len(numbered) // 2
     first, refused = _apply(connection, row, numbered[:middle], work)

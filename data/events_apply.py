@@ -4,7 +4,6 @@ All of it is a join on a lattice and unions, so neither order nor repetition mat
 does not grow with the events. Rows are written in one order everywhere, so that two processors never deadlock.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -12,7 +11,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from data import correlation, deliveries, events_effects, proofs, reactions, seeds, staging, tables, unplaced
-from data.correlation import Placed
+from data.correlation import Element, Placed
 from data.strays import Origins
 from domain import delivery
 from domain.delivery import DeliveryEvent, DeliveryState
@@ -20,7 +19,7 @@ from domain.delivery import DeliveryEvent, DeliveryState
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What a body brought."""
+    """What a body brought, or several."""
 
     events: int = 0  # new ones
     duplicates: int = 0
@@ -33,31 +32,30 @@ class Applied:
 
 def apply(
     connection: sa.Connection,
-    inbox_id: int,
-    numbered: Sequence[tuple[int, DeliveryEvent]],
+    numbered: Sequence[tuple[Element, DeliveryEvent]],
     *,
     pepper: str,
     origins: Origins,
     now: datetime,
 ) -> Applied:
-    """Apply events of one body, each with its position, in the caller's transaction.
+    """Apply events of one body or of several, in the caller's transaction.
 
     What cannot be placed yet waits (data.late_events); the refusals that it states stand at once.
     """
-    unique: dict[str, tuple[int, DeliveryEvent]] = {}
-    for position, event in numbered:
-        unique.setdefault(event.dedupe_key(pepper), (position, event))
+    unique: dict[str, tuple[Element, DeliveryEvent]] = {}
+    for element, event in numbered:
+        unique.setdefault(event.dedupe_key(pepper), (element, event))
     found = correlation.place(connection, unique.values(), pepper=pepper, vendors=origins.vendors)
     placed = dict(zip(unique, found, strict=True))
-    stored = _insert(connection, inbox_id, placed)
+    stored = _insert(connection, placed)
     waiting = [key for key in stored if placed[key].run_id is None and correlation.may_come(placed[key].event)]
     unplaced.keep(connection, waiting, now=now)
     new = [placed[key] for key in stored]
-    suppressions = events_effects.suppress(connection, new, inbox_id=inbox_id, pepper=pepper, origins=origins, now=now)
+    suppressions = events_effects.suppress(connection, new, pepper=pepper, origins=origins, now=now)
     reactions.keep(connection, new, now=now)
     deliveries.join(connection, folded(new))
-    attempts = {one.event.attempt_id for one in new if one.event.attempt_id}
-    proofs.record(connection, attempts, inbox_id=inbox_id, now=now)
+    attempts = {one.event.attempt_id: one.element.inbox_id for one in new if one.event.attempt_id}
+    proofs.record(connection, attempts, now=now)
     seeds.confirm(connection, (one.event for one in new), now=now)
     return Applied(
         events=len(new),
@@ -67,14 +65,13 @@ def apply(
     )
 
 
-def _insert(connection: sa.Connection, inbox_id: int, placed: dict[str, Placed]) -> Sequence[str]:
+def _insert(connection: sa.Connection, placed: dict[str, Placed]) -> Sequence[str]:
     """Store what is not stored yet; the dedupe keys of that."""
     if not placed:
         return ()
     rows = (
         (
-            inbox_id,
-            one.position,
+            *one.element,
             one.event.provider,
             key,
             one.run_id,
@@ -100,7 +97,7 @@ def _insert(connection: sa.Connection, inbox_id: int, placed: dict[str, Placed])
 
 def _page(url: str | None) -> str | None:
     """Which page was clicked. What follows it often says by whom: shops put addresses and tokens there."""
-    return re.split("[?#]", url, maxsplit=1)[0] or None if url else None
+    return url.partition("?")[0].partition("#")[0] or None if url else None
 
 
 def folded(new: Iterable[Placed]) -> dict[tuple[str, int], DeliveryState]:

@@ -40,7 +40,6 @@ def suppress(
     connection: sa.Connection,
     new: Sequence[Placed],
     *,
-    inbox_id: int,
     pepper: str,
     origins: Origins,
     now: datetime,
@@ -58,7 +57,7 @@ def suppress(
         return 0
     refusals = _not_lifted(connection, list(_concerned(connection, stated, pepper, origins)))
     consents.withdraw_many(connection, _withdrawals(refusals), now=now)
-    return suppressions.add_many(connection, _suppressions(refusals, inbox_id, now))
+    return suppressions.add_many(connection, _suppressions(refusals, now))
 
 
 def _not_lifted(connection: sa.Connection, refusals: Sequence[_Concerned[Reason]]) -> Sequence[_Concerned[Reason]]:
@@ -110,20 +109,24 @@ def _hold_against_us(connection: sa.Connection, new: Sequence[Placed], *, late: 
         unknown_replies.record(connection, strange, went)
 
 
-def _suppressions(refusals: Sequence[_Concerned[Reason]], inbox_id: int, now: datetime) -> list[NewSuppression]:
+def _suppressions(refusals: Sequence[_Concerned[Reason]], now: datetime) -> list[NewSuppression]:
     return [
         NewSuppression(
             account_id=refusal.account_id,
             address_hash=refusal.address_hash,
             reason=refusal.what,
             source=_source(refusal.placed.event),
-            evidence=f"{refusal.placed.event.kind} event: inbox {inbox_id}, element {refusal.placed.position}",
+            evidence=_evidence(refusal.placed),
             created_at=refusal.placed.event.occurred_at,
             recorded_at=now,
         )
         for refusal in refusals
         if refusal.address_hash is not None
     ]
+
+
+def _evidence(one: Placed) -> str:
+    return f"{one.event.kind} event: inbox {one.element.inbox_id}, element {one.element.position}"
 
 
 def _withdrawals(refusals: Sequence[_Concerned[Reason]]) -> list[Withdrawal]:

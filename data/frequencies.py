@@ -38,6 +38,13 @@ def chosen(connection: sa.Connection, account_id: str, address_hash: str | None)
     return None if found is None else Frequency(found)
 
 
+def record(connection: sa.Connection, account_id: str, address_hash: str) -> sa.Row[Any] | None:
+    """What this mailbox chose, with source, evidence and chosen_at; None: as much as the account's cap allows."""
+    whose = (_chosen.account_id == account_id) & (_chosen.address_hash == address_hash)
+    query = sa.select(_chosen.frequency, _chosen.source, _chosen.evidence, _chosen.chosen_at)
+    return connection.execute(query.where(whose)).one_or_none()
+
+
 def choose(
     connection: sa.Connection,
     account_id: str,

@@ -15,11 +15,12 @@ STRIKES = 3
 
 
 class BodyState(StrEnum):
-    """Where a body is. A dead one is kept and can be set back to pending."""
+    """Where a body is. A dead one is kept and can be set back to pending; of an emptied one only its hash is left."""
 
     PENDING = "pending"
     DONE = "done"
     DEAD = "dead"
+    EMPTIED = "emptied"
 
 
 def store(connection: sa.Connection, *, provider: str, body: bytes, now: datetime) -> bool:
@@ -58,6 +59,13 @@ def pending(
     return connection.execute(query.order_by(inbox.c.id).limit(limit).with_for_update(skip_locked=True)).all()
 
 
+def behind(connection: sa.Connection) -> tuple[int, datetime | None]:
+    """How many bodies wait to be read, of all providers, and when the oldest of them came."""
+    inbox = tables.webhook_inbox.c
+    oldest = sa.select(inbox.received_at).where(inbox.state == BodyState.PENDING).order_by(inbox.id).limit(1)
+    return backlog(connection), connection.scalar(oldest)
+
+
 def fresh_waits(connection: sa.Connection, providers: Collection[str]) -> bool:
     """Is there a body of one of these providers to be read that never failed? Cheap: it reads what waits, and no body."""
     inbox = tables.webhook_inbox.c
@@ -76,6 +84,14 @@ def get(connection: sa.Connection, inbox_id: int) -> sa.Row[Any]:
     return connection.execute(sa.select(inbox.c.provider, inbox.c.body).where(inbox.c.id == inbox_id)).one()
 
 
+def last_received(connection: sa.Connection, provider: str) -> datetime | None:
+    """When the newest body of a provider came; None where none ever did."""
+    inbox = tables.webhook_inbox.c
+    newest = sa.select(inbox.received_at).where(inbox.provider == provider).order_by(inbox.id.desc()).limit(1)
+    found: datetime | None = connection.scalar(newest)
+    return found
+
+
 def counts(connection: sa.Connection) -> dict[str, int]:
     """How many bodies wait, and how many are dead. The many that were read are not counted."""
     inbox = tables.webhook_inbox
@@ -83,11 +99,11 @@ def counts(connection: sa.Connection) -> dict[str, int]:
     return {state: int(number) for state, number in connection.execute(query.group_by(inbox.c.state))}
 
 
-def finish(connection: sa.Connection, inbox_id: int, *, now: datetime) -> None:
-    """The body was read; the raw bytes stay until their retention ends."""
+def finish(connection: sa.Connection, inbox_ids: Collection[int], *, now: datetime) -> None:
+    """These bodies were read; the raw bytes stay until their retention ends (data.inbox_retention)."""
     inbox = tables.webhook_inbox
     connection.execute(
-        inbox.update().where(inbox.c.id == inbox_id).values(state=BodyState.DONE, processed_at=now, error=None)
+        inbox.update().where(inbox.c.id.in_(inbox_ids)).values(state=BodyState.DONE, processed_at=now, error=None)
     )
 
 
@@ -121,14 +137,19 @@ def refuse(
     """Make a dead letter of one element; its raw text stays in the inbox row, to which the letter points."""
     letter = dead_letters.BadRow(position, reason, {"inbox_id": inbox_id, "position": position})
     dead_letters.put(
-        connection, [letter], account_id=None, source=f"webhook:{provider}", location=f"inbox {inbox_id}", now=now
+        connection,
+        [letter],
+        account_id=None,
+        source=f"{dead_letters.WEBHOOK}{provider}",
+        location=f"inbox {inbox_id}",
+        now=now,
     )
 
 
 def end_letters(connection: sa.Connection, inbox_id: int, *, besides: Collection[int], now: datetime) -> None:
     """The body was read again: what was refused of it then and was not this time is mended."""
     letter = tables.dead_letters
-    ours = letter.c.source.startswith("webhook:") & (letter.c.location == f"inbox {inbox_id}")
+    ours = letter.c.source.startswith(dead_letters.WEBHOOK) & (letter.c.location == f"inbox {inbox_id}")
     mended = ours & (letter.c.state == dead_letters.State.OPEN) & letter.c.row_number.not_in(sorted(besides))
     connection.execute(
         letter.update()
@@ -155,7 +176,7 @@ def dead(connection: sa.Connection, *, limit: int) -> Sequence[sa.Row[Any]]:
 def refused(connection: sa.Connection, *, limit: int) -> Sequence[sa.Row[Any]]:
     """The newest elements that were refused, of bodies that were read: body, provider, place in it, when, why."""
     inbox, letter = tables.webhook_inbox.c, tables.dead_letters.c
-    ours = letter.source.startswith("webhook:")
+    ours = letter.source.startswith(dead_letters.WEBHOOK)
     # Of an order a field of that name may be anything: a plain cast could be made before the condition is tried.
     body = sa.case((ours, letter.payload["inbox_id"].as_integer()))
     query = (

@@ -24,6 +24,7 @@ from domain.mailbox_groups import OTHER
 
 _FAILED = Seen.BOUNCED | Seen.DROPPED
 _SECOND = timedelta(seconds=1)
+_TIMES = ("delivered_at", "bounced_at", "opened_at", "clicked_at", "complained_at", "unsubscribed_at")
 UNKNOWN_POOL = "not known"  # of batches that went out before there were pools
 
 
@@ -81,6 +82,7 @@ class Part:
     figures: Figures
     to_inbox: Latencies = field(default_factory=Latencies)
     handling: Latencies = field(default_factory=Latencies)
+    last_event_at: datetime | None = None  # by the ESP's clock; of repeated opens and clicks the first
 
 
 _Key = tuple[int, str]
@@ -94,7 +96,7 @@ def reckon(connection: sa.Connection, batch_ids: Sequence[int], rules: int, *, d
     if not batch_ids:
         return []
     origins = _origins(connection, batch_ids)
-    counts = _counts(connection, batch_ids)
+    counts, last = _counts(connection, batch_ids)
     people = _people(connection, batch_ids, rules)
     to_inbox = _to_inbox(connection, origins) if durations else {}
     handling = _handling(connection, batch_ids) if durations else {}
@@ -107,6 +109,7 @@ def reckon(connection: sa.Connection, batch_ids: Sequence[int], rules: int, *, d
             figures=Figures.of(counts.get(key, {}) | people.get(key, {})),
             to_inbox=Latencies.of(to_inbox.get(key, {})),
             handling=Latencies.of(handling.get(key, {})),
+            last_event_at=last.get(key),
         )
         for key in sorted(keys)
         if key[0] in origins
@@ -192,16 +195,23 @@ def _range(batch: sa.FromClause, rows: sa.FromClause) -> sa.ColumnElement[bool]:
 # --- counting --------------------------------------------------------------------------------------------------------
 
 
-def _counts(connection: sa.Connection, batch_ids: Sequence[int]) -> dict[_Key, dict[str, int]]:
-    """All counts but those that the rules decide."""
+def _counts(
+    connection: sa.Connection, batch_ids: Sequence[int]
+) -> tuple[dict[_Key, dict[str, int]], dict[_Key, datetime]]:
+    """All counts but those that the rules decide, and when the last thing happened that is counted."""
     messages = accepted(connection, tables.batches.c.id.in_(batch_ids))
     counts = [sa.func.sum(sa.case((true, 1), else_=0)).label(name) for name, true in _conditions().items()]
-    query = messages.select(*messages.key, sa.func.count().label("accepted"), *counts).group_by(*messages.key)
+    latest = [sa.func.max(tables.message_delivery.c[name]) for name in _TIMES]
+    columns: list[sa.ColumnElement[Any]] = [*messages.key, *latest, sa.func.count().label("accepted"), *counts]
     names = ("accepted", *_conditions())
-    return {
-        (batch_id, group): {name: int(count) for name, count in zip(names, numbers, strict=True)}
-        for batch_id, group, *numbers in connection.execute(query)
-    }
+    found: dict[_Key, dict[str, int]] = {}
+    last: dict[_Key, datetime] = {}
+    for batch_id, group, *rest in connection.execute(messages.select(*columns).group_by(*messages.key)):
+        times, numbers = rest[: len(_TIMES)], rest[len(_TIMES) :]
+        found[batch_id, group] = {name: int(count) for name, count in zip(names, numbers, strict=True)}
+        if known := [at for at in times if at is not None]:
+            last[batch_id, group] = max(known)
+    return found, last
 
 
 def _conditions() -> dict[str, sa.ColumnElement[bool]]:
@@ -223,6 +233,7 @@ def _conditions() -> dict[str, sa.ColumnElement[bool]]:
         **classes,
         f"bounced_{BounceClass.UNDETERMINED}": bounced & (message.severity <= Severity.UNDETERMINED),
         **faults,
+        "deferred": has(Seen.DEFERRED) & ~has(Seen.DELIVERED | _FAILED),
         "dropped": has(Seen.DROPPED) & ~bounced,
         "complained": has(Seen.COMPLAINED),
         "unsubscribed": has(Seen.UNSUBSCRIBED),

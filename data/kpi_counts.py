@@ -11,6 +11,7 @@ import time
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -40,6 +41,23 @@ _OF_ORIGIN = (
 )
 _COLUMNS = tuple(column.name for column in tables.kpi_counts.c)
 _LATENCY_COLUMNS = tuple(column.name for column in tables.kpi_latencies.c)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A batch's figures at one mailbox group."""
+
+    mailbox_group: str
+    figures: Figures
+    last_event_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunCounts:
+    """A run's figures in parts; `left`: of how many batches something is known that these do not tell yet."""
+
+    parts: list[Counted]
+    left: int
 
 
 def refresh(engine: sa.Engine, *, seconds: float = math.inf) -> int:
@@ -90,19 +108,36 @@ def stored(connection: sa.Connection, run_ids: Collection[str]) -> dict[str, Fig
     return found
 
 
-def of_run(connection: sa.Connection, run_id: str) -> list[tuple[str, Figures]]:
-    """A run's figures as of this moment in parts, each with its mailbox group: what is due is reckoned now."""
-    table, due, batch = tables.kpi_counts.c, tables.kpi_due.c.batch_id, tables.batches.c
+def of_run(connection: sa.Connection, run_id: str, *, at_most: int | None = None) -> RunCounts:
+    """A run's figures as of this moment: what is due is reckoned now, `at_most` so many batches of it."""
+    table = tables.kpi_counts.c
+    due = sorted(_stale(connection, run_id))
+    now = set(due[:at_most])
+    kept = sa.select(table.batch_id, table.mailbox_group, table.last_event_at, *(table[name] for name in COUNTS))
+    parts = [
+        Counted(group, Figures.of(dict(zip(COUNTS, row, strict=True))), at)
+        for batch_id, group, at, *row in connection.execute(kept.where(table.run_id == run_id))
+        if batch_id not in now
+    ]
+    fresh = _fresh(connection, sorted(now), durations=False)
+    parts += [Counted(part.mailbox_group, part.figures, part.last_event_at) for part in fresh]
+    return RunCounts(parts, len(due) - len(now))
+
+
+def _stale(connection: sa.Connection, run_id: str) -> set[int]:
+    due, batch = tables.kpi_due.c.batch_id, tables.batches.c
     mine = batch.run_id == run_id
     noted = sa.select(due).join_from(tables.kpi_due, tables.batches, batch.id == due).where(mine)
-    stale = {*connection.scalars(noted), *connection.scalars(_out_of_date().where(mine)), *_marked(connection, run_id)}
-    kept = sa.select(table.batch_id, table.mailbox_group, *(table[name] for name in COUNTS))
-    parts = [
-        (group, Figures.of(dict(zip(COUNTS, row, strict=True))))
-        for batch_id, group, *row in connection.execute(kept.where(table.run_id == run_id))
-        if batch_id not in stale
-    ]
-    return parts + [(part.mailbox_group, part.figures) for part in _fresh(connection, sorted(stale), durations=False)]
+    return {*connection.scalars(noted), *connection.scalars(_out_of_date().where(mine)), *_marked(connection, run_id)}
+
+
+def stale_runs(connection: sa.Connection) -> set[str]:
+    """Of which runs something changed that the stored figures do not tell yet."""
+    run, batch = tables.batches.c.run_id, tables.batches.c.id
+    noted = sa.select(run).join_from(tables.kpi_due, tables.batches, batch == tables.kpi_due.c.batch_id)
+    without = sa.select(run).where(batch.in_(_out_of_date()))
+    marked = sa.select(tables.kpi_marks.c.run_id)
+    return {one for query in (noted, without, marked) for one in connection.scalars(query.distinct())}
 
 
 # --- what is due -----------------------------------------------------------------------------------------------------
@@ -232,6 +267,7 @@ def _row(part: Part) -> Sequence[object]:
         **part.figures.counts(),
         "mailbox_group": part.mailbox_group,
         "rules": part.rules,
+        "last_event_at": part.last_event_at,
         "longest_to_inbox": part.to_inbox.longest,
         "longest_handling": part.handling.longest,
     }

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from data import accounts, kpi_groups
 from domain.kpi_tables import By
-from domain.kpis import Measured
+from domain.kpis import Figures, Measured
 
 DAYS = 28
 _WEEK = 7
@@ -27,6 +27,7 @@ class Overview:
     week: Mapping[str, Measured]
     week_before: Mapping[str, Measured]
     by_day: Mapping[tuple[date, str], Measured]  # and mailbox group
+    by_domain: Mapping[tuple[date, str], Figures]  # by day and sender domain
 
 
 def read(connection: sa.Connection, account_id: str, *, now: datetime) -> Overview:
@@ -52,6 +53,12 @@ def read(connection: sa.Connection, account_id: str, *, now: datetime) -> Overvi
             (day, group): one
             for (day, group), one in kpi_groups.measured(
                 connection, account_id, (By.DAY, By.MAILBOX), since=first
+            ).items()
+        },
+        by_domain={
+            (day, domain): one
+            for (day, domain), one in kpi_groups.figures(
+                connection, account_id, (By.DAY, By.DOMAIN), since=first
             ).items()
         },
     )

@@ -18,9 +18,9 @@ _FINAL = Seen.DELIVERED | Seen.BOUNCED | Seen.DROPPED
 def figures(connection: sa.Connection, run_id: str) -> tuple[Figures, dict[str, Figures]]:
     """The run's figures, and the same by mailbox provider, the largest first."""
     groups: dict[str, Figures] = defaultdict(Figures)
-    for group, part in kpi_counts.of_run(connection, run_id):
-        if part.accepted:
-            groups[group] += part
+    for part in kpi_counts.of_run(connection, run_id).parts:
+        if part.figures.accepted:
+            groups[part.mailbox_group] += part.figures
     ordered = dict(sorted(groups.items(), key=lambda one: (-one[1].accepted, one[0])))
     return sum(ordered.values(), Figures()), ordered
 

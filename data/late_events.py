@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from data import correlation, database, deliveries, events_apply, events_effects, inbox, reactions, unplaced
-from data.correlation import Placed
+from data.correlation import Element, Placed
 from data.strays import Origins
 from domain.delivery import DeliveryEvent
 from domain.ports import EventReader
@@ -84,16 +84,15 @@ def _place(
     now: datetime,
 ) -> Late:
     events = _read_again(connection, inbox_id, {row.position for row in rows}, readers) if rows else {}
-    tried = correlation.place(connection, events.items(), pepper=pepper, vendors=origins.vendors)
+    numbered = [(Element(inbox_id, position), event) for position, event in events.items()]
+    tried = correlation.place(connection, numbered, pepper=pepper, vendors=origins.vendors)
     known = [one for one in tried if one.run_id is not None]
-    suppressions = events_effects.suppress(
-        connection, known, inbox_id=inbox_id, pepper=pepper, origins=origins, now=now, late=True
-    )
+    suppressions = events_effects.suppress(connection, known, pepper=pepper, origins=origins, now=now, late=True)
     _react(connection, known, {row.position: row.kept_at for row in rows}, now)
     deliveries.join(connection, events_apply.folded(known))
     event_ids = {row.position: row.event_id for row in rows}
-    unplaced.place(connection, {event_ids[one.position]: one for one in known}, now=now)
-    places = {one.position for one in known}
+    unplaced.place(connection, {event_ids[one.element.position]: one for one in known}, now=now)
+    places = {one.element.position for one in known}
     given_up = unplaced.put_off(connection, [row for row in rows if row.position not in places], now=now)
     return Late(len(known), given_up, suppressions)
 
@@ -102,7 +101,7 @@ def _react(connection: sa.Connection, known: Sequence[Placed], kept_at: Mapping[
     """What an event states of its own address stands since it was kept; without one, since its message is known."""
     since = defaultdict(list)
     for one in known:
-        since[now if one.event.address is None else kept_at[one.position]].append(one)
+        since[now if one.event.address is None else kept_at[one.element.position]].append(one)
     for at, some in since.items():
         reactions.keep(connection, some, now=at)
 

@@ -6,21 +6,21 @@ after a look-up found nothing and released the batch: what is planned but proved
 comes too late to write its result is kept as a proof.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 import sqlalchemy as sa
 
-from data import batches, database, tables
+from data import batches, correlation, database, tables
 from domain import ledger
 from domain.ledger import BatchState, Outcome, OutcomeKind, ProofKind
 from domain.ports import Batch
 
 
-def record(connection: sa.Connection, attempt_ids: Iterable[str], *, inbox_id: int, now: datetime) -> None:
+def record(connection: sa.Connection, attempts: Mapping[str, int], *, now: datetime) -> None:
     """Keep a proof for every batch that waits for an answer or has none, and whose current attempt is named here.
 
-    Also where it was released since. Of an attempt that the ESP, or its own worker, said was not sent, an event releases
+    `attempts`: the body of the inbox in which each is named. Also where it was released since. Of an attempt that the ESP, or its own worker, said was not sent, an event releases
     or confirms nothing: the audit tells of it. The batches stay locked until the transaction ends, so that none is
     claimed or released beside its proof.
     """
@@ -33,18 +33,30 @@ def record(connection: sa.Connection, attempt_ids: Iterable[str], *, inbox_id: i
             attempt.c.batch_id,
             attempt.c.id,
             sa.literal(ProofKind.EVENT.value),
-            sa.literal(f"inbox {inbox_id}"),
+            sa.bindparam("told", type_=sa.Text),
             sa.literal(now, proof.c.created_at.type),
         )
         .join_from(attempt, batch, batch.c.attempt_id == attempt.c.id)  # after a cut, of several parts
         .where(attempt.c.id == sa.bindparam("attempt"), waits)
     )
-    named = [{"attempt": attempt_id} for attempt_id in sorted(set(attempt_ids))]
-    if named:
+    # Nearly all events tell of batches that were accepted long ago.
+    if named := [{"attempt": one, "told": f"inbox {attempts[one]}"} for one in _open(connection, attempts)]:
         _lock(connection, attempt_ids=[one["attempt"] for one in named])
         columns = ["batch_id", "attempt_id", "kind", "detail", "created_at"]
         kept = database.insert(connection, proof).from_select(columns, waiting).on_conflict_do_nothing()
         connection.execute(kept, named)
+
+
+def _open(connection: sa.Connection, attempt_ids: Collection[str]) -> list[str]:
+    """Which of these are current attempts of open batches. What is not open now never is again by the same attempt."""
+    batch = tables.batches.c
+    query = sa.select(batch.attempt_id).where(batch.state.in_(sorted(ledger.OPEN)))
+    found = {
+        attempt_id
+        for some in correlation.chunks(sorted(attempt_ids))
+        for attempt_id in connection.scalars(query.where(batch.attempt_id.in_(some)))
+    }
+    return sorted(found)
 
 
 def _lock(connection: sa.Connection, *, attempt_ids: Collection[str]) -> None:

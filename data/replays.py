@@ -57,9 +57,20 @@ def replay(connection: sa.Connection, which: Which, *, by: str, now: datetime) -
     return chosen
 
 
-def _meant(which: Which) -> sa.ColumnElement[bool]:
+def emptied(connection: sa.Connection, which: Which) -> int:
+    """How many of these bodies were kept long enough: nothing is left of them to be read."""
     inbox = tables.webhook_inbox.c
-    meant = inbox.state != BodyState.PENDING
+    query = sa.select(sa.func.count()).select_from(tables.webhook_inbox)
+    return connection.execute(query.where(_named(which), inbox.state == BodyState.EMPTIED)).scalar_one()
+
+
+def _meant(which: Which) -> sa.ColumnElement[bool]:
+    return _named(which) & tables.webhook_inbox.c.state.not_in((BodyState.PENDING, BodyState.EMPTIED))
+
+
+def _named(which: Which) -> sa.ColumnElement[bool]:
+    inbox = tables.webhook_inbox.c
+    meant: sa.ColumnElement[bool] = sa.true()
     if which.inbox_ids:
         meant &= inbox.id.in_(which.inbox_ids)
     if which.dead:

@@ -98,6 +98,27 @@ def add(
     return add_many(connection, [row]) == 1
 
 
+def add_by_hand(connection: sa.Connection, row: NewSuppression, *, actor: str) -> bool:
+    """Keep a refusal that a person states, and log who did and why; False when it stood already. No address in it."""
+    added = add_many(connection, [row]) == 1
+    audit_log.write(
+        connection,
+        account_id=row.account_id,
+        actor=actor,
+        action="suppression added",
+        subject=_subject(row.address_hash),
+        detail={
+            "why": row.evidence,
+            "reason": row.reason,
+            "scope": row.reach,
+            "until": row.expires_at.isoformat() if row.expires_at else None,
+            "new": added,
+        },
+        now=row.created_at,
+    )
+    return added
+
+
 def _upsert(connection: sa.Connection, rows: Sequence[NewSuppression]) -> list[int]:
     table = tables.suppressions
     statement = database.insert(connection, table)

@@ -1,6 +1,6 @@
 """Topics of an account's marketing mail, and who wants no mail about which: a mailbox refuses, as with suppressions."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -65,6 +65,14 @@ def refused(connection: sa.Connection, account_id: str, address_hash: str | None
         refusal.account_id == account_id, refusal.address_hash == address_hash, refusal.lifted_at.is_(None)
     )
     return frozenset(connection.scalars(query))
+
+
+def history(connection: sa.Connection, account_id: str, address_hash: str) -> Sequence[sa.Row[Any]]:
+    """All refusals of one mailbox, those too that it took back: topic, source, evidence, created_at, lifted_at."""
+    refusal = tables.topic_refusals.c
+    query = sa.select(refusal.topic, refusal.source, refusal.evidence, refusal.created_at, refusal.lifted_at)
+    whose = (refusal.account_id == account_id) & (refusal.address_hash == address_hash)
+    return connection.execute(query.where(whose).order_by(refusal.created_at, refusal.topic)).all()
 
 
 def refuse(

@@ -21,13 +21,11 @@ class Code(NamedTuple):
 
 _IANA = {
     "5.1.1": Cause.UNKNOWN_MAILBOX,
-    "5.1.2": Cause.UNKNOWN_HOST,
     "5.1.3": Cause.INVALID_ADDRESS,
     "5.1.6": Cause.MOVED,
     "5.1.7": Cause.CONFIGURATION,  # the sender's address
     "5.1.8": Cause.CONFIGURATION,
     "5.1.10": Cause.NO_MAIL,  # null MX; at Microsoft also "recipient not found"
-    "5.2.1": Cause.DISABLED_MAILBOX,
     "5.2.2": Cause.FULL_MAILBOX,
     "5.2.3": Cause.SIZE,
     "5.3.4": Cause.SIZE,
@@ -58,6 +56,8 @@ _IANA = {
     "4.7.28": Cause.RATE,
 }
 _IANA_VAGUE = {
+    "5.1.2": Cause.UNKNOWN_HOST,  # 5.1.2 and 5.2.1 also stand beside "user unknown"
+    "5.2.1": Cause.DISABLED_MAILBOX,
     "5.3.1": Cause.SYSTEM,  # a full system
     "5.3.2": Cause.SYSTEM,
     "5.3.5": Cause.SYSTEM,

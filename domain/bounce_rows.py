@@ -27,7 +27,7 @@ class Row:
         for phrase in self.hosts:
             if phrase in whole:
                 return True
-        return any(_stand_near(head, tail, whole if "." in tail else words) for head, tail in self.gaps)
+        return any(_stand_near(head, tail, whole if "." in head + tail else words) for head, tail in self.gaps)
 
 
 def row(rule: str, cause: Cause, source: str, *phrases: str, codes: str = "") -> Row:

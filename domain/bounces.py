@@ -40,6 +40,12 @@ _SEPARATORS = str.maketrans(dict.fromkeys('<>()[]{};,:"!?*|=/\\\u201c\u201d\u00a
 _NO_APOSTROPHES = str.maketrans(dict.fromkeys("'\u2019\u2018`\u00b4", ""))
 # 550-5.7.26 at the head of each line of a reply, also in the middle of one that was folded.
 _REPLY_CODE = re.compile(r"^(?:[245]\d\d(?:-|$))?#?(?:[245]\.\d\.\d{1,3}\b)?")
+# Postfix tells which command was answered, Google which of the two servers refused, IronPort what class of codes it was
+# ("5.1.0 - Unknown address error 554-'…'", of whatever was said to RCPT): none is a reason.
+_NO_EVIDENCE = re.compile(
+    r"unknown address error|other mail system problem|help-spam-16|"
+    r"\(?in reply to (?:helo|ehlo) command\)?|rejected by the (?:server for the )?recipient domain(?: \S{1,255} by)?"
+)
 _HOST = re.compile(
     r"^[\w-]+(?:\.[\w-]+)*\.(?:com|net|org|edu|gov|info|biz|io|co|example|invalid|test|local|"
     r"de|fr|uk|jp|it|es|ru|cn|br|nl|be|at|ch|pl|cz|ee|se|no|dk|fi|eu|us|ca|au|in|tw|kr|mx|pt|ie)$"
@@ -52,34 +58,42 @@ def judge(*, status: str, text: str, also: Verdict | None = None) -> Verdict:
     `also`: what somebody who read more than we did says of it, such as an ESP's own class. Words that are said of
     anything ("try again later") are heard only where nothing else speaks.
     """
-    spoken = (*speakers(status=status, text=text), also)
-    return agreed(spoken) or _first(WEAK, text, ()) or UNKNOWN
+    heard = agreed((*speakers(status=status, text=text), also))
+    if heard is None or heard.cause is Cause.UNKNOWN:  # a bare 4xx knows no more than the words do
+        return _of_row(_first(WEAK, text, ())) or heard or UNKNOWN
+    return heard
 
 
 def speakers(*, status: str, text: str) -> tuple[Verdict | None, Verdict | None]:
     """What the prose says, and what the codes say; None of one that says nothing."""
     status, text = status[:_LONGEST], text[:_LONGEST]
     enhanced = [*_enhanced(status), *_enhanced(text)][:_MOST_CODES]
-    codes = agreed([*map(_of_enhanced, enhanced), *map(_of_basic, _basics(status, text))])
-    return _first(ROWS, text, enhanced), codes
+    row = _first(ROWS, text, enhanced)
+    # A row that names a code knows what it means there: qmail's lists of recipients say 5.7.1.
+    others = [code for code in enhanced if row is None or code not in row.codes]
+    codes = agreed([*map(_of_enhanced, others), *map(_of_basic, _basics(status, text))])
+    return _of_row(row), codes
 
 
 def agreed(spoken: Sequence[Verdict | None]) -> Verdict | None:
     """What all that spoke come to, the best informed first; None when nobody did.
 
     Hard only when all say so. Otherwise the first of those who do not, and of these one that is not vague. That a reply
-    blames the person vaguely, as 552 does, is no objection to one that blames her plainly.
+    blames the person vaguely, as 552 and 5.2.1 do, is no objection to one that blames her plainly. Beside a bare 5.7.1
+    she is doubted: Yandex, qmail and Proofpoint write it of unknown users, others of whatever they refuse.
     """
     heard = [verdict for verdict in spoken if verdict is not None]
     others = [verdict for verdict in heard if verdict.bounce_class is not BounceClass.HARD]
     known = next((verdict for verdict in others if not verdict.vague), None)
     if known or len(others) == len(heard):
         return known or next(iter(others), None)
-    return next((verdict for verdict in others if verdict.fault is not Fault.RECIPIENT), None) or _hard(heard)
+    hard = next(verdict for verdict in heard if verdict.bounce_class is BounceClass.HARD)
+    objection = next((verdict for verdict in others if verdict.fault is not Fault.RECIPIENT), None)
+    return verdict_of(Cause.DOUBTED, rule=hard.rule) if _is_bare_policy(objection) else objection or hard
 
 
-def _hard(heard: Sequence[Verdict]) -> Verdict:
-    return next(verdict for verdict in heard if verdict.bounce_class is BounceClass.HARD)
+def _is_bare_policy(verdict: Verdict | None) -> bool:
+    return verdict is not None and verdict.vague and verdict.cause is Cause.POLICY
 
 
 def source_of(rule: str) -> str:
@@ -118,6 +132,7 @@ def normalised(text: str) -> tuple[str, str]:
         .replace("\uff20", "@")
         .replace("_", "-")
     )
+    plain = _NO_EVIDENCE.sub(" ", plain)
     tokens = [token for token in map(_token, plain.translate(_SEPARATORS).split()) if token]
     words = [token for token in tokens if not _HOST.match(token)]
     return f" {' '.join(words)} ", f" {' '.join(tokens)} "
@@ -129,12 +144,16 @@ def _token(token: str) -> str:
     return _REPLY_CODE.sub("", token, count=1).strip(".-#&")
 
 
-def _first(rows: Iterable[Row], text: str, codes: Sequence[str]) -> Verdict | None:
+def _first(rows: Iterable[Row], text: str, codes: Sequence[str]) -> Row | None:
     words, whole = normalised(text[:_LONGEST])
     for row in rows:
         if (not row.codes or not row.codes.isdisjoint(codes)) and row.speaks(words, whole):
-            return verdict_of(row.cause, rule=row.rule)
+            return row
     return None
+
+
+def _of_row(row: Row | None) -> Verdict | None:
+    return verdict_of(row.cause, rule=row.rule) if row else None
 
 
 def _enhanced(text: str) -> list[str]:

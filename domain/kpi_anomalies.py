@@ -1,4 +1,4 @@
-"""A jump of a key figure at one mailbox provider against that provider's own history. Pure.
+"""A jump of a key figure at one mailbox provider, or of one sender domain, against its own history. Pure.
 
 What rises with every answer (bounces, complaints, unsubscribes) is judged of today's mail: mail that is still on its way
 only makes it look better. Deliverability is judged of yesterday's, whose answers have come.
@@ -11,6 +11,8 @@ from datetime import date, timedelta
 from domain.kpis import BOUNCE_RATE, COMPLAINT_RATE, DELIVERABILITY, UNSUBSCRIBE_RATE, Figures, Kpi
 from domain.rates import SMALL_SAMPLE, Rate
 
+DAYS = 28  # of history
+MAILBOX, DOMAIN = "mailbox", "domain"
 RISING = (BOUNCE_RATE, COMPLAINT_RATE, UNSUBSCRIBE_RATE)
 # Of a million mails the interval is a tenth of a point wide: what nobody would mind must not be an alarm.
 _HALF_AS_MUCH_AGAIN = 1.5
@@ -20,17 +22,18 @@ _LEAST = 5
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:
-    """A figure of one day's mail at a mailbox provider, and the same of the days before."""
+    """A figure of one day's mail of a group, and the same of the days before."""
 
-    group: str
+    group: str  # a mailbox group, or what else `by` says
     kpi: Kpi
     day: date
     now: Rate
     before: Rate
+    by: str = MAILBOX
 
 
-def found(by_day: Mapping[tuple[date, str], Figures], today: date) -> list[Anomaly]:
-    """The jumps of today and yesterday. `by_day`: figures by day and mailbox group, up to four weeks back."""
+def found(by_day: Mapping[tuple[date, str], Figures], today: date, by: str = MAILBOX) -> list[Anomaly]:
+    """The jumps of today and yesterday. `by_day`: figures by day and group, up to four weeks back; `by`: what groups are."""
     yesterday = today - timedelta(days=1)
     jumps = []
     for group in sorted({group for _, group in by_day}):
@@ -39,7 +42,7 @@ def found(by_day: Mapping[tuple[date, str], Figures], today: date) -> list[Anoma
         for kpi, day in watched:
             now, then = kpi.of(by_day.get((day, group), Figures())), kpi.of(before)
             if _jumped(kpi, now, then):
-                jumps.append(Anomaly(group, kpi, day, now, then))
+                jumps.append(Anomaly(group, kpi, day, now, then, by))
     return jumps
 
 

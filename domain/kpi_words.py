@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from domain import mailbox_groups
-from domain.kpi_anomalies import Anomaly
+from domain.kpi_anomalies import MAILBOX, Anomaly
 from domain.kpis import ALL, BOUNCE_HANDLING, DURATIONS, RATES, Kpi, Measured
 from domain.rates import Rate, Verdict
 
@@ -26,13 +26,23 @@ Written by `domain/kpi_words.py` out of `domain/kpis.py`, where each figure is d
   of all accounts, each over its whole life. So the two do not add up to each other;
 - `campaigns kpis --by WHAT`, several of them for every combination, where WHAT is {{by}};
 - `campaigns kpis --by day --by mailbox --csv`: every count and rate, for a spreadsheet; `--json` for programs;
-- a run's own page and `campaigns report RUN`: reckoned as of that moment.
+- the page `/deliverability`: each mailbox provider, each sender domain or each pair of them over 7 days to a year, against
+  the lines, with what is wrong and what to do. Mail without an answer raises no alarm for three days, nor do fewer than five
+  mails, however bad their rate;
+- a run's own page and `campaigns report RUN`: reckoned as of that moment. While events come in, the counters on the page
+  renew themselves every five seconds (no script: a frame that is loaded again, and *Hold still* stops it), with the time of
+  the last event and how many webhooks wait to be read. Of a large run whatever more than 25 batches brought since the last
+  minute is counted in the next, and the page says so;
+- in Prefect on the run's page under *Artifacts*: **`live-RUN`**, the same counters, changed in place each minute in which
+  they changed.
 
-A figure that jumps against the same mailbox provider's own four weeks (the Wilson intervals lie apart, it is half as bad
-again or more, and at least five mails) raises the Prefect event `campaigns.kpi.anomaly`, each hour for as long as it
-lasts: bounces, complaints and unsubscribes of today's mail, deliverability of yesterday's, which had time to arrive. Its
-resource is `campaigns.account.ACCOUNT`, and its payload has account, mailbox_group, kpi, day, value, of, value_before and
-of_before: an automation can notify somebody by it, or start `control-campaign` to pause a run.
+A figure that jumps against the own four weeks of the same mailbox provider, or of the same sender domain (the Wilson
+intervals lie apart, it is half as bad again or more, and at least five mails), raises the Prefect event
+`campaigns.kpi.anomaly`, each hour for as long as it lasts: bounces, complaints and unsubscribes of today's mail,
+deliverability of yesterday's, which had time to arrive. Its resource is `campaigns.account.ACCOUNT`, and its payload has
+account, by (`mailbox` or `domain`), group, kpi, day, value, of, value_before and of_before. The deployment *heed-anomaly*
+is started by it, tells what jumped and, where you want that, pauses what is being sent: see
+[When a key figure jumps](operations.md#when-a-key-figure-jumps).
 
 A day's figures are those of the mail that left on that day (on the account's calendar), whenever the answers came: a
 late bounce changes an earlier day. Each mail counts once, however often an event came. Where fewer than 1,000 were
@@ -51,11 +61,23 @@ def rate(kpi: Kpi, found: Rate) -> str:
     """A rate in per cent, with its interval where the sample is small, and a sign where it is past its line."""
     if found.value is None:
         return NOT_ENOUGH
+    return plain_rate(kpi, found) + _SIGN[kpi.verdict(found)]
+
+
+def plain_rate(kpi: Kpi, found: Rate) -> str:
+    """The same without a sign."""
+    if found.value is None:
+        return NOT_ENOUGH
     text = f"{100 * found.value:.{kpi.digits}f} %"
-    if found.small:
-        low, high = found.interval
-        text += f" ({100 * low:.{kpi.digits}f}–{100 * high:.{kpi.digits}f})"
-    return text + _SIGN[kpi.verdict(found)]
+    if not found.small:
+        return text
+    low, high = found.interval
+    return f"{text} ({100 * low:.{kpi.digits}f}–{100 * high:.{kpi.digits}f})"
+
+
+def sign(verdict: Verdict) -> str:
+    """What is set behind a figure for how it stands to its line; LEGEND says what each means."""
+    return _SIGN[verdict]
 
 
 def duration(seconds: float | None) -> str:
@@ -112,10 +134,10 @@ def trend(kpi: Kpi, now: Rate, before: Rate) -> str:
     return "better" if higher == kpi.lines.high_is_good else "worse"
 
 
-def anomaly(one: Anomaly) -> str:
-    """A jump in a sentence."""
+def anomaly(one: Anomaly, name: str | None = None) -> str:
+    """A jump in a sentence. `name`: what people call the group, where it is no mailbox group."""
     return (
-        f"{mailbox_groups.shown(one.group)}, mail of {one.day:%d %b}: {one.kpi.label} {rate(one.kpi, one.now)} of"
+        f"{name or (mailbox_groups.shown(one.group) if one.by == MAILBOX else one.group)}, mail of {one.day:%d %b}: {one.kpi.label} {rate(one.kpi, one.now)} of"
         f" {one.now.whole:,}; in the weeks before {rate(one.kpi, one.before)} of {one.before.whole:,}"
     )
 

@@ -14,7 +14,7 @@ from domain.rates import Lines, Rate, Verdict
 GOOGLE = "Google, support.google.com/a/answer/14229414: keep below 0.1 %, never reach 0.3 %"
 OWN_AIM = "this engine's own aim"
 
-_PLAIN = ("accepted", "delivered", "dropped", "complained", "unsubscribed")
+_PLAIN = ("accepted", "delivered", "deferred", "dropped", "complained", "unsubscribed")
 _REACTED = ("opened_unique", "opened_human", "clicked_unique", "clicked_human")
 _BY_CLASS = {f"bounced_{one}": one.value for one in BounceClass}
 _BY_FAULT = {f"fault_{one}": one.value for one in Fault}
@@ -29,6 +29,7 @@ class Figures:
     accepted: int = 0
     delivered: int = 0
     bounced: dict[str, int] = field(default_factory=dict)  # by bounce class; a late bounce takes its delivery back
+    deferred: int = 0  # put off by the mailbox provider, and nothing else known since
     dropped: int = 0
     complained: int = 0
     unsubscribed: int = 0
@@ -57,6 +58,11 @@ class Figures:
     def __add__(self, other: "Figures") -> "Figures":
         mine, theirs = self.counts(), other.counts()
         return Figures.of({name: mine[name] + theirs[name] for name in COUNTS})
+
+    @property
+    def on_its_way(self) -> int:
+        """Accepted, and neither delivered nor refused yet: those that were put off are among them."""
+        return max(0, self.accepted - self.delivered - sum(self.bounced.values()) - self.dropped)
 
     @property
     def deliverability(self) -> float | None:
@@ -204,6 +210,15 @@ BOUNCES_BY_FAULT = tuple(
     )
     for one, meaning in _FAULT_MEANING.items()
 )
+PUT_OFF = _rate(
+    "put_off",
+    "Put off",
+    "mails that a mailbox provider put off and of which nothing else is known yet",
+    "deferred",
+    "accepted",
+    "Come again later, a mailbox provider said. It goes down by itself as the mail gets in; where it stays, the provider"
+    " finds us too fast or mistrusts us.",
+)
 COMPLAINT_RATE = _rate(
     "complaint_rate",
     "Complained",
@@ -276,6 +291,7 @@ RATES = (
     BOUNCE_RATE,
     *BOUNCES_BY_CLASS,
     *BOUNCES_BY_FAULT,
+    PUT_OFF,
     COMPLAINT_RATE,
     UNSUBSCRIBE_RATE,
     OPEN_RATE,
@@ -325,5 +341,5 @@ def named(name: str) -> Kpi:
     """The figure of this name; dashes are as good as underscores. Raises UnknownKpi."""
     found = ALL.get(name.replace("-", "_").lower())
     if found is None:
-        raise UnknownKpi(f"there is no figure {name!r}: {', '.join(ALL)}")
+        raise UnknownKpi(f"there is no figure {name!r}; there are: {', '.join(ALL)}")
     return found

@@ -64,6 +64,11 @@ class Act:
 def shortened(client: str | None) -> str | None:
     """What is kept of a client ("user agent|ip"): the agent with major versions only, and never the address."""
     agent = (client or "").rpartition("|")[0] or ("" if _is_address(client or "") else client or "")
+    return _without_versions(agent)
+
+
+@lru_cache(maxsize=1024)  # a few hundred agents make nearly all opens
+def _without_versions(agent: str) -> str | None:
     return _VERSION.sub(r"\1", agent).strip()[:_AGENT_LENGTH] or None
 
 
@@ -71,7 +76,7 @@ def page(url: str | None) -> str | None:
     """What is kept of a clicked link: its page. Of one that unsubscribes the word, as it may hold a token."""
     if url and _UNSUBSCRIBE.search(url):
         return _LEAVING
-    return re.split("[?#]", url, maxsplit=1)[0] or None if url else None
+    return url.partition("?")[0].partition("#")[0] or None if url else None
 
 
 def _is_address(text: str) -> bool:

@@ -34,6 +34,9 @@ class SendingPolicy:
     quiet_until: str = ""  # see quiet_from
     soft_bounces: int = 7  # so many in a row, one a run, and an address that never opened gets no marketing for 90 days
     soft_bounces_active: int = 15  # the same of an address that opened or clicked at any time
+    pause_on_anomaly: bool = (
+        False  # bounces or complaints that jump pause what the shop is sending, until a person says
+    )
 
     def __post_init__(self) -> None:
         quiet_hours.parse(self.quiet_from, self.quiet_until)

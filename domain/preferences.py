@@ -70,10 +70,11 @@ class Topic:
 
     def title(self, *languages: str) -> str:
         """What the customer reads: in the first of these languages that it has, else in English, else in any."""
-        for language in (*languages, "en"):
-            if language in self.titles:
-                return self.titles[language]
-        return self.titles[min(self.titles)]
+        return self.titles[self.title_language(*languages)]
+
+    def title_language(self, *languages: str) -> str:
+        """In which language that is."""
+        return next((one for one in (*languages, "en") if one in self.titles), min(self.titles))
 
 
 class Bar(StrEnum):

@@ -33,7 +33,8 @@ class Rate:
 
     @property
     def interval(self) -> tuple[float, float]:
-        return proportions.bounds(self.part, self.whole)
+        # More people click than open where images are not loaded, and complain of what was never told as delivered.
+        return proportions.bounds(min(self.part, self.whole), self.whole)
 
     @property
     def small(self) -> bool:

@@ -12,6 +12,7 @@ def lines(figures: Figures) -> list[tuple[str, int, str]]:
     return [
         ("delivered", figures.delivered, percent(figures.deliverability)),
         *((f"bounced: {name}", count, "") for name, count in sorted(figures.bounced.items())),
+        *([("put off, still on its way", figures.deferred, "")] if figures.deferred else []),
         ("dropped by the ESP", figures.dropped, ""),
         ("complained", figures.complained, percent(figures.complaint_rate, digits=2)),
         ("unsubscribed", figures.unsubscribed, ""),

@@ -77,6 +77,38 @@ def is_ours_alone(scope: Scope) -> bool:
     return scope is not Scope.ALL
 
 
+class TooNarrow(ValueError):
+    """The scope would let mail through that the reason must stop; the message says what to say instead."""
+
+
+_WHY_ALL = {
+    Reason.HARD_BOUNCE: "the mailbox is not there, for any mail",
+    Reason.INVALID: "no mail can be sent to that address",
+    Reason.COMPLAINT: "who reports mail as spam reports the next one too, whatever it is about",
+}
+
+
+def check_scope(reason: Reason, scope: Scope) -> None:
+    """Refuse a scope that stops fewer streams than the reason does by itself. Raises TooNarrow."""
+    through = [one for one in Stream if blocks(SCOPE_OF[reason], one) and not blocks(scope, one)]
+    if through:
+        raise TooNarrow(
+            f"the scope {scope} is too narrow for {reason}: {' and '.join(through)} mail would go on, though"
+            f" {_WHY_ALL.get(reason, 'that reason stops it')}. Leave --scope out ({reason} stops {SCOPE_OF[reason]} mail), or"
+            f" give the reason {Reason.MANUAL} if she only wants no {scope} mail"
+        )
+
+
+def narrower(reason: Reason, scope: Scope) -> str:
+    """What is worth knowing of a scope that stops the same mail here and reaches less far; empty where it does not."""
+    if blocks(scope, Stream.TRANSACTIONAL) and BY_REACH.index(scope) < BY_REACH.index(SCOPE_OF[reason]):
+        return (
+            f"It stays with this account: by itself {reason} reaches {SCOPE_OF[reason]}, so that an ESP whom accounts share"
+            " is told as well."
+        )
+    return ""
+
+
 class NotLifted(ValueError):
     """The suppression stands, and nothing was changed; the message says why."""
 

@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from tasks import bounces, guarding, lifting, reporting, resolving, upkeep
+from tasks import bounces, guarding, lifting, live, reporting, resolving, upkeep
 
 
 @flow(name="process-delivery-events")
@@ -16,8 +16,13 @@ def process_delivery_events() -> dict[str, int]:
     counts: dict[str, int] = {}
     with failures.kept("process delivery events"):
         counts |= upkeep.process_events()
+    changed: list[str] = []
+    with failures.kept("list the runs that changed"):
+        changed = live.changed_runs()
     with failures.kept("refresh key figures"):
         counts |= reporting.keep_figures()
+    with failures.kept("show live counters"):
+        live.show_counters(changed)
     with failures.kept("judge bounced addresses"):
         counts |= bounces.judge_addresses()
     with failures.kept("take addresses off the ESPs' lists"):

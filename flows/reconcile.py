@@ -56,6 +56,9 @@ def reconcile(
             reconciling.report(night, found, alarm_above)
         with failures.kept("audit the runs"):
             reporting.audit_runs(reporting.observed_runs())
+        if not dry_run:
+            with failures.kept("remove old raw bodies"):
+                counts["raw_bodies_removed"] = upkeep.purge_bodies()
         whole = True
     finally:
         reconciling.finish(night, whole=whole)

@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from tasks import reporting
+from tasks import live, reporting
 
 
 @flow(name="report-kpis")
@@ -11,5 +11,6 @@ def report_kpis() -> int:
     reporting.refresh_kpis()
     run_ids = reporting.observed_runs()
     reporting.show_runs(run_ids)
+    live.show_counters(run_ids)
     reporting.audit_runs(run_ids)
     return len(run_ids)

@@ -63,12 +63,12 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = _now) -> F
     app.include_router(orders.router(door, config=config, metrics=counted))
     app.include_router(unsubscribe.router(way_out, config=config, metrics=counted))
     app.include_router(preferences.router(choices, config=config, metrics=counted))
-    app.include_router(pages.router(engine))
+    app.include_router(pages.router(engine, clock))
     app.include_router(kpi_pages.router(engine, clock))
     app.include_router(health.router(engine))
     app.include_router(metrics.router(counted, engine))
     app.add_exception_handler(Refused, answers.body_refused)
-    app.add_exception_handler(HTTPException, answers.http_error)
+    app.add_exception_handler(HTTPException, answers.http_error(engine))
     app.add_exception_handler(sa.exc.SQLAlchemyError, answers.store_is_down)
     return app
 

@@ -15,12 +15,13 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from data import database, events, inbox
+from data import database, events, events_ahead, inbox
 from data.events import ProcessReport
 from data.strays import Origins
 from domain.ports import EventReader
 
 _log = logging.getLogger(__name__)
+_LOOKS_AHEAD = 10  # for refusals in 20 bodies each, after a round: two seconds, so that the line grows shorter too
 _BODIES_AT_ONCE = 20  # of up to 1,000 events each: a round takes a second or two
 _LOOK_SECONDS = 3.0  # for what others stored: one step in an index
 _LATE_SECONDS = 15.0  # for what waits for its message
@@ -45,6 +46,7 @@ class Applier:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _over: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
+    _ahead: int = 0  # up to this id of a body all refusals are applied
 
     def start(self) -> None:
         """Begin with what is there already. Nothing happens where it works already."""
@@ -99,6 +101,22 @@ class Applier:
                 self.applied((now - received_at).total_seconds())
             if report.bodies + report.failed < _BODIES_AT_ONCE:
                 return
+            self._refusals_first()
+
+    def _refusals_first(self) -> None:
+        """More waits than one round takes. Who complained is not mailed meanwhile, however long the line is."""
+        for _ in range(_LOOKS_AHEAD):
+            upto = events_ahead.apply(
+                self.engine,
+                after=self._ahead,
+                readers=self.readers,
+                origins=self.origins,
+                pepper=self.pepper,
+                now=self.clock(),
+            )
+            if upto == self._ahead or self._over.is_set():
+                return
+            self._ahead = upto
 
     def _round(self) -> ProcessReport:
         return events.process(

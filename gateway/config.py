@@ -17,6 +17,9 @@ class GatewayConfig(BaseModel):
     max_backlog: int = Field(
         10_000, ge=1, description="with this many webhook bodies unread, further ones are answered 503 until some are"
     )
+    keep_days: int = Field(
+        30, ge=1, description="raw bodies of webhooks and returned mail are kept so many days once they are applied"
+    )
     apply_events: bool = Field(
         True,
         description="a thread of the gateway applies webhook bodies within seconds; else the flow does each minute",

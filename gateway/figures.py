@@ -2,7 +2,9 @@
 
 from datetime import UTC, datetime
 
+from domain import kpi_advice
 from domain.kpis import BOUNCE_RATE, COMPLAINT_RATE, DELIVERABILITY, Figures, Kpi
+from domain.rates import Verdict
 from domain.reports import percent
 
 _HOUR, _MINUTE = 3600, 60
@@ -21,7 +23,7 @@ def _reach(total: Figures) -> list[dict[str, str]]:
             f"{count(total.delivered)} mails",
             "Mails delivered and not bounced later ÷ mails accepted by the sending service. "
             "Delivered is not the same as in the inbox: nobody can see that.",
-            tone=_tone(DELIVERABILITY, total.deliverability),
+            tone=_delivered_tone(total),
         ),
         _card(
             "Opened by humans",
@@ -66,6 +68,13 @@ def _trouble(total: Figures) -> list[dict[str, str]]:
 
 def _card(name: str, value: str, note: str, formula: str, *, tone: str = "") -> dict[str, str]:
     return {"name": name, "value": value, "note": note, "formula": formula, "tone": tone}
+
+
+def _delivered_tone(total: Figures) -> str:
+    """No alarm over what has no answer yet: minutes after the hand-over that is most of it. Nor over a handful of mails."""
+    tone = _tone(DELIVERABILITY, total.deliverability)
+    sure = kpi_advice.verdict(DELIVERABILITY, total) in {Verdict.GOOD, Verdict.WARN, Verdict.BAD}
+    return tone if sure or tone == "good" else ""
 
 
 def _tone(kpi: Kpi, rate: float | None) -> str:

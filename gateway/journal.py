@@ -7,8 +7,9 @@ orders the door took ten a second then. Here all that wait share the next turn.
 import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
 import sqlalchemy as sa
@@ -20,7 +21,24 @@ _MOST = 500
 _Body = TypeVar("_Body")
 
 
-class _Waiting(NamedTuple, Generic[_Body]):
+@dataclass(slots=True, eq=False)
+class _Waiting(Generic[_Body]):
+    """A body until it is written. Who was put off gets its memory back at once, however long the store hangs."""
+
+    body: _Body | None
+    kept: "Future[bool]" = field(default_factory=Future)
+
+    def __post_init__(self) -> None:
+        self.kept.add_done_callback(self._forget)
+
+    def _forget(self, kept: "Future[bool]") -> None:
+        if kept.cancelled():
+            self.body = None
+
+
+class _Due(NamedTuple, Generic[_Body]):
+    """One that is written now, and that nobody can call off any more."""
+
     body: _Body
     kept: "Future[bool]"
 
@@ -49,7 +67,7 @@ class Journal(Generic[_Body]):
 
     def keep(self, body: _Body) -> "Future[bool]":
         """Done when the body is committed: True when it is new. Raises what the database raises."""
-        waiting = _Waiting(body, Future())
+        waiting = _Waiting(body)
         self._queue.put(waiting)
         with self._lock:
             if self._thread is None:
@@ -62,11 +80,10 @@ class Journal(Generic[_Body]):
             batch = [self._queue.get()]
             while len(batch) < _MOST and not self._queue.empty():
                 batch.append(self._queue.get())
-            # Who was put off meanwhile (a store that hung) sends it again; from here on nobody can call it off.
-            if batch := [one for one in batch if one.kept.set_running_or_notify_cancel()]:
-                self._commit(batch)
+            if due := list(_called(batch)):
+                self._commit(due)
 
-    def _commit(self, batch: list[_Waiting[_Body]]) -> None:
+    def _commit(self, batch: list[_Due[_Body]]) -> None:
         """All in one transaction; when that fails each alone, so that one bad body takes no other with it."""
         try:
             with database.write(self._engine) as connection:
@@ -82,3 +99,10 @@ class Journal(Generic[_Body]):
         for one, is_new in zip(batch, new, strict=True):
             one.kept.set_result(is_new)
         self._kept()
+
+
+def _called(batch: list[_Waiting[_Body]]) -> Iterator[_Due[_Body]]:
+    """Without those that were put off meanwhile (a store that hung): who sent them sends them again."""
+    for one in batch:
+        if one.kept.set_running_or_notify_cancel() and one.body is not None:
+            yield _Due(one.body, one.kept)

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from fastapi import APIRouter, HTTPException
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from data import accounts, database, kpi_overview
-from gateway import rendering
+from data import accounts, database, kpi_overview, kpi_trends
+from gateway import rendering, trend_views
 
 # Also keeps out what a database refuses to compare with, such as a NUL.
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -38,5 +38,18 @@ def router(engine: sa.Engine, clock: Callable[[], datetime]) -> APIRouter:
         except accounts.UnknownAccount:
             raise HTTPException(404) from None
         return HTMLResponse(rendering.render_kpis(found))
+
+    @routes.api_route("/deliverability", methods=_READ)
+    def deliverability(shop: str = "", days: str = "28", by: str = "mailbox") -> HTMLResponse:
+        if by not in trend_views.GROUPINGS or days not in map(str, trend_views.PERIODS):
+            raise HTTPException(404)
+        with database.read(engine) as connection:
+            shops = accounts.names(connection)
+            chosen = shop or next(iter(shops), "")
+            if chosen not in shops:
+                raise HTTPException(404)
+            columns = trend_views.GROUPINGS[by][1]
+            found = kpi_trends.read(connection, chosen, columns, days=int(days), now=clock())
+        return HTMLResponse(rendering.render_deliverability(trend_views.page(found, by, int(days), shops)))
 
     return routes

@@ -19,6 +19,7 @@ def page(found: Overview) -> dict[str, Any]:
     spans = kpi_tables.spans(found.spans)
     rules = ", ".join(str(one) for one in sorted(found.spans[f"{DAYS} days"].rules))
     return {
+        "account_id": found.account_id,
         "account": found.account_name,
         "until": f"{found.today.day} {found.today:%B %Y}",
         "days": DAYS,

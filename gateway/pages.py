@@ -1,15 +1,18 @@
 """The pages of campaigns and previews: read by people, written by nobody."""
 
 import re
+from collections.abc import Callable
+from datetime import datetime
 
 import sqlalchemy as sa
 from fastapi import APIRouter, HTTPException
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from data import database, kept_previews, reports, runs
+from data import database, kept_previews, live, reports, runs
+from data.live import Live
 from domain.previews import Preview
 from domain.reports import RunReport
-from gateway import plots, rendering
+from gateway import live_views, plots, rendering, security
 
 # Also keeps out what a database refuses to compare with, such as a NUL.
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -17,7 +20,7 @@ _RECENT = 50
 _READ = ["GET", "HEAD"]
 
 
-def router(engine: sa.Engine) -> APIRouter:
+def router(engine: sa.Engine, clock: Callable[[], datetime]) -> APIRouter:
     """Campaigns, one by one and all in a list; previews by their id."""
     routes = APIRouter(default_response_class=HTMLResponse)
 
@@ -33,7 +36,13 @@ def router(engine: sa.Engine) -> APIRouter:
 
     @routes.api_route("/campaigns/{run_id}", methods=_READ)
     def one(run_id: str) -> HTMLResponse:
-        return HTMLResponse(rendering.render_run(_report(engine, run_id), standalone=False))
+        report, shown = _report(engine, run_id), live_views.page(_live(engine, run_id), clock())
+        return HTMLResponse(rendering.render_run(report, standalone=False, live=shown))
+
+    @routes.api_route("/campaigns/{run_id}/live", methods=_READ)
+    def counters(run_id: str, still: str = "") -> HTMLResponse:
+        shown = live_views.page(_live(engine, run_id), clock())
+        return HTMLResponse(rendering.render_live(shown, still=still == "1"), headers=security.FRAMED)
 
     @routes.api_route("/campaigns/{run_id}/timeline.svg", methods=_READ)
     def timeline(run_id: str) -> Response:
@@ -56,6 +65,16 @@ def _preview(engine: sa.Engine, preview_id: str) -> Preview:
         with database.read(engine) as connection:
             return kept_previews.load(connection, preview_id)
     except kept_previews.UnknownPreview:
+        raise HTTPException(404) from None
+
+
+def _live(engine: sa.Engine, run_id: str) -> Live:
+    if not _ID.fullmatch(run_id):
+        raise HTTPException(404)
+    try:
+        with database.read(engine) as connection:
+            return live.read(connection, run_id)
+    except runs.UnknownRun:
         raise HTTPException(404) from None
 
 

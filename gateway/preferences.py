@@ -133,7 +133,7 @@ def _page(found: tuple[Letter, Preferences] | None, wish: Wish, action: Action |
         "preferences.html",
         language,
         clicked=wish.clicked,
-        shop=letter.account.name,
+        **rendering.contact(letter.account),
         **_shown(letter, state, language),
         done=_DONE[action] if action is not None and _came_true(action, state) else None,
     )

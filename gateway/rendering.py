@@ -9,6 +9,7 @@ import minijinja
 from fastapi.responses import HTMLResponse
 
 from data.kpi_overview import Overview
+from domain.accounts import Account
 from domain.previews import Preview
 from domain.reports import Audit, RunReport, RunSummary
 from gateway import kpi_plots, kpi_views, plots, preview_plots, preview_views, texts, views
@@ -49,8 +50,20 @@ def in_language(template: str, language: str, *, clicked: str | None = None, **v
     return HTMLResponse(rendered, headers={"Content-Language": language})
 
 
-def render_run(report: RunReport, *, audit: Audit | None = None, standalone: bool) -> str:
-    """Render the page of one run, with styles and plots in it. Standalone: a file that links to nothing."""
+def contact(account: Account | None) -> dict[str, str | None]:
+    """How a customer reaches the shop, for `in_language`; None throughout where it is not known which shop is meant."""
+    if account is None:
+        return dict.fromkeys(("shop", "email", "post"))
+    return {"shop": account.name, "email": account.sender_email, "post": account.postal_address}
+
+
+def render_run(
+    report: RunReport, *, audit: Audit | None = None, standalone: bool, live: dict[str, Any] | None = None
+) -> str:
+    """Render the page of one run, with styles and plots in it. Standalone: a file that links to nothing.
+
+    `live`: the counters (live_views.page), which renew themselves where the page is not standalone.
+    """
     provider_plot = timeline_plot = None
     if report.total.accepted and report.by_mailbox_provider:
         provider_plot = minijinja.Markup(plots.mailbox_providers(views.mailbox_providers(report)))
@@ -62,7 +75,13 @@ def render_run(report: RunReport, *, audit: Audit | None = None, standalone: boo
         provider_plot=provider_plot,
         timeline_plot=timeline_plot,
         standalone=standalone,
+        live=live,
     )
+
+
+def render_live(live: dict[str, Any], *, still: bool) -> str:
+    """Render the counters alone, which renew themselves unless they are to hold still."""
+    return page("live.html", live=live, still=still)
 
 
 def render_runs(runs: Sequence[RunSummary]) -> str:
@@ -74,6 +93,14 @@ def render_kpis(found: Overview) -> str:
     """Render an account's key figures, with the plot of its deliverability by day in it."""
     plot = minijinja.Markup(kpi_plots.deliverability(kpi_views.by_day(found))) if found.by_day else None
     return page("kpis.html", kpis=kpi_views.page(found), plot=plot)
+
+
+def render_deliverability(shown: dict[str, Any]) -> str:
+    """Render deliverability over time (trend_views.page); its plots are ours, and no text of anybody is in them."""
+    for group in shown["groups"]:
+        for chart in group["charts"]:
+            chart["drawn"] = minijinja.Markup(chart["drawn"])
+    return page("deliverability.html", page=shown)
 
 
 def render_accounts(names: Sequence[str]) -> str:

@@ -26,7 +26,7 @@ _STATUS = {
     ),
     RunStatus.REJECTED: ("Not approved", "idle", "Somebody said no. Nothing was sent."),
     RunStatus.APPROVED: ("Approved", "busy", "Approved: the first mail goes out in a moment."),
-    RunStatus.DISPATCHING: ("Sending", "busy", "Mail is going out right now. Reload this page for newer figures."),
+    RunStatus.DISPATCHING: ("Sending", "busy", "Mail is going out right now. The counters below renew themselves."),
     RunStatus.PAUSED: ("Paused", "warn", "Sending is paused. What went out before is counted here."),
     RunStatus.DISPATCHED: ("Sent", "good", "All mail is handed over. Deliveries, opens and clicks still come in."),
     RunStatus.SETTLED: ("Finished", "good", "All mail is handed over, and these figures are final."),

@@ -119,5 +119,10 @@ def _lament(connection: sa.Connection, name: str, uid: int, trouble: str, now: d
     folder = name.rpartition("/")[2]
     letter = BadRow(uid, f"the mail server did not give out this mail ({trouble})", {"folder": folder, "uid": uid})
     dead_letters.put(
-        connection, [letter], account_id=None, source=f"mailbox:{PROVIDER}", location=f"{folder} {uid}", now=now
+        connection,
+        [letter],
+        account_id=None,
+        source=f"{dead_letters.MAILBOX}{PROVIDER}",
+        location=f"{folder} {uid}",
+        now=now,
     )

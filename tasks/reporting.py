@@ -95,21 +95,27 @@ def refresh_kpis() -> int:
 
 
 def _jumps(overview: Overview) -> list[Anomaly]:
-    return kpi_anomalies.found({key: one.figures for key, one in overview.by_day.items()}, overview.today)
+    by_mailbox = {key: one.figures for key, one in overview.by_day.items()}
+    return [
+        *kpi_anomalies.found(by_mailbox, overview.today),
+        *kpi_anomalies.found(overview.by_domain, overview.today, kpi_anomalies.DOMAIN),
+    ]
 
 
 def _raise_anomaly(account_id: str, one: Anomaly) -> None:
     """For an automation to pause or notify: ids and figures. Each hour for as long as it lasts."""
+    group = "mailbox-group" if one.by == kpi_anomalies.MAILBOX else "sender-domain"
     emit_event(
         ANOMALY,
         resource={"prefect.resource.id": f"campaigns.account.{account_id}"},
         related=[
-            {"prefect.resource.id": f"campaigns.mailbox-group.{one.group}", "prefect.resource.role": "mailbox-group"},
+            {"prefect.resource.id": f"campaigns.{group}.{one.group}", "prefect.resource.role": group},
             {"prefect.resource.id": f"campaigns.kpi.{one.kpi.name}", "prefect.resource.role": "kpi"},
         ],
         payload={
             "account": account_id,
-            "mailbox_group": one.group,
+            "by": one.by,
+            "group": one.group,
             "kpi": one.kpi.name,
             "day": one.day.isoformat(),
             "value": one.now.value,

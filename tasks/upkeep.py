@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 import settings
-from data import batches, database, events
+from data import batches, database, events, inbox_retention
 from data.features import refresh
 from tasks import choosing, continuing, esps, prefect_api, wiring
 
@@ -63,6 +64,15 @@ def apply_events() -> dict[str, int]:
         if report.bodies + report.failed < _BODIES_AT_ONCE:
             get_run_logger().info("Delivery events: %s", totals)
             return totals
+
+
+@task(task_run_name="remove old raw bodies", cache_policy=NO_CACHE)
+def purge_bodies() -> int:
+    """Raw bodies hold addresses: once they are applied they are kept for OMS_GATEWAY_KEEP_DAYS only."""
+    before = wiring.clock() - timedelta(days=settings.load().gateway.keep_days)
+    emptied = inbox_retention.purge(wiring.engine(), before=before)
+    get_run_logger().info("%d raw bodies were kept long enough and are gone", emptied)
+    return emptied
 
 
 @task(task_run_name="look after the runs", cache_policy=NO_CACHE)

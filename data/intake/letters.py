@@ -26,6 +26,7 @@ REFUSED, IGNORED, QUEUED, ALREADY = "refused", "ignored", "queued", "ended alrea
 _FIRST_PAUSE, _GROWTH, _MOST_TRIES = timedelta(minutes=10), 3, 6  # 10 min, 30 min, … 40 h; then people are asked
 _AT_ONCE = 500
 _RETRY = "retry"
+_RETURNED = f"{dead_letters.WEBHOOK}smtp"
 _TAKE_THIS = f"{orders.CONFLICT}. To take this one instead, replay it as it is (--as-is)"
 _NOT_STORABLE = "a value of this order cannot be stored"
 
@@ -107,10 +108,18 @@ def _replay(intake: Intake, letter: DeadLetter, *, by: str, as_is: bool, dry_run
 def _is_no_order(letter: DeadLetter) -> str | None:
     """Why there is nothing to convert; None where there is."""
     if (inbox_id := letter.inbox_id) is not None:
+        what = "it is a mail that came back" if letter.source == _RETURNED else "it is an event of an ESP"
         return (
-            f"it is an event of an ESP ({letter.source}) and no order; its body stays in the webhook inbox. Its reason "
+            f"{what} ({letter.source}) and no order; its body stays in the inbox of webhooks and returned mail. Its reason "
             f"says what was wrong: once that is mended, `campaigns events replay --inbox {inbox_id}` reads it again and "
             "ends this letter"
+        )
+    if letter.source.startswith(dead_letters.MAILBOX):
+        return (
+            f"it is no order but a mail that the server of the mailbox did not give out ({letter.location}: folder and"
+            " number); nothing of it is here, and it is not asked for again. Move it to another folder and back, which"
+            " makes it a new one, and `campaigns returns fetch` reads it; then end this letter:"
+            f' `campaigns intake discard {letter.id} --note "read anew"`'
         )
     if letter.account_id is None or "origin" not in letter.row.context:
         return "it was kept by an earlier version of this program: load its file again, then discard it"

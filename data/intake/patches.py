@@ -103,10 +103,12 @@ def keep(connection: sa.Connection, letter: DeadLetter, changes: Mapping[str, st
     """Keep changes (path → what a person typed) for the next replay. Raises UnusablePatch."""
     if letter.state is not State.OPEN:
         raise UnusablePatch(f"dead letter {letter.id} was {letter.state} already")
-    if letter.row.rule == dead_letters.WHOLE_DOCUMENT or letter.source.startswith("webhook:"):
+    if letter.row.rule == dead_letters.WHOLE_DOCUMENT or letter.source.startswith(
+        (dead_letters.WEBHOOK, dead_letters.MAILBOX)
+    ):
         raise UnusablePatch(
-            f"dead letter {letter.id} is no single order, so there is no field to patch: once the adapter or mapping can "
-            "read it, replay it; or discard it"
+            f"dead letter {letter.id} is no single order, so there is no field to patch: once what is wrong is mended, "
+            "replay it, which says how where that is done by another command; or discard it"
         )
     whole = list(letter.patch)
     for path, text in changes.items():

@@ -53,6 +53,7 @@ kpi_counts = sa.Table(
     base.at("accepted_at"),
     sa.Column("rules", sa.Integer, nullable=False),  # by which people were told from machines
     *(base.count(name) for name in kpis.COUNTS),
+    base.at("last_event_at", required=False),  # when what is counted here last changed, by the ESP's clock
     sa.Column("longest_to_inbox", sa.Integer, nullable=True),  # seconds
     sa.Column("longest_handling", sa.Integer, nullable=True),
     sa.Index(None, "account_id", "day"),

@@ -17,7 +17,7 @@ _REASON_LINES = 8
 _MOST_RECIPIENTS = 50
 
 _DAEMON = re.compile(
-    r"(?:^|<|\s|\")(?:mailer[-_. ]?daemon|postmaster|mail[-_. ]?(?:daemon|delivery|system|admin)|maildelivery|mdaemon"
+    r"(?:^|<|\s|\")(?:mailer[-_. ]?daemon|post[-_.]?master|mail[-_. ]?(?:daemon|delivery|system|admin)|maildelivery|mdaemon"
     r"|mailerdaemon|majordomo|smtp[-_]?daemon|bounces?|inet4?mail|microsoftexchange\w*)\b",
     re.IGNORECASE,
 )
@@ -54,6 +54,12 @@ _RETURNED = re.compile(
     r"|^\W{0,10}(?:below (?:this line )?is a copy|this is a copy of (?:the|your) message|(?:the )?(?:original|unsent|returned|failed) message"
     r"|(?:the )?headers? of the original|message (?:text|header|headers|contents) follow|a copy of (?:the|your)"
     r"|original message|included is a copy|the following (?:is|are) the (?:text|header)|your original mail)",
+    re.IGNORECASE,
+)
+# What is told of the returned mail between the reasons: our own subject is no reason of anybody.
+_OURS = re.compile(
+    r"^[ \t]*(?:from|cc|subject|sent(?: date)?|date|mail from|message-id|size(?: \(in bytes\))?|number of lines"
+    r"|original sender|(?:sender|remote|reporting)-mta|messagename|last-attempt-date)[ \t]*:",
     re.IGNORECASE,
 )
 _LIST = re.compile(r"did not reach the following|cannot be delivered to the following", re.IGNORECASE)
@@ -120,7 +126,7 @@ def _head(text: str) -> list[str]:
     for line in text[: _MOST_LINES * 200].split("\n")[:_MOST_LINES]:
         if lines and _RETURNED.match(line[:_LINE_CHARACTERS]):
             break
-        lines.append(line[:_LINE_CHARACTERS].rstrip())
+        lines.append("" if _OURS.match(line) else line[:_LINE_CHARACTERS].rstrip())
     lists = [number for number, line in enumerate(lines) if _LIST.search(line)]
     return lines[lists[-1] :] if lists and address_in("\n".join(lines[lists[-1] :])) else lines
 
@@ -128,26 +134,29 @@ def _head(text: str) -> list[str]:
 def _reasons(returned: Mail, head: list[str]) -> dict[str, str]:
     """Each recipient with what is said of him."""
     own = {address_in(returned.field(name)) for name in ("from", "to", "reply-to")}
-    starts = {
-        number: found
-        for number, line in enumerate(head)
-        if (found := _ADDRESS_LINE.match(line)) is not None and found[1].strip(".`") not in own
-    }
-    reasons: dict[str, str] = {}
-    for number, found in starts.items():
-        said = [_JUNK.sub("", found[2]), *_following(head, number + 1, starts)]
-        address, reason = found[1].strip(".`"), " ".join(filter(None, said))
-        reasons[address] = f"{reasons[address]} {reason}".strip() if address in reasons else reason
     named = {
         one
         for value in returned.fields("x-failed-recipients")
         for part in value.split(",")
         if (one := address_in(part))
     }
+    starts = {
+        number: found
+        for number, line in enumerate(head)
+        if (found := _ADDRESS_LINE.match(line)) is not None
+        and (address := found[1].strip(".`")) not in own
+        # A reply may speak of the sender's address: where the header names the recipients, it begins none.
+        and (not named or address.lower() in named or not line.lstrip()[:1].isdigit())
+    }
+    reasons: dict[str, str] = {}
+    for number, found in starts.items():
+        said = [_JUNK.sub("", found[2]), *_following(head, number + 1, starts)]
+        address, reason = found[1].strip(".`"), " ".join(filter(None, said))
+        reasons[address] = f"{reasons[address]} {reason}".strip() if address in reasons else reason
+    if len(reasons) == 1 and not any(map(code_in, reasons.values())):
+        reasons = {address: f"{reason} {_telling(head)}".strip() for address, reason in reasons.items()}
     if named:
         return {one: reasons.get(one) or _telling(head) for one in sorted(named)}
-    if len(reasons) == 1 and not any(map(code_in, reasons.values())):
-        return {address: f"{reason} {_telling(head)}".strip() for address, reason in reasons.items()}
     return {address: reason or _telling(head) for address, reason in reasons.items()}
 
 

@@ -69,7 +69,7 @@ def test_deployments_are_module_paths_of_flows_that_exist() -> None:
     assert names == {
         *("run-campaign", "refresh-features", "process-delivery-events", "reconcile", "report-kpis"),
         *("ingest-orders", "pull-orders", "watch-intake", "group-mailboxes", "probe-routes", "control-campaign"),
-        *("fetch-returned-mail", "look-again"),
+        *("fetch-returned-mail", "look-again", "heed-anomaly"),
     }
     for one in deployments:
         module, _, function = one["entrypoint"].rpartition(".")
@@ -89,6 +89,27 @@ def test_every_setting_stands_in_env_example() -> None:
 
     shown = set(re.findall(r"^#?\s?(OMS_[A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
     assert shown == set(settings.names())
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    told = (ROOT / "README.md").read_text()
+    assert {page.name for page in (ROOT / "docs").glob("*.md") if f"(docs/{page.name})" not in told} == set()
+
+
+def test_the_newest_schema_is_told_to_who_upgrades() -> None:
+    from data import migrate
+
+    assert f"brings the schema to {migrate.newest()}," in (ROOT / "docs/operations.md").read_text()
+    assert f"(schema {migrate.newest()})" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_words_of_what_happens_after_a_mail_stand_in_the_glossary() -> None:
+    from domain.delivery import BounceClass, Fault
+
+    told = (ROOT / "docs/glossary.md").read_text()
+    words = {*BounceClass, *Fault, "soft bounce", "hard bounce", "fault owner", "second look", "stray", "frequency"}
+    words |= {"topic", "returned mail", "reconciliation", "anomaly", "preference page", "scope", "lift"}
+    assert {word for word in words if word not in told} == set()
 
 
 def test_every_dependency_is_justified() -> None:

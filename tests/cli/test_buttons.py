@@ -5,17 +5,24 @@ Cancelling.
 """
 
 import os
+import re
 import signal
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import sqlalchemy as sa
+from prefect.blocks.notifications import CustomWebhookNotificationBlock
 
 import settings
 from cli import main, services, store
@@ -25,6 +32,7 @@ from tasks import continuing, prefect_api, wiring
 from tasks.audits import audit_of
 from tests.conftest import LINK_KEY, PEPPER
 from tests.flows.conftest import _customers
+from tests.flows.test_kpi_anomalies import counted
 
 pytestmark = pytest.mark.slow
 _PEOPLE = 40
@@ -47,6 +55,15 @@ class Installation:
     def state(self, flow_run_id: str) -> str:
         name: str = self.ask("GET", f"/flow_runs/{flow_run_id}")["state_name"]
         return name
+
+    def fault(self, **knobs: object) -> None:
+        """Beside the second that each batch takes."""
+        httpx.put(
+            f"{self.sandbox}/sandbox/faults",
+            json={"latency_ms": int(1000 * _BATCH_SECONDS), **knobs},
+            headers={"Authorization": "Bearer SG.sandbox"},
+            trust_env=False,
+        ).raise_for_status()
 
     def accepted(self, run_id: str) -> dict[str, int]:
         answer = httpx.get(
@@ -77,6 +94,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
             "OMS_SANDBOX_STORE": str(home / "sandbox.db"),
             "OMS_SENDING_BATCH_SIZE": "2",
             "OMS_SENDING_CAP_MAILS": "100",
+            "OMS_SENDING_PAUSE_ON_ANOMALY": "true",
             "OMS_SENDGRID_CONCURRENCY": "1",
             "OMS_SHOP_CURRENCY": "USD",
         }.items():
@@ -86,13 +104,9 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
         _customers(wiring.engine())
         config = settings.load()
         with services.running(config, home / "var") as pids:
-            httpx.put(
-                f"{config.sandbox.url}/sandbox/faults",
-                json={"latency_ms": int(1000 * _BATCH_SECONDS)},
-                headers={"Authorization": "Bearer SG.sandbox"},
-                trust_env=False,
-            ).raise_for_status()
-            yield Installation(config.prefect.url, config.sandbox.url, pids)
+            made = Installation(config.prefect.url, config.sandbox.url, pids)
+            made.fault()
+            yield made
     settings.load.cache_clear()
 
 
@@ -191,7 +205,11 @@ def test_the_deployment_control_campaign(installation: Installation) -> None:
             done = prefect_api.wait(connected, started.id, seconds=300)
         assert done.completed, done.message
 
+    installation.fault(
+        latency_ms=int(10_000 * _BATCH_SECONDS)
+    )  # the flow that pauses may take longer to start than the run would take
     say(Word.PAUSE)
+    installation.fault()
     _stands(installation, run.id, RunStatus.PAUSED)
     assert _get(run.id).stop_reason == "paused by Ann"
     say(Word.GO_ON)
@@ -200,6 +218,75 @@ def test_the_deployment_control_campaign(installation: Installation) -> None:
         log = tables.audit_log.c
         said = connection.execute(sa.select(log.actor, log.action).where(log.subject == f"run:{run.id}")).all()
     assert {("Ann", "pause"), ("Ann", "continue")} <= {tuple(row) for row in said}
+
+
+@contextmanager
+def _webhook() -> Iterator[tuple[str, list[bytes]]]:
+    """Where a notification can be sent to, and what came."""
+    came: list[bytes] = []
+
+    class Keep(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            came.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            """No line on standard error."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Keep) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/", came
+        server.shutdown()
+
+
+def _notify(there: Installation, url: str, folder: Path) -> None:
+    """Do what docs/operations.md says: a block, its id into the file, the automation out of the file."""
+    page = (Path(__file__).parent.parent.parent / "docs" / "operations.md").read_text("utf-8")
+    (example,) = re.findall(r"```yaml\n(name: Tell us of jumps.*?)```", page, re.DOTALL)
+    with prefect_api.client():
+        block = CustomWebhookNotificationBlock(name="here", url=url, json_data={"text": "{{subject}}; {{body}}"})
+        block_id = block.save("here", overwrite=True)
+    file = folder / "notify.yaml"
+    file.write_text(example.replace("00000000-0000-0000-0000-000000000000", str(block_id)))
+    command = (sys.executable, "-m", "prefect", "automation", "create", "--from-file", str(file))
+    environment = {**os.environ, "PREFECT_API_URL": f"{there.prefect}/api"}
+    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=60)
+
+
+def test_a_key_figure_that_jumps_pauses_what_is_being_sent_and_tells(
+    installation: Installation, tmp_path: Path
+) -> None:
+    """The hourly report finds the jump; its event starts heed-anomaly by the automation that prefect.yaml makes."""
+    with _webhook() as (url, came):
+        _notify(installation, url, tmp_path)
+        _a_jump_pauses(installation)
+        _until("the notification", lambda: len(came) >= 2 or None, 60)
+    told = " ".join(body.decode() for body in came)
+    # What this run sends meanwhile is among the mail of today.
+    figures = r", mail of 20[\d-]+: 0\.0[78]\d* of 10\d\d, before 0\.01 of 5000"
+    assert re.search(f"bounce_rate jumped at shop; mailbox gmail{figures}", told)
+    assert re.search(f"bounce_rate jumped at shop; domain shop.example.com{figures}", told)
+
+
+def _a_jump_pauses(installation: Installation) -> None:
+    _, run = _sending(installation)
+    installation.fault(rate_429=1.0)  # it sends on and on, however long the worker takes to start two flow runs
+    counted(wiring.engine())
+    with prefect_api.client() as connected:
+        prefect_api.start(connected, "report-kpis", {})
+    _until("the pause", lambda: _get(run.id).status is RunStatus.PAUSED or None)
+    # Of the two events, of the mailbox provider and of the domain, whichever came first.
+    assert str(_get(run.id).stop_reason).startswith("paused by anomaly of bounce_rate, ")
+    wanted = {"key": {"any_": ["anomaly-shop"]}}
+    found = _until(
+        "the artifact", lambda: installation.ask("POST", "/artifacts/latest/filter", artifacts=wanted) or None, 60
+    )
+    told = found[0]["data"]
+    assert "A key figure jumped" in told
+    assert "@" not in told
+    installation.fault()
+    assert main.run(["cancel", run.id, "--yes"]) == 0
 
 
 def test_a_killed_flow_run_is_continued_by_hand(installation: Installation) -> None:

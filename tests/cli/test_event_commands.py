@@ -1,11 +1,12 @@
 """Commands about delivery events."""
 
 import json
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 
-from data import database, events, inbox, tables
+from data import database, events, inbox, inbox_retention, tables
 from providers.sendgrid.webhook import SendGridEvents
 from tests.cli.conftest import Campaigns
 from tests.conftest import NOW, PEPPER
@@ -99,6 +100,22 @@ def test_reading_all_again_changes_nothing(events_of: sa.Engine, campaigns: Camp
     report = process(events_of)
     assert (report.bodies, report.events, report.duplicates, report.suppressions) == (2, 0, 3, 0)
     assert "No such bodies" in campaigns("events", "replay", "--since", "2026-11-23").out
+
+
+def test_what_was_kept_long_enough_cannot_be_read_again_and_that_is_said(
+    events_of: sa.Engine, campaigns: Campaigns
+) -> None:
+    inbox_retention.purge(events_of, before=NOW + timedelta(days=31))
+    told = campaigns("events", "replay", "--inbox", 1).out
+    assert "1 more cannot be read again" in told
+    assert "OMS_GATEWAY_KEEP_DAYS" in told
+    assert campaigns("events", "replay", "--inbox", 1, "--json").json == {
+        "dry_run": False,
+        "bodies": [],
+        "emptied": 1,
+    }
+    assert "emptied" in campaigns("events", "show").out
+    assert "cannot be read again" not in campaigns("events", "replay", "--dead").out
 
 
 def test_who_had_what_read_again_is_on_record(events_of: sa.Engine, campaigns: Campaigns) -> None:

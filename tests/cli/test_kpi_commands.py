@@ -31,7 +31,7 @@ def sent(shop: sa.Engine) -> sa.Engine:
 
 
 def test_before_any_mail_nothing_is_shown(shop: sa.Engine, campaigns: Campaigns) -> None:
-    assert campaigns("kpis").lines == ["No mail left in the last 28 days."]
+    assert campaigns("kpis").lines == ["No mail was sent in the last 28 days."]
 
 
 def test_the_figures_of_an_account(sent: sa.Engine, campaigns: Campaigns) -> None:
@@ -74,6 +74,44 @@ def test_mail_of_before_is_left_out(sent: sa.Engine, campaigns: Campaigns) -> No
         ledger_rows.add_run(connection, "shop", people, [BatchRow(0, 9, finished_at=long_ago)], run_id="run2")
     assert len(campaigns("kpis", "--days", "2", "--by", "run", "--json").json["groups"]) == 1
     assert len(campaigns("kpis", "--days", "9", "--by", "run", "--json").json["groups"]) == 2
+
+
+def test_the_runs_of_a_campaign_are_one_line(sent: sa.Engine, campaigns: Campaigns) -> None:
+    now, run, campaign = datetime.now(UTC).replace(microsecond=0), tables.campaign_runs, tables.campaigns
+    with database.write(sent) as connection:
+        people = connection.scalars(sa.select(tables.parties.c.id)).all()
+        ledger_rows.add_run(connection, "shop", people, [BatchRow(0, 9, finished_at=now)], run_id="run2")
+        first = connection.scalar(sa.select(run.c.campaign_id).where(run.c.id == "run1"))
+        name = connection.scalar(sa.select(campaign.c.name).where(campaign.c.id == first))
+    assert len(campaigns("kpis", "--by", "campaign", "--json").json["groups"]) == 2
+    with database.write(sent) as connection:
+        connection.execute(run.update().values(campaign_id=first))
+    (whole,) = campaigns("kpis", "--by", "campaign", "--json").json["groups"]
+    assert (whole["campaign"], whole["counts"]["accepted"]) == (name, 20)
+    runs = campaigns("kpis", "--by", "campaign", "--by", "run", "--json").json["groups"]
+    assert [(group["campaign"], group["counts"]["accepted"]) for group in runs] == [(whole["campaign"], 10)] * 2
+    head, line, *_ = campaigns("kpis", "--by", "campaign").lines[1:]
+    assert head.split()[:2] == ["CAMPAIGN", "ACCEPTED"]
+    assert line.startswith(whole["campaign"])
+
+
+def test_the_help_shows_what_a_newcomer_needs(shop: sa.Engine, campaigns: Campaigns) -> None:
+    """The commands, and the options of the one that need not be named, each word of --by with what it means."""
+    help_text = " ".join(campaigns("kpis", "--help").out.replace("│", " ").split())
+    for words in (
+        "explain What a figure means",
+        "recompute Reckon all of an account's figures anew",
+        "The key figures of an account, as of now.",
+        "--by",
+        "campaign: all runs of a campaign",
+        "mailbox: who receives, such as Gmail",
+        "--days",
+        "[default: 28]",
+        "--csv",
+        "deliverability",
+    ):
+        assert words.lower() in help_text.lower()
+    assert "bounce-rate" in campaigns("kpis", "explain", "--help").out
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -1,17 +1,20 @@
 """Suppressions by hand."""
 
 import csv
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from data import database, esp_listings, suppressions, tables
+from data import database, esp_listings, frequencies, suppressions, tables, topics
 from data.esp_listings import Seen
 from domain import addresses
+from domain.preferences import Frequency, Topic
 from domain.suppression import Reason
 from tests.cli.conftest import Campaigns
 from tests.conftest import NOW, PEPPER
+from tests.data import ledger_rows
 
 ADDRESS = "Jane.Doe@Example.com"
 ASKED = ("--yes-they-asked",)
@@ -49,7 +52,8 @@ def test_an_address_is_suppressed_listed_exported_and_lifted(shop: sa.Engine, ca
     }
     assert campaigns("suppressions", "list", "--json").json == []
     with database.read(shop) as connection:
-        (log,) = connection.execute(sa.select(tables.audit_log)).all()
+        added, log = connection.execute(sa.select(tables.audit_log).order_by(tables.audit_log.c.id)).all()
+    assert (added.action, added.detail["why"]) == ("suppression added", "wrote a letter")
     assert (log.actor, log.detail) == ("Ann", {"why": "mistake", "reasons": ["complaint"], "asked_for": True})
 
 
@@ -129,7 +133,12 @@ class TestOnOneDatabase:
         self, campaigns: Campaigns, shop: sa.Engine
     ) -> None:
         nothing = campaigns("suppressions", "show", ADDRESS, "--by", "Ann")
-        assert nothing.lines == ["Nothing was ever said against mail to this address."]
+        assert nothing.lines == [
+            "Nothing was ever said against mail to this address.",
+            "",
+            "No topic was ever refused.",
+            "Mail as often as usual: no wish for less.",
+        ]
         campaigns("suppressions", "add", ADDRESS, "--note", "by letter")
         campaigns("suppressions", "remove", ADDRESS, *BECAUSE)
         campaigns("suppressions", "add", ADDRESS, "--reason", "hard_bounce")
@@ -147,6 +156,74 @@ class TestOnOneDatabase:
             actions = [row.action for row in connection.execute(sa.select(tables.audit_log))]
         assert actions.count("suppressions read") == 3
         assert "must say something" in campaigns("suppressions", "show", ADDRESS, "--by", " ").mistake
+
+    def test_topics_left_and_frequency_are_told_in_plain_words(self, campaigns: Campaigns, shop: sa.Engine) -> None:
+        hashed = addresses.address_hash(ADDRESS, PEPPER)
+        source = {"source": "preferences", "evidence": "message r1.3"}
+        with database.write(shop) as connection:
+            topics.add(connection, "shop", Topic("offers", {"en": "Offers"}), now=NOW)
+            topics.refuse(connection, "shop", hashed, ["offers", "tips"], **source, now=NOW)
+            topics.accept(connection, "shop", hashed, ["tips"], now=NOW + timedelta(days=1))
+            frequencies.choose(connection, "shop", hashed, Frequency.MONTHLY, **source, now=NOW)
+        refused = "2026-11-22 09:00 UTC (preferences, message r1.3)"
+        told = campaigns("suppressions", "show", ADDRESS, "--by", "Ann")
+        assert told.lines[2:] == [
+            "Wants no mail about offers (Offers), since 2026-11-22 09:00 UTC (preferences, message r1.3).",
+            f"Wants mail about tips (offered no more) again since 2026-11-23 09:00 UTC; refused it on {refused}.",
+            "Wants at most one marketing mail in 30 days, since 2026-11-22 09:00 UTC (preferences, message r1.3).",
+        ]
+        assert "@" not in told.out
+        facts = campaigns("suppressions", "show", ADDRESS, "--by", "Ann", "--json").json
+        assert [(one["topic"], one["lifted_at"] is None) for one in facts["topics"]] == [
+            ("offers", True),
+            ("tips", False),
+        ]
+        assert facts["frequency"]["frequency"] == "monthly"
+
+    def test_a_person_may_be_named_by_her_number(self, campaigns: Campaigns, shop: sa.Engine) -> None:
+        with database.write(shop) as connection:
+            ledger_rows.add_parties(connection, "shop", 2)
+            number = connection.scalar(sa.select(tables.parties.c.external_id).order_by(tables.parties.c.id))
+        campaigns("suppressions", "add", ledger_rows.address(0), "--note", "by phone")
+        told = campaigns("suppressions", "show", number, "--by", "Ann")
+        assert "by phone" in told.out
+        assert "@" not in told.out
+        assert "has no customer 'nobody'" in campaigns("suppressions", "show", "nobody", "--by", "Ann").mistake
+
+    def test_who_added_it_and_why_is_on_record(self, campaigns: Campaigns, shop: sa.Engine) -> None:
+        campaigns("suppressions", "add", ADDRESS, "--by", "Ann", "--note", f"{ADDRESS} wrote a letter", "--days", "3")
+        campaigns("suppressions", "add", ADDRESS)
+        with database.read(shop) as connection:
+            first, second = connection.execute(sa.select(tables.audit_log).order_by(tables.audit_log.c.id)).all()
+        assert (first.actor, first.action) == ("Ann", "suppression added")
+        assert first.subject == f"address {addresses.address_hash(ADDRESS, PEPPER)}"
+        until = first.detail.pop("until")
+        assert until.startswith("20")
+        assert first.detail == {
+            "why": "[address] wrote a letter",
+            "reason": "manual",
+            "scope": "marketing",
+            "new": True,
+        }
+        assert second.actor.endswith("(command line)")
+        assert (second.detail["new"], second.detail["why"]) == (True, "added by hand"), "it stands longer: for good"
+        for empty in (["--by", " "], ["--note", ""]):
+            assert "must say something" in campaigns("suppressions", "add", ADDRESS, *empty).mistake
+
+    @pytest.mark.parametrize("reason", ["hard_bounce", "invalid", "complaint"])
+    def test_a_scope_that_is_too_narrow_for_its_reason_is_refused(self, campaigns: Campaigns, reason: str) -> None:
+        Path("in.csv").write_text(f"address\n{ADDRESS}\n")
+        for command in (["add", ADDRESS], ["import", "in.csv"]):
+            told = campaigns("suppressions", *command, "--reason", reason, "--scope", "marketing").mistake
+            assert f"the scope marketing is too narrow for {reason}: transactional mail would go on" in told
+            assert "Leave --scope out" in told
+        assert campaigns("suppressions", "list", "--json").json == []
+        kept = campaigns("suppressions", "add", ADDRESS, "--reason", reason, "--scope", "account").out
+        assert f"It stays with this account: by itself {reason} reaches all" in kept
+
+    def test_a_scope_that_is_wider_than_its_reason_is_taken(self, campaigns: Campaigns) -> None:
+        told = campaigns("suppressions", "add", ADDRESS, "--reason", "unsubscribe", "--scope", "all").out
+        assert told.endswith("in a running campaign.\n")
 
     def test_a_lift_says_that_the_esp_still_refuses(self, campaigns: Campaigns, shop: sa.Engine) -> None:
         campaigns("suppressions", "add", ADDRESS)

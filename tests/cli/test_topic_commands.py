@@ -19,12 +19,10 @@ def audit(shop: sa.Engine) -> list[tuple[str, str]]:
 def test_topics_are_added_listed_and_removed(shop: sa.Engine, campaigns: Campaigns) -> None:
     assert "No topics" in campaigns("topics", "list").out
     added = campaigns("topics", "add", "offers", "--title", "en=Offers", "--title", "de=Angebote", "--json")
-    assert added.json == {
-        "account": "shop",
-        "name": "offers",
-        "titles": {"en": "Offers", "de": "Angebote"},
-        "position": 0,
-    }
+    (lacking,) = added.json.pop("warnings")
+    assert lacking.startswith("No title in es, fr: customers whose page is in Español, Français read 'Offers'")
+    assert added.json.items() >= {"account": "shop", "name": "offers", "position": 0}.items()
+    assert added.json["titles"] == {"en": "Offers", "de": "Angebote"}
     assert "Topic tips (en: Tips)" in campaigns("topics", "add", "tips", "--title", "en=Tips", "--position", "2").out
     with database.write(shop) as connection:
         topics.refuse(connection, "shop", "h", ["tips"], source="t", evidence="e", now=NOW)
@@ -53,6 +51,32 @@ def test_what_is_no_topic_is_said(shop: sa.Engine, campaigns: Campaigns, words: 
     assert told in campaigns("topics", "add", *words).mistake
     assert campaigns("topics", "list", "--json").json == []
     assert audit(shop) == []
+
+
+ALL = ("--title", "en=Offers", "--title", "de=Angebote", "--title", "es=Ofertas", "--title", "fr=Offres")
+
+
+def test_a_language_that_no_page_has_is_warned_of(shop: sa.Engine, campaigns: Campaigns) -> None:
+    told = campaigns("topics", "add", "offers", *ALL, "--title", "it=Offerte").lines
+    assert told[1:] == ["Nobody reads the title in it: the page is written in en, de, es, fr only."]
+    assert len(campaigns("topics", "add", "offers", *ALL).lines) == 1, "all languages: nothing to warn of"
+
+
+def test_what_is_shown_instead_of_a_missing_title_is_said(shop: sa.Engine, campaigns: Campaigns) -> None:
+    told = campaigns(
+        "topics", "add", "offers", "--title", "en=Offers", "--title", "de=Angebote", "--title", "fr=Offres"
+    )
+    (_, warning) = told.lines
+    assert warning.startswith("No title in es: customers whose page is in Español read 'Offers', the title in en. ")
+    assert warning.endswith("--title es=…")
+    campaigns("account", "language", "de")
+    told = campaigns(
+        "topics", "add", "offers", "--title", "en=Offers", "--title", "de=Angebote", "--title", "fr=Offres"
+    )
+    assert "read 'Angebote', the title in de" in told.out
+    told = campaigns("topics", "add", "offers", "--title", "it=Offerte")
+    assert "No title in en, de, es, fr" in told.out
+    assert "read 'Offerte', the title in it" in told.out
 
 
 def test_the_language_of_the_pages(shop: sa.Engine, campaigns: Campaigns) -> None:

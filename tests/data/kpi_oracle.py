@@ -9,6 +9,7 @@ from domain.kpis import Figures
 from domain.machine_activity import CURRENT, Act, by_people, page, shortened
 from tests.data import ledger_rows
 
+_FATES = Seen.DELIVERED | Seen.BOUNCED | Seen.DROPPED
 _CLASSES = {Severity.HARD: "hard", Severity.SOFT: "soft", Severity.BLOCK: "block"}
 
 
@@ -46,6 +47,7 @@ def _message(events: list[DeliveryEvent], rules: int) -> Figures:
         delivered=int(Seen.DELIVERED in state.seen and not bounced and Seen.DROPPED not in state.seen),
         bounced={_CLASSES.get(state.severity, "undetermined"): 1} if bounced else {},
         faults={str(state.fault or "unknown"): 1} if bounced else {},
+        deferred=int(Seen.DEFERRED in state.seen and not state.seen & _FATES),
         dropped=int(Seen.DROPPED in state.seen and not bounced),
         complained=int(Seen.COMPLAINED in state.seen),
         unsubscribed=int(Seen.UNSUBSCRIBED in state.seen),

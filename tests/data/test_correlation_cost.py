@@ -21,7 +21,7 @@ def bounce(number: int, **facts) -> DeliveryEvent:
 
 def cost(connection: sa.Connection, event: DeliveryEvent) -> int:
     with steps(connection) as count:
-        (placed,) = correlation.place(connection, [(0, event)], pepper=PEPPER, vendors={})
+        (placed,) = correlation.place(connection, [(correlation.Element(1, 0), event)], pepper=PEPPER, vendors={})
     assert placed.run_id == "run1"
     return count[0]
 

@@ -28,7 +28,7 @@ def test_pending_bodies_come_oldest_first_until_they_are_finished(engine: sa.Eng
     with database.write(engine) as connection:
         first, second = inbox.pending(connection, 2)
         assert (first.provider, first.body, second.body) == ("sendgrid", b"\x00raw", b"b")
-        inbox.finish(connection, first.id, now=NOW)
+        inbox.finish(connection, [first.id], now=NOW)
     with database.write(engine) as connection:
         assert [row.body for row in inbox.pending(connection, 9)] == [b"b", b"c"]
         assert [row.body for row in inbox.pending(connection, 9, after=second.id)] == [b"c"]

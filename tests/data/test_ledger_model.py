@@ -195,7 +195,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def event_arrives(self, attempt_id: str, to_the_end: bool) -> None:
         """As data.events does it: the proof with the body, the batches at the end of the round, if that is reached."""
         with database.write(self.engine) as connection:
-            proofs.record(connection, [attempt_id], inbox_id=1, now=self.clock())
+            proofs.record(connection, {attempt_id: 1}, now=self.clock())
         if to_the_end:
             with database.write(self.engine) as connection:
                 proofs.confirm(connection, now=self.clock())

@@ -41,7 +41,7 @@ def _release(engine: sa.Engine, batch: Batch, clock: Clock) -> None:
 
 
 def _event(connection: sa.Connection, batch: Batch, clock: Clock) -> None:
-    proofs.record(connection, [batch.attempt_id], inbox_id=1, now=clock())
+    proofs.record(connection, {batch.attempt_id: 1}, now=clock())
 
 
 def _states(engine: sa.Engine, run_id: str) -> dict[str, int]:

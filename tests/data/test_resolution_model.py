@@ -31,7 +31,7 @@ class ResolvingMachine(LedgerMachine):
         attempt_id = self.attempts_delivered[which % len(self.attempts_delivered)]
         self.gone.add(attempt_id)
         with database.write(self.engine) as connection:
-            proofs.record(connection, [attempt_id], inbox_id=1, now=self.clock())
+            proofs.record(connection, {attempt_id: 1}, now=self.clock())
         if to_the_end:
             with database.write(self.engine) as connection:
                 proofs.confirm(connection, now=self.clock())

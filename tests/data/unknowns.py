@@ -53,7 +53,7 @@ class Book:
 
     def event(self, batch: Batch, *, confirmed: bool = True) -> None:
         with database.write(self.engine) as connection:
-            proofs.record(connection, [batch.attempt_id], inbox_id=1, now=self.clock())
+            proofs.record(connection, {batch.attempt_id: 1}, now=self.clock())
             if confirmed:
                 proofs.confirm(connection, now=self.clock())
 

@@ -156,6 +156,22 @@ def test_a_reply_that_names_the_senders_trouble_is_never_hard(
     assert verdict.suppresses is None
 
 
+@given(
+    before=st.text(max_size=30),
+    name=st.sampled_from([name for name in NAMES_THE_SENDER if "5.7.1" not in name]),
+    after=st.text(max_size=30),
+    status=st.sampled_from(["", "5.1.1", "5.7.1"]),
+)
+def test_who_is_on_no_list_of_recipients_is_gone_unless_the_senders_trouble_is_named(
+    before: str, name: str, after: str, status: str
+) -> None:
+    """qmail's lists say 5.7.1 of unknown users: the one wording that this code does not object to."""
+    listed = "553 sorry, no mailbox here by that name (#5.7.1)"
+    assert judge(status=status, text=listed) == GONE
+    assert judge(status=status, text=f"{before} {name} {listed} {after}").suppresses is None
+    assert judge(status=status, text=f"{listed} {before} {name} {after}").suppresses is None
+
+
 @given(status=st.text(max_size=20), text=st.text(max_size=200))
 def test_anything_is_judged(status: str, text: str) -> None:
     verdict = judge(status=status, text=text)
@@ -171,7 +187,7 @@ def test_anything_is_judged(status: str, text: str) -> None:
         ("5.1.1", "450 user unknown"),
         ("4.1.1", "user unknown"),
         ("450", "user unknown"),
-        ("5.2.1", "user unknown"),
+        ("5.2.2", "user unknown"),
     ],
 )
 def test_hard_takes_the_consent_of_every_code(status: str, text: str) -> None:
@@ -206,7 +222,8 @@ def test_a_reply_is_read_whatever_its_form() -> None:
 def test_agreement_takes_the_best_informed_of_those_that_object() -> None:
     vague = verdict_of(Cause.POLICY, vague=True)
     full = verdict_of(Cause.FULL_MAILBOX)
-    assert bounces.agreed([GONE, vague]) == vague
+    assert bounces.agreed([GONE, vague]) == verdict_of(Cause.DOUBTED)
+    assert bounces.agreed([GONE, BLOCKED]) == BLOCKED
     assert bounces.agreed([vague, GONE, full]) == full
     assert bounces.agreed([AWAY, BLOCKED]) == AWAY
     assert bounces.agreed([GONE, verdict_of(Cause.FULL_MAILBOX, vague=True)]) == GONE

@@ -98,3 +98,9 @@ def test_quantiles() -> None:
     found = Latencies.of({1: 50, 2: 45, 600: 5})
     assert (found.quantile(0.5), found.quantile(0.95), found.longest) == (1, 2, 600)
     assert Latencies().quantile(0.5) is None
+
+
+def test_more_clicks_than_opens_are_shown_and_not_stumbled_over() -> None:
+    found = kpis.CLICK_TO_OPEN.of(Figures(accepted=9, delivered=9, opened_human=1, clicked_human=3))
+    assert kpi_words.rate(kpis.CLICK_TO_OPEN, found).startswith("300.0 %")
+    assert kpis.COMPLAINT_RATE.verdict(Rate(3, 1)) is Verdict.BAD

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from prefect import flow
 
 import settings
-from data import database, reconciliations, tables
+from data import database, inbox, reconciliations, tables
 from domain.reconciliation import Difference, Explanation, Kind
 from flows.reconcile import reconcile
 from flows.run_campaign import run_campaign
@@ -54,6 +54,33 @@ def test_a_dry_run_changes_nothing(engine: sa.Engine, installation: Esp) -> None
         assert connection.scalar(sa.select(sa.func.count()).select_from(tables.webhook_inbox)) == 0
     assert "Nothing was repaired: this was a dry run." in artifacts()["reconciliation"]
     assert _nights(engine)[0].dry_run
+
+
+def test_raw_bodies_are_emptied_once_their_days_are_over(
+    engine: sa.Engine, installation: Esp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each holds an address; the setting is the operator's, and a dry run removes nothing."""
+    monkeypatch.setenv("OMS_GATEWAY_KEEP_DAYS", "3")
+    settings.load.cache_clear()
+    with database.write(engine) as connection:
+        for age in (2, 4):
+            at = wiring.clock() - timedelta(days=age)
+            inbox.store(connection, provider="sandbox", body=b'[{"email": "%d@example.com"}]' % age, now=at)
+            connection.execute(
+                tables.webhook_inbox.update()
+                .where(tables.webhook_inbox.c.received_at == at)
+                .values(state="done", processed_at=at)
+            )
+
+    def bodies() -> list[bytes]:
+        with database.read(engine) as connection:
+            column = tables.webhook_inbox.c
+            return list(connection.scalars(sa.select(column.body).order_by(column.id)))
+
+    reconcile(dry_run=True)
+    assert all(bodies())
+    assert reconcile()["raw_bodies_removed"] == 1
+    assert bodies() == [b'[{"email": "2@example.com"}]', b""]
 
 
 def test_one_account_and_an_alarm(engine: sa.Engine, installation: Esp) -> None:

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,16 @@ _KEYS = {"Tab": 9, "Enter": 13, " ": 32, "ArrowDown": 40}
 def found() -> str | None:
     """Where a Chromium is, if the machine has one; OMS_TEST_BROWSER names another."""
     return os.environ.get("OMS_TEST_BROWSER") or next(filter(None, map(shutil.which, _NAMES)), None)
+
+
+def until(true: Callable[[], bool]) -> bool:
+    """Whether this comes to be true within the time that a page may take."""
+    deadline = time.monotonic() + _SECONDS
+    while not true():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 class Tab:

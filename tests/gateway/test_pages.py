@@ -1,11 +1,14 @@
 """The campaign pages: right for an empty run and a full one, and a hostile name is only text."""
 
 import re
+from datetime import timedelta
 
 import pytest
 
-from data import database, kpi_counts, runs, tables
+from data import database, inbox, kpi_counts, runs, tables
 from domain.campaigns import RunStatus
+from gateway.app import create_app
+from tests.conftest import NOW
 
 HOSTILE = '<script>alert("1")</script>&{{ 7*7 }}'
 
@@ -126,3 +129,95 @@ def test_looking_at_pages_writes_nothing(page, gateway, sent_run, everything):
         page(path)
         assert gateway.head(path).status_code == 200
     assert everything() == before
+
+
+def dispatching(engine, run, **values):
+    """As a run that hands over just now."""
+    table = tables.campaign_runs
+    facts = {"status": RunStatus.DISPATCHING, "dispatch_started_at": NOW, **values}
+    with database.write(engine) as connection:
+        connection.execute(table.update().where(table.c.id == run.id).values(**facts))
+
+
+def test_live_counters_are_those_of_the_page_and_renew_themselves_without_a_script(gateway, engine, sent_run):
+    dispatching(engine, sent_run)
+    whole = gateway.get(f"/campaigns/{sent_run.id}").text
+    assert f'<iframe class="live" src="/campaigns/{sent_run.id}/live"' in whole
+    assert "http-equiv" not in whole  # only the frame is loaded again
+    answer = gateway.get(f"/campaigns/{sent_run.id}/live")
+    assert '<meta http-equiv="refresh" content="5">' in answer.text
+    assert "<script" not in answer.text
+    assert "frame-ancestors 'self'" in answer.headers["content-security-policy"]
+    assert "script-src 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["x-frame-options"] == "SAMEORIGIN"
+    text = text_of(answer.text)
+    assert "accepted 8 delivered 7 87.5 % no answer yet 0 put off 0 0.0 % dropped 0" in text
+    assert "bounced 1 12.5 % hard 1 12.50 % soft 0 0.00 %" in text
+    assert "opened 3 42.9 % with machines 4 57.1 %" in text
+    assert "complained 0 0.00 % unsubscribed 0" in text
+    assert "9:08 UTC" in text  # the last event: a delivery eight minutes after nine
+    assert "Every webhook that came was read." in text
+
+
+def test_no_other_page_may_be_framed(gateway, sent_run):
+    for path in ("/campaigns", f"/campaigns/{sent_run.id}", "/kpis", "/campaigns/nobody/live"):
+        answer = gateway.get(path)
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"], path
+        assert answer.headers["x-frame-options"] == "DENY"
+
+
+def test_counters_hold_still_when_asked(gateway, engine, sent_run):
+    dispatching(engine, sent_run)
+    still = gateway.get(f"/campaigns/{sent_run.id}/live?still=1").text
+    assert "http-equiv" not in still
+    assert f'href="/campaigns/{sent_run.id}/live"' in still
+
+
+@pytest.mark.parametrize(
+    ("status", "hours", "every"),
+    [
+        (RunStatus.DISPATCHING, 30, 5),
+        (RunStatus.DISPATCHED, 0.5, 5),
+        (RunStatus.DISPATCHED, 3, 60),
+        (RunStatus.SETTLED, 3, 60),  # people still open it
+        (RunStatus.SETTLED, 60, None),
+        (RunStatus.CANCELLED, 60, None),
+    ],
+)
+def test_a_page_is_renewed_as_often_as_anything_is_to_be_expected(
+    serve, make_settings, engine, sent_run, status, hours, every
+):
+    dispatching(engine, sent_run, status=status)
+    later = NOW + timedelta(minutes=8, hours=hours)
+    gateway = serve(create_app(make_settings(), clock=lambda: later))
+    whole = gateway.get(f"/campaigns/{sent_run.id}").text
+    live = gateway.get(f"/campaigns/{sent_run.id}/live").text
+    assert ("<iframe" in whole) is (every is not None)
+    assert (f'content="{every}"' in live) is (every is not None)
+    if every is None:
+        assert "What happened to it" in whole
+        assert "with machines 4" in text_of(whole)  # the counters stand in the page itself
+
+
+def test_what_waits_to_be_read_is_told(gateway, engine, sent_run):
+    with database.write(engine) as connection:
+        inbox.store(connection, provider="sendgrid", body=b"[]", now=NOW - timedelta(seconds=75))
+    text = text_of(gateway.get(f"/campaigns/{sent_run.id}/live").text)
+    assert "1 webhook waits to be read, the oldest for 1 min." in text
+    assert "Every webhook" not in text
+
+
+def test_what_is_still_on_its_way_is_no_alarm_on_a_card(page, engine, sent_run):
+    table = tables.message_delivery
+    with database.write(engine) as connection:
+        connection.execute(table.delete().where(table.c.run_id == sent_run.id))
+    card = re.search(
+        r'Delivered\s+<button.*?<div class="value (.*?)">(.*?)</div>', page(f"/campaigns/{sent_run.id}"), re.DOTALL
+    )
+    assert card is not None
+    assert card.groups() == ("", "0.0 %")
+
+
+@pytest.mark.parametrize("name", ["nobody", "%00", "a b", "x" * 99])
+def test_an_unknown_run_has_no_counters(gateway, name):
+    assert gateway.get(f"/campaigns/{name}/live").status_code == 404

@@ -23,6 +23,8 @@ AGREED_TO = {
 _FIELD = re.compile(r"{(\w*)}")
 _STATE = {
     "shop": "Käthes Laden",
+    "email": "news@shop.example.com",
+    "post": "1 Market Street",
     "address": "k***@e***.com",
     "token": "t",
     "bar": None,
@@ -36,6 +38,8 @@ PAGES = [
     ("unsubscribe.html", {}),
     ("unsubscribed.html", {}),
     ("missing.html", {}),
+    ("missing.html", {"shop": None, "email": None, "post": None}),
+    ("busy.html", {}),
     *(("preferences.html", {"done": done}) for done in ("saved", "agreed", "refused")),
     ("preferences.html", {"agreed": False, "refused": True}),
     *(("preferences.html", {"bar": bar}) for bar in ("complaint", "mailbox", "manual", "erased", "moved")),
@@ -83,7 +87,7 @@ def test_a_page_holds_nothing_but_texts_of_its_language(template, changes):
         for language in ("en", "de")
     }
     common = visible(pages["en"]) & visible(pages["de"])
-    assert common <= {"Käthes Laden", "☼", *texts.languages().values()}
+    assert common <= {"Käthes Laden", "☼", "news@shop.example.com", *texts.languages().values()}
     for language, page in pages.items():
         assert f'<html lang="{language}">' in page
         assert "{" not in re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL)
@@ -92,7 +96,7 @@ def test_a_page_holds_nothing_but_texts_of_its_language(template, changes):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_text_is_used(language):
     used = set()
-    for template in ("unsubscribe", "unsubscribed", "preferences", "missing", "customer"):
+    for template in ("unsubscribe", "unsubscribed", "preferences", "missing", "contact", "busy", "customer"):
         used |= set(re.findall(r"\bt\.([a-z_]+\.[a-z_]+)", (rendering._FOLDER / f"{template}.html").read_text("utf-8")))
     indirect = {f"barred.{key}" for key in sections(language)["barred"]}
     indirect |= {f"preferences.{key}" for key in ("saved", "agreed", "refused", "usual", "weekly", "monthly")}

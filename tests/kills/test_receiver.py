@@ -54,7 +54,9 @@ def receiver(installation: Installation) -> Installation:
     installation.end(installation.gateway)
     with database.write(installation.engine) as connection:
         ledger_rows.add_account(connection, "complainers")
-        ledger_rows.add_parties(connection, "complainers", _BODIES * len(_WAYS) * 2)
+        parties = ledger_rows.add_parties(connection, "complainers", _BODIES * len(_WAYS) * 2)
+        # It mails by this ESP, so what is said there of its customers concerns it.
+        ledger_rows.add_run(connection, "complainers", parties[:1], [ledger_rows.BatchRow(0, 0, attempt="complainers")])
     return installation
 
 
@@ -75,7 +77,7 @@ def test_nothing_that_had_its_2xx_is_lost(receiver: Installation) -> None:
         assert arm is not None
         for hit in (1, 3):
             receiver.open_gateway(lambda hooks, arm=arm, hit=hit: points.strike(hooks, arm, hit))
-            receiver.await_gateway()
+            kills += _awaited(receiver)
             for body in map(complaint, range(number, number + _BODIES)):
                 while not post(receiver, body):
                     kills += _reopened(receiver)
@@ -84,6 +86,15 @@ def test_nothing_that_had_its_2xx_is_lost(receiver: Installation) -> None:
             kills += _ended(receiver)
         assert kills >= 1, f"nobody died {name}"
     assert kills >= len(_WAYS)
+
+
+def _awaited(receiver: Installation) -> int:
+    """1 where the gateway was killed before it answered: events of rounds before are tried again as it starts."""
+    try:
+        receiver.await_gateway()
+    except httpx.HTTPError:
+        return _reopened(receiver)
+    return 0
 
 
 def _reopened(receiver: Installation) -> int:

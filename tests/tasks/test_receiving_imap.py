@@ -118,6 +118,17 @@ def test_mails_that_are_counted_anew_are_kept_once(engine: sa.Engine, box: Box) 
     assert box.fetch(engine) == Round(new=1, known=2)
 
 
+def test_a_mail_that_was_not_given_out_is_read_once_it_was_moved_away_and_back(engine: sa.Engine, box: Box) -> None:
+    """As its dead letter says (data.intake.letters): by its new number it is a new mail."""
+    box.put(plain(1))
+    box.refused = {1}
+    assert box.fetch(engine) == Round(unreadable=1)
+    box.refused = set()
+    assert box.fetch(engine).new == 0, "it is not asked for again"
+    box.inbox[2] = box.inbox.pop(1)
+    assert box.fetch(engine) == Round(new=1)
+
+
 def test_one_bad_mail_does_not_hold_up_the_rest_and_is_not_forgotten(engine: sa.Engine, box: Box) -> None:
     box.put(plain(1), plain(2), plain(3))
     box.refused = {2}

@@ -75,14 +75,8 @@ def test_a_bounce_that_is_brought_suppresses(engine: sa.Engine, account_id: str)
     mailed(engine, account_id)
     with listening(receiver(engine).keep) as port:
         assert bring(port, returned.raw("postfix-unknown-user")) == {}
-    assert read_mail(engine).counts() | {"confirmed_batches": 0} == {
-        **dict.fromkeys(
-            ("failed", "duplicates", "unreadable", "uncorrelated", "placed_late", "strays", "confirmed_batches"), 0
-        ),
-        "bodies": 1,
-        "events": 1,
-        "suppressions": 1,
-    }
+    counted = {name: count for name, count in read_mail(engine).counts().items() if count}
+    assert counted == {"bodies": 1, "events": 1, "suppressions": 1}
     assert refused(engine) == {ledger_rows.hash_of(1): "hard_bounce"}
     (row,) = delivery(engine)
     assert (row.ordinal, row.fault) == (1, "recipient")

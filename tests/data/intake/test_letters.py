@@ -468,6 +468,32 @@ def test_an_event_of_an_esp_is_answered_and_can_be_discarded(engine: sa.Engine) 
     assert states(engine) == ["discarded"]
 
 
+def test_a_returned_mail_that_could_not_be_read_names_the_command_that_reads_it_again(engine: sa.Engine) -> None:
+    with database.write(engine) as connection:
+        inbox.refuse(connection, provider="smtp", inbox_id=9, position=0, reason="tried 3 times", now=NOW)
+    (outcome,) = replay(engine)
+    assert outcome.result == "refused"
+    assert "a mail that came back (webhook:smtp) and no order" in outcome.told
+    assert "`campaigns events replay --inbox 9`" in outcome.told
+
+
+def test_a_mail_that_never_came_out_of_its_mailbox_says_how_it_is_read(engine: sa.Engine) -> None:
+    """What tasks.receiving keeps of it: there is no body here that `events replay` could read."""
+    with database.write(engine) as connection:
+        bad = dead_letters.BadRow(2, "the mail server did not give out this mail (NO)", {"folder": "INBOX", "uid": 2})
+        dead_letters.put(connection, [bad], account_id=None, source="mailbox:smtp", location="INBOX 2", now=NOW)
+    one = letter(engine)
+    (outcome,) = replay(engine)
+    assert outcome.result == "refused"
+    assert "INBOX 2" in outcome.told
+    assert "`campaigns returns fetch`" in outcome.told
+    assert f"`campaigns intake discard {one.id} --note" in outcome.told
+    assert "events replay" not in outcome.told
+    assert "earlier version" not in outcome.told
+    with pytest.raises(UnusablePatch, match="no single order"):
+        patch(engine, one, uid="3")
+
+
 def test_a_letter_of_an_earlier_program_says_what_to_do(engine: sa.Engine) -> None:
     with database.write(engine) as connection:
         bad = dead_letters.BadRow(3, "status is empty", {"order_id": "1"})

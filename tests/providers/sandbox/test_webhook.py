@@ -1,11 +1,17 @@
 """Event webhooks against a real receiver: signature, shapes, disorder, repetition, retry, and the figures."""
 
+import base64
 import contextlib
+import json
 import sqlite3
 from collections import Counter
 
 import orjson
 import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 from sendgrid.helpers.eventwebhook import EventWebhook
 
 SIGNATURE = "X-Twilio-Email-Event-Webhook-Signature"
@@ -37,6 +43,28 @@ def test_the_official_verifier_accepts_every_post(posting, receiver, eventually,
         assert verifier.verify_signature(body.decode(), headers[SIGNATURE], headers[TIMESTAMP])
         assert not verifier.verify_signature(body.decode() + " ", headers[SIGNATURE], headers[TIMESTAMP])
         assert not verifier.verify_signature(body.decode(), headers[SIGNATURE], headers[TIMESTAMP] + "0")
+
+
+def test_plain_cryptography_accepts_a_post_and_no_change_of_a_byte(
+    posting, receiver, eventually, mail, personalization
+):
+    """ECDSA over P-256 and SHA-256 of the timestamp and the raw body, the key as DER in base64: SendGrid's own words."""
+    posting.send(mail(personalization("p@delivered.test", "run.0")))
+    settle(posting, eventually)
+    told = posting.client.get("/v3/user/webhooks/event/settings/signed").json()["public_key"]
+    key = load_der_public_key(base64.b64decode(told))
+    assert isinstance(key, ec.EllipticCurvePublicKey)
+    assert isinstance(key.curve, ec.SECP256R1)
+    headers, body, _ = receiver.posts[0]
+    assert headers["Content-Type"] == "application/json"
+    assert {event["email"] for event in json.loads(body)} == {"p@delivered.test"}
+    signature, signed = base64.b64decode(headers[SIGNATURE]), headers[TIMESTAMP].encode() + body
+    key.verify(signature, signed, ec.ECDSA(SHA256()))
+    for place in range(len(signed)):
+        changed = bytearray(signed)
+        changed[place] ^= 1
+        with pytest.raises(InvalidSignature):
+            key.verify(signature, bytes(changed), ec.ECDSA(SHA256()))
 
 
 def test_events_have_sendgrids_shape(posting, receiver, eventually, mail, personalization):

@@ -1,0 +1,131 @@
+"""Which key figures are past their lines, what that means, and what to do: a sentence each, for whoever reads the pages."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from domain import mailbox_groups
+from domain.delivery import Fault
+from domain.kpis import BOUNCE_RATE, COMPLAINT_RATE, DELIVERABILITY, Figures, Kpi
+from domain.rates import Rate, Verdict
+
+JUDGED = (DELIVERABILITY, BOUNCE_RATE, COMPLAINT_RATE)
+_ALARMS = (Verdict.WARN, Verdict.BAD)
+# One complaint of eighty mails is surely past the line, and yet nothing to act on.
+_LEAST = 5
+_DROPPED, _PUT_OFF = "dropped", "put off"
+# Why mail does not arrive: what is wrong, and what to do. By fault, or by what happened before any mailbox provider.
+_CAUSES: Mapping[str, tuple[str, str]] = {
+    Fault.RECIPIENT: (
+        "most refusals are of addresses that do not exist or take no mail",
+        (
+            "They are suppressed already. Find out where they came from (campaigns kpis --by segment): an old list, or a form"
+            " that asks for no confirmation."
+        ),
+    ),
+    Fault.SENDER: (
+        "most refusals are of us: our reputation, authentication or speed",
+        (
+            "Send slower there, check SPF, DKIM and DMARC of the domain, and read the refusals in the alarm of"
+            " process-delivery-events: they name the reason."
+        ),
+    ),
+    Fault.CONTENT: (
+        "most refusals are of what the mail says or links to",
+        "Change the text or the links before anything else goes out.",
+    ),
+    Fault.PROVIDER: (
+        "most refusals are trouble at the mailbox provider itself",
+        "Wait: nothing of ours is to be mended, and soft refusals mend themselves.",
+    ),
+    Fault.UNKNOWN: (
+        "most refusals do not say why",
+        "Read their words (campaigns bounces unknown) and say whose fault they are.",
+    ),
+    _DROPPED: (
+        "the sending service itself dropped them, before any mailbox provider saw them",
+        "Compare its suppression lists with ours (campaigns reconcile --whole-lists).",
+    ),
+    _PUT_OFF: (
+        "what is missing was put off, and is still on its way",
+        "Send slower there; look again tomorrow, when the sending service has given up or got through.",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A figure that is surely past its line."""
+
+    kpi: Kpi
+    verdict: Verdict
+    wrong: str
+    to_do: str
+
+
+def verdict(kpi: Kpi, figures: Figures, *, may_arrive: int | None = None) -> Verdict:
+    """How a figure stands to its lines. Mail without an answer yet may still arrive: no alarm is raised over it alone.
+
+    `may_arrive`: how much of it is young enough for that; None: all.
+    """
+    found = _judged(kpi, kpi.of(figures))
+    hoped = figures.on_its_way if may_arrive is None else may_arrive
+    if kpi is not DELIVERABILITY or found is Verdict.GOOD or not hoped:
+        return found
+    at_best = _judged(kpi, Rate(figures.delivered + hoped, figures.accepted))
+    return Verdict.NONE if at_best is Verdict.GOOD else at_best
+
+
+def _judged(kpi: Kpi, rate: Rate) -> Verdict:
+    """By its lines; of a few mails no alarm is made, whatever the interval says."""
+    found = kpi.verdict(rate)
+    bad = rate.whole - rate.part if kpi.lines is not None and kpi.lines.high_is_good else rate.part
+    return Verdict.UNSURE if found in _ALARMS and bad < _LEAST else found
+
+
+def findings(figures: Figures, *, may_arrive: int | None = None) -> list[Finding]:
+    """What is surely wrong with these figures, the worst first. `may_arrive`: see `verdict`."""
+    found = []
+    for kpi in JUDGED:
+        stands = verdict(kpi, figures, may_arrive=may_arrive)
+        if stands in _ALARMS:
+            hoped = figures.on_its_way if may_arrive is None else may_arrive
+            found.append(Finding(kpi, stands, *_told(kpi, figures, hoped)))
+    # Of one cause once: refused mail is missing from the delivered, too.
+    if {DELIVERABILITY, BOUNCE_RATE} <= {one.kpi for one in found}:
+        found = [one for one in found if one.kpi is not BOUNCE_RATE]
+    return sorted(found, key=lambda one: one.verdict is not Verdict.BAD)
+
+
+def _told(kpi: Kpi, figures: Figures, hoped: int) -> tuple[str, str]:
+    if kpi is COMPLAINT_RATE:
+        return (
+            f"{figures.complained:,} people called it spam",
+            (
+                "Mail only who asked for it and still reads it: leave out who opened nothing for months, send less often, and"
+                " make unsubscribing easier than complaining."
+            ),
+        )
+    wrong, to_do = _CAUSES[_cause(kpi, figures, hoped)]
+    bounced = sum(figures.bounced.values())
+    missing = figures.accepted - figures.delivered - hoped if kpi is DELIVERABILITY else bounced
+    return f"{missing:,} of {figures.accepted:,} mails did not get in; {wrong}", to_do
+
+
+def _cause(kpi: Kpi, figures: Figures, hoped: int) -> str:
+    """The largest part of what is missing."""
+    parts: dict[str, int] = {str(fault): count for fault, count in figures.faults.items()}
+    if kpi is DELIVERABILITY:
+        parts |= {_DROPPED: figures.dropped, _PUT_OFF: figures.on_its_way - hoped}
+    return max(parts, key=lambda one: parts[one], default=str(Fault.UNKNOWN))
+
+
+def note(kpi: Kpi, figures: Figures, mailbox_group: str | None = None, *, may_arrive: int | None = None) -> str:
+    """What a reader must know besides: mail without an answer, or a figure that somebody does not tell. Mostly empty."""
+    if kpi is DELIVERABILITY and figures.on_its_way:
+        put_off = f", {figures.deferred:,} of them put off" if figures.deferred else ""
+        lost = figures.on_its_way - (figures.on_its_way if may_arrive is None else may_arrive)
+        given_up = f"; {lost:,} for more than three days, which will hardly arrive" if lost else ""
+        return f"{figures.on_its_way:,} without an answer yet{put_off}{given_up}"
+    if kpi is COMPLAINT_RATE and mailbox_group == "gmail":
+        return f"{mailbox_groups.shown(mailbox_group)} tells no complaints: see Google's Postmaster Tools"
+    return ""
