@@ -195,7 +195,8 @@ def lift(
 ) -> list[Reason]:
     """Lift refusals of an address, all or only those of some reasons, and log who did and why; what was lifted.
 
-    `asked_for`: the person herself wants mail again. `taken_off`: from which lists of ESPs the address came as well. Raises NotLifted, ValueError without a reason or a person.
+    `asked_for`: the person herself wants mail again. `taken_off`: from which lists of ESPs the address came as well.
+    Raises NotLifted, ValueError without a reason or a person.
     """
     if not reason.strip() or not actor.strip():
         raise ValueError("a suppression is lifted by somebody, for a reason: say who and why, the audit log keeps it")

@@ -7,7 +7,6 @@ each event, asynchronous bounces lack them, and `category` is a string or a list
 import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -16,6 +15,7 @@ from domain.bounces import Verdict
 from domain.delivery import DeliveryEvent, EventKind, UnreadableEvent
 from domain.masking import masked
 from domain.suppression import Reason
+from providers.event_fields import Unreadable, identity, instant, prose, valid_unicode
 from providers.sendgrid import bounces
 
 PROVIDER = "sendgrid"
@@ -43,16 +43,7 @@ _PLAIN_MEANING = {
 _NO_MEANING = Verdict()
 _ENGAGEMENT = frozenset({EventKind.OPENED, EventKind.CLICKED})
 _TROUBLE = frozenset({EventKind.BOUNCED, EventKind.DROPPED, EventKind.DEFERRED})
-# PostgreSQL refuses it in a text, and with it the statement that holds all the neighbours.
-_NUL = "\0"
 _SERVER = re.compile(r"\.(?:filter|recv)")
-# 2009, when SendGrid began, to 2100: outside is a mistake, such as milliseconds for seconds.
-_EARLIEST = int(datetime(2009, 1, 1, tzinfo=UTC).timestamp())
-_LATEST = int(datetime(2100, 1, 1, tzinfo=UTC).timestamp())
-
-
-class _Unreadable(ValueError):
-    """The reason why an element is no event."""
 
 
 def parse(body: bytes) -> Iterator[DeliveryEvent | UnreadableEvent]:
@@ -64,7 +55,7 @@ def parse(body: bytes) -> Iterator[DeliveryEvent | UnreadableEvent]:
     for position, element in enumerate(elements):
         try:
             yield _event(element)
-        except _Unreadable as reason:
+        except Unreadable as reason:
             yield UnreadableEvent(position, str(reason))
 
 
@@ -75,40 +66,33 @@ def _load(body: bytes) -> Any:
         # User agents cut in the middle of a character come as half a surrogate pair, which the strict parser refuses
         # for the whole body. The neighbours must not suffer.
         try:
-            return json.loads(body.decode(errors="replace"), object_hook=_valid_unicode)
+            return json.loads(body.decode(errors="replace"), object_hook=valid_unicode)
         except (ValueError, RecursionError):
             return None
 
 
-def _valid_unicode(element: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
-        for key, value in element.items()
-    }
-
-
 def _event(element: Any) -> DeliveryEvent:
     if not isinstance(element, dict):
-        raise _Unreadable("the element is not an object")
-    word = _identity(element, "event")
+        raise Unreadable("the element is not an object")
+    word = identity(element, "event")
     if word is None:
-        raise _Unreadable("the element does not say which event it is")
+        raise Unreadable("the element does not say which event it is")
     kind = KINDS.get(word, EventKind.UNKNOWN)
     meaning = _meaning(kind, element)
     return DeliveryEvent(
         provider=PROVIDER,
         kind=kind,
-        occurred_at=_instant(element),
-        message_id=_identity(element, "message_id"),
-        attempt_id=_identity(element, "attempt_id"),
-        address=_identity(element, "email"),
-        provider_event_id=_identity(element, "sg_event_id"),
+        occurred_at=instant(element, "timestamp"),
+        message_id=identity(element, "message_id"),
+        attempt_id=identity(element, "attempt_id"),
+        address=identity(element, "email"),
+        provider_event_id=identity(element, "sg_event_id"),
         provider_message_id=_request(element),
         bounce_class=meaning.bounce_class,
         fault=meaning.fault,
         detail=_detail(kind, word, element),
         machine=element.get("sg_machine_open") is True,
-        url=_prose(element, "url") or None if kind is EventKind.CLICKED else None,
+        url=prose(element, "url") or None if kind is EventKind.CLICKED else None,
         client=_client(element) if kind in _ENGAGEMENT else None,
         suppresses=meaning.suppresses,
         cause=meaning.cause,
@@ -118,27 +102,27 @@ def _event(element: Any) -> DeliveryEvent:
 def _meaning(kind: EventKind, element: dict[str, Any]) -> Verdict:
     if kind is EventKind.BOUNCED:
         return bounces.classify(
-            event_type=_prose(element, "type"),
-            classification=_prose(element, "bounce_classification"),
-            status=_prose(element, "status"),
-            text=_prose(element, "reason"),
+            event_type=prose(element, "type"),
+            classification=prose(element, "bounce_classification"),
+            status=prose(element, "status"),
+            text=prose(element, "reason"),
         )
     if kind is EventKind.DROPPED:
-        return bounces.dropped(_prose(element, "reason"))
+        return bounces.dropped(prose(element, "reason"))
     return _PLAIN_MEANING.get(kind, _NO_MEANING)
 
 
 def _detail(kind: EventKind, word: str, element: dict[str, Any]) -> str | None:
     """The vendor's own words where there is trouble, and the word itself where we have none for it."""
     if kind is EventKind.UNKNOWN:
-        return masked(f"{word} {_prose(element, 'type')}")
+        return masked(f"{word} {prose(element, 'type')}")
     if kind not in _TROUBLE:
         return None
-    return masked(_prose(element, "reason") or _prose(element, "response")) or None
+    return masked(prose(element, "reason") or prose(element, "response")) or None
 
 
 def _client(element: dict[str, Any]) -> str | None:
-    return f"{_prose(element, 'useragent')}|{_prose(element, 'ip')}".strip("|") or None
+    return f"{prose(element, 'useragent')}|{prose(element, 'ip')}".strip("|") or None
 
 
 def _request(element: dict[str, Any]) -> str | None:
@@ -146,33 +130,8 @@ def _request(element: dict[str, Any]) -> str | None:
 
     Ids of today hold no dot, those of years ago did: `14c5d75ce93.dfd.64b469.filter0001.16648.5515E0B88.0`.
     """
-    whole = _identity(element, "sg_message_id")
+    whole = identity(element, "sg_message_id")
     if whole is None:
         return None
     server = _SERVER.search(whole)
     return (whole[: server.start()] if server else whole.partition(".")[0]) or None
-
-
-def _instant(element: dict[str, Any]) -> datetime:
-    seconds = element.get("timestamp")
-    if type(seconds) is not int:  # a bool is an int to isinstance
-        raise _Unreadable("the timestamp is missing or not a whole number")
-    if not _EARLIEST <= seconds <= _LATEST:
-        raise _Unreadable("the timestamp is no time in seconds of this century")
-    return datetime.fromtimestamp(seconds, UTC)
-
-
-def _identity(element: dict[str, Any], key: str) -> str | None:
-    """A field by which an event is known; of another type it makes the element unreadable."""
-    value = element.get(key)
-    if isinstance(value, str):
-        return value.replace(_NUL, "") or None
-    if value is not None:
-        raise _Unreadable(f"{key} is not a string")
-    return None
-
-
-def _prose(element: dict[str, Any], key: str) -> str:
-    """A field that only informs; of another type it says nothing."""
-    value = element.get(key)
-    return value.replace(_NUL, "") if isinstance(value, str) else ""
