@@ -29,9 +29,10 @@ from gateway.oauth import TokenDesk
 _log = logging.getLogger(__name__)
 _COUNTED_SECONDS = 1.0  # the backlog is counted this often, unless it is too long already
 _MOST_UNDER_WAY = 100  # of 5 MiB each at most: half a gigabyte
-_STORE_SECONDS = (
-    20.0  # Mailchimp waits for 10 s, SendGrid no longer; what is committed later is known when it comes again
-)
+# Mailchimp waits for 10 s, SendGrid no longer; what is committed later is known when it comes again.
+_STORE_SECONDS = 20.0
+# A commit takes some milliseconds. While one hangs, who comes waits in his own queue and not in our memory.
+_BEHIND_SECONDS = 1.0
 _NO_BODY = 204
 
 
@@ -87,6 +88,8 @@ class Intake:
 
     def check_room(self) -> None:
         """Asked before a body is read. Raises Refused."""
+        if self._journal.behind > _BEHIND_SECONDS:
+            raise Refused(503, "busy", "The store is busy; nothing was kept. Send it again.")
         try:
             waiting = self._waiting()
         except sa.exc.SQLAlchemyError as error:

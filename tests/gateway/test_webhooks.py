@@ -5,6 +5,8 @@ import gzip
 import json
 import logging
 import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
@@ -197,6 +199,25 @@ def test_without_a_store_the_sender_is_told_to_come_again(gateway, engine, signe
     with database.write(engine) as connection:
         connection.exec_driver_sql("ALTER TABLE gone RENAME TO webhook_inbox")
     assert gateway.post(PATH, content=BODY, headers=signer.headers(BODY)).status_code == 204
+
+
+def test_while_a_commit_hangs_others_are_put_off_at_once_and_nothing_is_lost(gateway, engine, signer):
+    def post(number: int) -> int:
+        body = json.dumps([{"n": number}]).encode()
+        return gateway.post(PATH, content=body, headers=signer.headers(body), timeout=30).status_code
+
+    with ThreadPoolExecutor(1) as pool:
+        with database.write(engine) as connection:
+            if engine.dialect.name == "postgresql":
+                connection.exec_driver_sql("LOCK TABLE webhook_inbox IN EXCLUSIVE MODE")
+            hangs = pool.submit(post, 0)
+            deadline = time.monotonic() + 15  # less than a body waits for its commit
+            while (answer := gateway.post(PATH, content=b"[]")).status_code == 401:  # read, and found to be unsigned
+                assert time.monotonic() < deadline
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+        assert hangs.result() == 204
+    assert post(1) == 204
+    assert len(stored(engine)) == 2
 
 
 _HEADER = st.binary(min_size=1, max_size=60).map(lambda raw: bytes(0x21 + byte % 0x5E for byte in raw))
