@@ -39,7 +39,7 @@ def settings_line(error: Any) -> str | None:
             wrong.append(f"{name} needs {one['ctx']['min_length']} characters" if short else f"{name}: {one['msg']}")
     if missing:
         wrong.insert(
-            0, f"{' and '.join(missing)} must be set: `campaigns up` writes both into a .env where there is none"
+            0, f"{' and '.join(missing)} must be set: `campaigns up` writes them into .env while there is no database"
         )
     return f"{'; '.join(wrong)}. .env.example explains every setting"
 

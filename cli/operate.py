@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import dotenv
 import orjson
 import typer
 
@@ -15,6 +16,7 @@ from cli import services, store
 from cli.output import AsJson, Mistake, answer, console, table
 
 HOME = Path("var")
+_SECRETS = ("OMS_PRIVACY_PEPPER", "OMS_PRIVACY_LINK_KEY")
 _UNFIT = 1
 
 
@@ -53,19 +55,34 @@ def up() -> None:
 
 
 def _first_start() -> None:
-    """Without a .env, write one with secrets of its own: addresses are looked up by a key that nobody else has."""
-    target = Path(".env")
-    if target.exists() or {"OMS_PRIVACY_PEPPER", "OMS_PRIVACY_LINK_KEY"} <= os.environ.keys():
+    """Write the secrets that .env lacks, while there is no database yet: what is in one is looked up by its own."""
+    missing = [name for name in _SECRETS if settings.secret(name) is None]
+    if not missing:
         return
+    if _has_database():
+        raise Mistake(
+            f"{' and '.join(missing)} must be set in .env as they were when the database was made; nothing was started."
+            " For a new database make a key for each: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
+        )
+    target = Path(".env")
     try:
         target.touch(mode=0o600)
+        for name in missing:
+            dotenv.set_key(target, name, services.new_secret(), quote_mode="never")
     except OSError as error:
         raise Mistake(f".env cannot be written in this folder: {error.strerror}") from error
-    target.write_text(
-        "# Written by `campaigns up`; .env.example explains every setting. Keep the pepper: suppressions hang on it.\n"
-        f"OMS_PRIVACY_PEPPER={services.new_secret()}\nOMS_PRIVACY_LINK_KEY={services.new_secret()}\n"
-    )
-    console.print("Wrote .env with new secrets. Keep it: suppressions and unsubscribe links hang on them.")
+    console.print("Wrote new secrets into .env. Keep it: suppressions and unsubscribe links hang on them.")
+
+
+def _has_database() -> bool:
+    """Whether there may be one. Of a server's it is not known before the settings are whole."""
+    from sqlalchemy import make_url
+
+    from data.config import DatabaseConfig
+
+    declared = settings.secret("OMS_DATABASE_URL")
+    url = make_url(declared.get_secret_value() if declared else DatabaseConfig().url)
+    return url.get_backend_name() != "sqlite" or Path(url.database or "").exists()
 
 
 def _running() -> dict[str, Any] | None:
