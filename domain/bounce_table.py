@@ -30,7 +30,8 @@ _AUTHENTICATION = (
         "is not allowed to send mail from", "mismatches client ip", "permitted sender hosts"),
     row("auth-dkim", Cause.AUTHENTICATION, sources.GOOGLE, " dkim", "domainkeys", "invalid signature"),
     row("auth-none", Cause.AUTHENTICATION, sources.GOOGLE, "unauthenticated", "not authenticated",
-        "pass authentication", "authentication check", "authentication level", "authentication information"),
+        "pass authentication", "authentication check", "authentication level", "authentication information",
+        "domain does not meet", "domain doesnt meet", "domain * doesnt meet", "domain * does not meet"),
     row("auth-required", Cause.AUTHENTICATION, sources.MICROSOFT, "authentication required", "requires authentication",
         "authentication is required", "authentication fail", "auth failed", "smtp auth", "authenticate",
         "authentication data", "invalid credentials", "authentication mechanism", "sender authentication",
@@ -48,10 +49,13 @@ _AUTHENTICATION = (
         "autenticaci", "autenticazione", "authentifie", "authentifiz", "аутентификац", "认证"),
 )
 _CONFIGURATION = (
+    row("reputation-of-domain", Cause.REPUTATION, sources.GOOGLE, "reputation of the send", "low reputation of",
+        "poor reputation of", "bad reputation of"),  # a name is not mended as a setting is
     row("sender-address", Cause.CONFIGURATION, sources.POSTFIX, "sender address", "address of sender",
         "domain of sender", "sender domain", "domain may not exist", "senders domain", "sender-domain",
-        "sending domain", "from domain", "domain of the sender", "rfc.5321", "envelope from", "envelope sender",
-        "returnpath", "return path", "return-path", "reply address", "from address", "bad sender", "invalid sender",
+        "domain of the sender", "rfc.5321", "envelope sender", "sending domain * exist", "sending domain * resolve",
+        "sending domain * not found", "from domain * exist", "from domain * resolve", "from domain * not found",
+        "envelope from * exist", "envelope from * resolve", "envelope from * not found", "returnpath", "return path", "return-path", "reply address", "from address", "bad sender", "invalid sender",
         "sender invalid", "sender is invalid", "sender unknown", "unknown sender", "sender email", "sender ok",
         "unroutable sender", "sender rejected", "rejected sender", "sender is rejected", "sender denied",
         "sender refused", "sender not", "no valid sender", "null sender", "empty sender", "sender does", "sender must",
@@ -138,6 +142,11 @@ _SPAM = (
     row("spam", Cause.SPAM, sources.WORDS, " spam", "antispam", "spamm", "-spam", "junk", "bulk mail", "bulk email",
         "phish", "fraud", "forgery", "spoof", "scam", "abuse", "pourriel", "indésirable", "indesirable", "no deseado",
         "indesejad", "indesiderat", "迷惑メール", "スパム", "спам", "spamový", "antyspam", " forged"),
+)
+_DOMAIN_NAMED = (  # what displeases is ours; only a code says that it is a setting
+    row("domain-coded", Cause.CONFIGURATION, sources.IANA, "sending domain", "from domain", "envelope from",
+        codes="4.1.7 4.1.8 5.1.7 5.1.8"),
+    row("domain-named", Cause.POLICY, sources.WORDS, "sending domain", "from domain", "envelope from"),
 )
 _SPECIFIC = (  # before the policies, whose "blocked" and "not permitted" they often hold
     row("virus", Cause.VIRUS, sources.FILTERS, "virus", "malware", "infected", "trojan", "clamav", " worm", "dy-002",
@@ -272,6 +281,7 @@ ROWS: tuple[Row, ...] = (
     *_RATE,
     *_SENDER_LISTED,
     *_SPAM,
+    *_DOMAIN_NAMED,
     *_SPECIFIC,
     *_POLICY,
     *FULL,
