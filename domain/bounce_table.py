@@ -9,7 +9,7 @@ names spam, policy or authentication anywhere never ends mail to anybody.
 """
 
 from domain import bounce_sources as sources
-from domain.bounce_away import AWAY, FULL
+from domain.bounce_away import AWAY, FULL, OWN_RULES
 from domain.bounce_causes import Cause
 from domain.bounce_gone import GONE
 from domain.bounce_rows import Row, row
@@ -276,6 +276,7 @@ _POINTS_AT_THE_SENDER = (  # last of all that speaks for the person: whoever is 
 
 ROWS: tuple[Row, ...] = (
     *_UNMISTAKABLE,
+    *OWN_RULES,
     *_AUTHENTICATION,
     *_CONFIGURATION,
     *_RATE,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain import bounces, sender_faults
-from domain.address_marks import mark_of
+from domain.address_marks import MarkKind, mark_of
 from domain.bounce_codes import ENHANCED
 from domain.delivery import DeliveryEvent, EventKind, Fault
 from domain.guardrails import GuardAction
@@ -50,6 +50,21 @@ def event(text: str, kind: EventKind = EventKind.BOUNCED) -> DeliveryEvent:
 )
 def test_what_is_wrong_with_us(text: str, kind: EventKind, trouble: Trouble | None) -> None:
     assert trouble_of(event(text, kind)) == trouble
+
+
+@pytest.mark.parametrize("kind", [EventKind.BOUNCED, EventKind.DEFERRED])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "550 5.7.133 RESOLVER.RST.SenderNotAuthenticatedForGroup; authentication required",
+        "550 5.7.129 RESOLVER.RST.RestrictedToRecipientsPermission; not authorized to send to this recipient",
+        "550 5.7.124 Sender not in allowed-senders list",
+    ],
+)
+def test_a_recipients_own_rule_holds_nothing_back(text: str, kind: EventKind) -> None:
+    told = event(text, kind)
+    assert trouble_of(told) is None
+    assert mark_of(told) == (MarkKind.AWAY if kind is EventKind.BOUNCED else None)
 
 
 def test_a_named_cause_says_it_whatever_the_words() -> None:
