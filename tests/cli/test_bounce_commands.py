@@ -44,6 +44,26 @@ def test_it_says_what_would_follow(campaigns: Campaigns, reply: str, words: str)
     assert words in campaigns("bounces", "judge", reply).lines[-1]
 
 
+@pytest.mark.parametrize(
+    ("options", "fault", "rule"),
+    [
+        (["--type", "blocked"], "unknown", ""),
+        (["--type", "expired"], "provider", "sendgrid-type"),
+        (["--classification", "Frequency/Volume"], "sender", "sendgrid-class"),
+    ],
+)
+def test_sendgrids_own_words_are_heard_as_of_an_event(
+    campaigns: Campaigns, options: list[str], fault: str, rule: str
+) -> None:
+    told = campaigns("bounces", "judge", "550 Wobble frobnicated beyond the quux", *options, "--json").json
+    assert (told["fault"], told["rule"], bool(told["source"])) == (fault, rule, bool(rule))
+
+
+@pytest.mark.parametrize("option", ["--type", "--classification"])
+def test_a_word_that_sendgrid_does_not_use_is_a_mistake(campaigns: Campaigns, option: str) -> None:
+    assert "none of SendGrid's words" in campaigns("bounces", "judge", "550 x", option, "Wobble").mistake
+
+
 def test_what_no_row_knows_is_nobodys_fault(campaigns: Campaigns) -> None:
     first, second, _ = campaigns("bounces", "judge", "new to us").lines
     assert first == "soft, nobody's fault that we know of: unknown."
