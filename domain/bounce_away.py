@@ -15,6 +15,10 @@ OWN_RULES: tuple[Row, ...] = (  # what Exchange says of sizes and quotas by the 
     row("restricted-exchange", Cause.RESTRICTED, sources.EXCHANGE, "resolver.rst.auth", "resolver.rst.notauth",
         "resolver.rst.sendernot", "resolver.rst.restrict"),
 )
+OWN_LIMITS: tuple[Row, ...] = (  # of one mailbox, from whomever it gets its mail; above the rates, which are ours
+    row("limit-gmail", Cause.RESTRICTED, sources.GOOGLE, "is receiving mail at a rate", "is receiving mail too quickly",
+        "receiving mail at a rate that"),
+)
 FULL: tuple[Row, ...] = (
     row("full-gmail", Cause.FULL_MAILBOX, sources.GOOGLE, "over quota", "out of storage", "overquota", "over-quota"),
     row("full-apple", Cause.FULL_MAILBOX, sources.APPLE, "user is over", "exceeded storage", "storage allocation"),

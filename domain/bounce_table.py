@@ -9,7 +9,7 @@ names spam, policy or authentication anywhere never ends mail to anybody.
 """
 
 from domain import bounce_sources as sources
-from domain.bounce_away import AWAY, FULL, OWN_RULES
+from domain.bounce_away import AWAY, FULL, OWN_LIMITS, OWN_RULES
 from domain.bounce_causes import Cause
 from domain.bounce_gone import GONE
 from domain.bounce_rows import Row, row
@@ -76,8 +76,7 @@ _CONFIGURATION = (
 _RATE = (
     row("deferred-for-good", Cause.REPUTATION, sources.YAHOO, " tss09 ", " tss11 ", "permanently deferred",
         "too many spam", "unwanted messages", "spams from", "too much spam"),
-    row("rate-gmail", Cause.RATE, sources.GOOGLE, "unusual rate", "too quickly", "receiving mail at a rate",
-        "rate that prevents", "rate limit", "ratelimit", "rate-limit", "daily user sending", "sending limit",
+    row("rate-gmail", Cause.RATE, sources.GOOGLE, "unusual rate", "too quickly", "rate that prevents", "rate limit", "ratelimit", "rate-limit", "daily user sending", "sending limit",
         "sending quota", "sending rate"),
     row("rate-yahoo", Cause.RATE, sources.YAHOO, " ts01 ", " ts02 ", " ts03 ", " tss", "ipts0",
         "temporarily deferred due to", "max message per connection", "excessive volume", "unexpected volume",
@@ -279,6 +278,7 @@ ROWS: tuple[Row, ...] = (
     *OWN_RULES,
     *_AUTHENTICATION,
     *_CONFIGURATION,
+    *OWN_LIMITS,
     *_RATE,
     *_SENDER_LISTED,
     *_SPAM,

@@ -27,6 +27,7 @@ def event(text: str, kind: EventKind = EventKind.BOUNCED) -> DeliveryEvent:
     [
         ("550 5.7.26 This mail is unauthenticated", Trouble.AUTHENTICATION),
         ("550 5.7.515 Access denied, sending domain does not meet the level", Trouble.AUTHENTICATION),
+        ("421 4.7.0 you are sending mail too quickly", Trouble.RATE),
         ("421 4.7.27 SPF did not pass", Trouble.AUTHENTICATION),
         ("550 5.7.25 no PTR record", Trouble.AUTHENTICATION),
         ("421 4.7.28 unusual rate of unsolicited mail", Trouble.RATE),
@@ -59,6 +60,8 @@ def test_what_is_wrong_with_us(text: str, kind: EventKind, trouble: Trouble | No
         "550 5.7.133 RESOLVER.RST.SenderNotAuthenticatedForGroup; authentication required",
         "550 5.7.129 RESOLVER.RST.RestrictedToRecipientsPermission; not authorized to send to this recipient",
         "550 5.7.124 Sender not in allowed-senders list",
+        "450-4.2.1 The user you are trying to contact is receiving mail at a rate that\n450 4.2.1 prevents additional mail",
+        "550 5.2.1 The user you are trying to contact is receiving mail too quickly",
     ],
 )
 def test_a_recipients_own_rule_holds_nothing_back(text: str, kind: EventKind) -> None:

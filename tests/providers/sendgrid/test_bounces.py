@@ -84,7 +84,7 @@ def test_the_codes(status, verdict):
         ("550 Message rejected as spam by Content Filtering", BLOCKED),
         ("421 4.7.28 Gmail has detected an unusual rate of unsolicited mail", THROTTLED),
         ("421 4.7.0 [TSS04] Messages temporarily deferred due to user complaints", THROTTLED),
-        ("450 4.2.1 The user you are trying to contact is receiving mail too quickly", THROTTLED),
+        ("450 4.2.1 The user you are trying to contact is receiving mail too quickly", AWAY),
         ("552 5.3.4 Message size exceeds fixed limit", CONTENT),
         ("error dialing remote address: dial tcp 10.1.2.3:25: i/o timeout", TRANSIENT),
         ("connection timed out", TRANSIENT),
