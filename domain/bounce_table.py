@@ -73,6 +73,14 @@ _CONFIGURATION = (
         "protocol error", "protocol violation", "bad command", "need mail before rcpt", "need rcpt", "before greeting",
         "before banner", "synchronization error", "cxsmtp", "nested mail", "please say"),
 )
+_NOT_OF_US = (  # what names a blocklist, and lists nobody who sends
+    row("list-unanswered", Cause.SYSTEM, sources.LISTS, "error open resolver", "spamhaus.org returnc",
+        "error excessive number of queries", "127.255.255.252", "127.255.255.254", "127.255.255.255"),
+    row("list-of-links", Cause.CONTENT, sources.LISTS, "url listed", "urls listed", "uri listed", "link listed",
+        "links listed", "contains a url", "contains url", "contains an url", "contains a link", "contains links",
+        "blacklisted url", "blocklisted url", "blocked url", "listed url", "url in this message",
+        "url in the message", "url in your message", "link in your message"),
+)
 _RATE = (
     row("deferred-for-good", Cause.REPUTATION, sources.YAHOO, " tss09 ", " tss11 ", "permanently deferred",
         "too many spam", "unwanted messages", "spams from", "too much spam"),
@@ -278,6 +286,7 @@ ROWS: tuple[Row, ...] = (
     *OWN_RULES,
     *_AUTHENTICATION,
     *_CONFIGURATION,
+    *_NOT_OF_US,
     *OWN_LIMITS,
     *_RATE,
     *_SENDER_LISTED,
