@@ -34,14 +34,7 @@ def judge(
 
     if text == "-":
         text = typer.get_text_stream("stdin").read()
-    if not text.strip() and not status:
-        raise Mistake("there is nothing to judge; give the reply in quotes, or --status CODE")
-    for option, told, known in (
-        ("--type", event_type, sendgrid.KNOWN_TYPES),
-        ("--classification", classification, sendgrid.KNOWN_CLASSIFICATIONS),
-    ):
-        if told and not sendgrid.is_one_of(told, known):
-            raise Mistake(f"{option} {told!r} is none of SendGrid's words; it says {', '.join(sorted(known))}")
+    _refuse_nonsense(text, status=status, event_type=event_type, classification=classification)
     verdict = sendgrid.classify(event_type=event_type, classification=classification, status=status, text=text)
     payload = {
         "reply": masked(text)[:_SHOWN],
@@ -55,6 +48,24 @@ def judge(
         "follows": bounces.what_follows(verdict),
     }
     answer(payload, as_json=as_json, text=_text(verdict, str(payload["source"]), str(payload["follows"])))
+
+
+def _refuse_nonsense(text: str, *, status: str, event_type: str, classification: str) -> None:
+    from domain import bounces
+    from providers.sendgrid import bounces as sendgrid
+
+    if not text.strip() and not status:
+        raise Mistake("there is nothing to judge; give the reply in quotes, or --status CODE")
+    if bounces.is_taken(text) or bounces.is_taken(status):
+        raise Mistake("that is no refusal: a code that begins with 2 or 3 says that the mail was taken")
+    if status and not bounces.is_status(status):
+        raise Mistake(f"--status {status!r} is no status of a refusal; it is one such as 5.1.1 or 550")
+    for option, told, known in (
+        ("--type", event_type, sendgrid.KNOWN_TYPES),
+        ("--classification", classification, sendgrid.KNOWN_CLASSIFICATIONS),
+    ):
+        if told and not sendgrid.is_one_of(told, known):
+            raise Mistake(f"{option} {told!r} is none of SendGrid's words; it says {', '.join(sorted(known))}")
 
 
 def _text(verdict: "Verdict", source: str, follows: str) -> str:

@@ -75,5 +75,30 @@ def test_a_reply_of_many_lines_is_read_from_stdin(campaigns: Campaigns, monkeypa
     assert campaigns("bounces", "judge", "-", "--json").json["rule"] == "gone-comcast"
 
 
+@pytest.mark.parametrize("reply", ["250 2.0.0 OK", "smtp; 250-queued as 4Xk", "2.1.5 Recipient OK", "354 go on"])
+def test_what_is_no_refusal_is_a_mistake(campaigns: Campaigns, reply: str) -> None:
+    assert "no refusal" in campaigns("bounces", "judge", reply).mistake
+
+
+@pytest.mark.parametrize("status", ["250", "2.0.0"])
+def test_a_status_of_mail_that_was_taken_is_a_mistake(campaigns: Campaigns, status: str) -> None:
+    assert "no refusal" in campaigns("bounces", "judge", "user unknown", "--status", status).mistake
+
+
+def test_a_refusal_behind_what_was_taken_is_judged(campaigns: Campaigns) -> None:
+    told = campaigns("bounces", "judge", "250 OK, and then: 550 5.1.1 user unknown", "--json").json
+    assert told["class"] == "hard"
+
+
+@pytest.mark.parametrize("status", ["foo", "5", "5.1", "999", "5.1.1 x"])
+def test_a_status_that_is_none_is_a_mistake(campaigns: Campaigns, status: str) -> None:
+    assert "no status" in campaigns("bounces", "judge", "user unknown", "--status", status).mistake
+
+
+@pytest.mark.parametrize("status", ["550", "5.1.1", "5.4.310", "#5.1.1"])
+def test_a_status_of_a_refusal_is_one(campaigns: Campaigns, status: str) -> None:
+    assert campaigns("bounces", "judge", "user unknown", "--status", status, "--json").json["status"] == status
+
+
 def test_nothing_to_judge_is_a_mistake(campaigns: Campaigns) -> None:
     assert campaigns("bounces", "judge", " ").mistake.startswith("there is nothing to judge")
