@@ -1,6 +1,6 @@
 """The part of domain/bounce_table.py that blames the person without ending mail: full, disabled, a domain not found.
 
-Full stands above what is said of content (both name sizes), the rest below what is said of networks and systems.
+A recipient's own rules stand above all that names the sender, whom they name too ("sender not authenticated"). Full stands above what is said of content (both name sizes), the rest below what is said of networks and systems.
 """
 
 from domain import bounce_sources as sources
@@ -8,6 +8,17 @@ from domain.bounce_causes import Cause
 from domain.bounce_rows import Row, row
 
 # fmt: off
+OWN_RULES: tuple[Row, ...] = (  # what Exchange says of sizes and quotas by the same name is not among them
+    row("restricted-microsoft", Cause.RESTRICTED, sources.MICROSOFT, "allowed-senders", "not authenticated",
+        "wasnt authenticated", "authentication required", "not authorized", "not authorised", "not allowed",
+        "permission", "restrict", "resolver.rst.", codes="5.7.124 5.7.129 5.7.133 5.7.134 5.7.135 5.7.136"),
+    row("restricted-exchange", Cause.RESTRICTED, sources.EXCHANGE, "resolver.rst.auth", "resolver.rst.notauth",
+        "resolver.rst.sendernot", "resolver.rst.restrict"),
+)
+OWN_LIMITS: tuple[Row, ...] = (  # of one mailbox, from whomever it gets its mail; above the rates, which are ours
+    row("limit-gmail", Cause.RESTRICTED, sources.GOOGLE, "is receiving mail at a rate", "is receiving mail too quickly",
+        "receiving mail at a rate that"),
+)
 FULL: tuple[Row, ...] = (
     row("full-gmail", Cause.FULL_MAILBOX, sources.GOOGLE, "over quota", "out of storage", "overquota", "over-quota"),
     row("full-apple", Cause.FULL_MAILBOX, sources.APPLE, "user is over", "exceeded storage", "storage allocation"),

@@ -17,6 +17,7 @@ class Cause(StrEnum):
     UNKNOWN_HOST = "unknown_host"  # the domain was not found, this time
     DISABLED_MAILBOX = "disabled_mailbox"  # locked, suspended, inactive
     FULL_MAILBOX = "full_mailbox"
+    RESTRICTED = "restricted"  # not from strangers, not so much at once: a rule or limit of that one recipient
     DOUBTED = "doubted"  # said to be unknown, beside a code that says policy: counted, never enough by itself
     REFUSED = "refused"  # the person, or a filter of hers, does not want this mail
     AUTHENTICATION = "authentication"  # SPF, DKIM, DMARC, reverse DNS, TLS of the sender
@@ -69,6 +70,7 @@ MEANINGS: dict[Cause, tuple[BounceClass, Fault]] = {
     Cause.UNKNOWN_HOST: _AWAY,
     Cause.DISABLED_MAILBOX: _AWAY,
     Cause.FULL_MAILBOX: _AWAY,
+    Cause.RESTRICTED: _AWAY,
     Cause.DOUBTED: _AWAY,
     Cause.REFUSED: (BounceClass.BLOCK, Fault.RECIPIENT),
     Cause.AUTHENTICATION: _BLOCKED,

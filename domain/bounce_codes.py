@@ -79,6 +79,12 @@ _MICROSOFT = {
     "5.4.300": Cause.EXPIRED,
     "5.4.310": Cause.UNKNOWN_HOST,
     "5.7.64": Cause.RELAYING,
+    "5.7.124": Cause.RESTRICTED,  # 124 to 136: a group or mailbox that hears its own organisation or its own list only
+    "5.7.129": Cause.RESTRICTED,
+    "5.7.133": Cause.RESTRICTED,
+    "5.7.134": Cause.RESTRICTED,
+    "5.7.135": Cause.RESTRICTED,
+    "5.7.136": Cause.RESTRICTED,
     "5.7.501": Cause.SPAM,
     "5.7.502": Cause.BLOCKLIST,
     "5.7.503": Cause.BLOCKLIST,

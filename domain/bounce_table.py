@@ -9,7 +9,7 @@ names spam, policy or authentication anywhere never ends mail to anybody.
 """
 
 from domain import bounce_sources as sources
-from domain.bounce_away import AWAY, FULL
+from domain.bounce_away import AWAY, FULL, OWN_LIMITS, OWN_RULES
 from domain.bounce_causes import Cause
 from domain.bounce_gone import GONE
 from domain.bounce_rows import Row, row
@@ -30,7 +30,8 @@ _AUTHENTICATION = (
         "is not allowed to send mail from", "mismatches client ip", "permitted sender hosts"),
     row("auth-dkim", Cause.AUTHENTICATION, sources.GOOGLE, " dkim", "domainkeys", "invalid signature"),
     row("auth-none", Cause.AUTHENTICATION, sources.GOOGLE, "unauthenticated", "not authenticated",
-        "pass authentication", "authentication check", "authentication level", "authentication information"),
+        "pass authentication", "authentication check", "authentication level", "authentication information",
+        "domain does not meet", "domain doesnt meet", "domain * doesnt meet", "domain * does not meet"),
     row("auth-required", Cause.AUTHENTICATION, sources.MICROSOFT, "authentication required", "requires authentication",
         "authentication is required", "authentication fail", "auth failed", "smtp auth", "authenticate",
         "authentication data", "invalid credentials", "authentication mechanism", "sender authentication",
@@ -48,10 +49,13 @@ _AUTHENTICATION = (
         "autenticaci", "autenticazione", "authentifie", "authentifiz", "аутентификац", "认证"),
 )
 _CONFIGURATION = (
+    row("reputation-of-domain", Cause.REPUTATION, sources.GOOGLE, "reputation of the send", "low reputation of",
+        "poor reputation of", "bad reputation of"),  # a name is not mended as a setting is
     row("sender-address", Cause.CONFIGURATION, sources.POSTFIX, "sender address", "address of sender",
         "domain of sender", "sender domain", "domain may not exist", "senders domain", "sender-domain",
-        "sending domain", "from domain", "domain of the sender", "rfc.5321", "envelope from", "envelope sender",
-        "returnpath", "return path", "return-path", "reply address", "from address", "bad sender", "invalid sender",
+        "domain of the sender", "rfc.5321", "envelope sender", "sending domain * exist", "sending domain * resolve",
+        "sending domain * not found", "from domain * exist", "from domain * resolve", "from domain * not found",
+        "envelope from * exist", "envelope from * resolve", "envelope from * not found", "returnpath", "return path", "return-path", "reply address", "from address", "bad sender", "invalid sender",
         "sender invalid", "sender is invalid", "sender unknown", "unknown sender", "sender email", "sender ok",
         "unroutable sender", "sender rejected", "rejected sender", "sender is rejected", "sender denied",
         "sender refused", "sender not", "no valid sender", "null sender", "empty sender", "sender does", "sender must",
@@ -69,11 +73,18 @@ _CONFIGURATION = (
         "protocol error", "protocol violation", "bad command", "need mail before rcpt", "need rcpt", "before greeting",
         "before banner", "synchronization error", "cxsmtp", "nested mail", "please say"),
 )
+_NOT_OF_US = (  # what names a blocklist, and lists nobody who sends
+    row("list-unanswered", Cause.SYSTEM, sources.LISTS, "error open resolver", "spamhaus.org returnc",
+        "error excessive number of queries", "127.255.255.252", "127.255.255.254", "127.255.255.255"),
+    row("list-of-links", Cause.CONTENT, sources.LISTS, "url listed", "urls listed", "uri listed", "link listed",
+        "links listed", "contains a url", "contains url", "contains an url", "contains a link", "contains links",
+        "blacklisted url", "blocklisted url", "blocked url", "listed url", "url in this message",
+        "url in the message", "url in your message", "link in your message"),
+)
 _RATE = (
     row("deferred-for-good", Cause.REPUTATION, sources.YAHOO, " tss09 ", " tss11 ", "permanently deferred",
         "too many spam", "unwanted messages", "spams from", "too much spam"),
-    row("rate-gmail", Cause.RATE, sources.GOOGLE, "unusual rate", "too quickly", "receiving mail at a rate",
-        "rate that prevents", "rate limit", "ratelimit", "rate-limit", "daily user sending", "sending limit",
+    row("rate-gmail", Cause.RATE, sources.GOOGLE, "unusual rate", "too quickly", "rate that prevents", "rate limit", "ratelimit", "rate-limit", "daily user sending", "sending limit",
         "sending quota", "sending rate"),
     row("rate-yahoo", Cause.RATE, sources.YAHOO, " ts01 ", " ts02 ", " ts03 ", " tss", "ipts0",
         "temporarily deferred due to", "max message per connection", "excessive volume", "unexpected volume",
@@ -138,6 +149,11 @@ _SPAM = (
     row("spam", Cause.SPAM, sources.WORDS, " spam", "antispam", "spamm", "-spam", "junk", "bulk mail", "bulk email",
         "phish", "fraud", "forgery", "spoof", "scam", "abuse", "pourriel", "indésirable", "indesirable", "no deseado",
         "indesejad", "indesiderat", "迷惑メール", "スパム", "спам", "spamový", "antyspam", " forged"),
+)
+_DOMAIN_NAMED = (  # what displeases is ours; only a code says that it is a setting
+    row("domain-coded", Cause.CONFIGURATION, sources.IANA, "sending domain", "from domain", "envelope from",
+        codes="4.1.7 4.1.8 5.1.7 5.1.8"),
+    row("domain-named", Cause.POLICY, sources.WORDS, "sending domain", "from domain", "envelope from"),
 )
 _SPECIFIC = (  # before the policies, whose "blocked" and "not permitted" they often hold
     row("virus", Cause.VIRUS, sources.FILTERS, "virus", "malware", "infected", "trojan", "clamav", " worm", "dy-002",
@@ -267,11 +283,15 @@ _POINTS_AT_THE_SENDER = (  # last of all that speaks for the person: whoever is 
 
 ROWS: tuple[Row, ...] = (
     *_UNMISTAKABLE,
+    *OWN_RULES,
     *_AUTHENTICATION,
     *_CONFIGURATION,
+    *_NOT_OF_US,
+    *OWN_LIMITS,
     *_RATE,
     *_SENDER_LISTED,
     *_SPAM,
+    *_DOMAIN_NAMED,
     *_SPECIFIC,
     *_POLICY,
     *FULL,

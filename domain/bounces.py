@@ -16,7 +16,18 @@ from domain.bounce_rows import Row
 from domain.bounce_table import ROWS, WEAK
 from domain.delivery import BounceClass, Fault
 
-__all__ = ["Cause", "Verdict", "agreed", "judge", "normalised", "source_of", "speakers", "what_follows"]
+__all__ = [
+    "Cause",
+    "Verdict",
+    "agreed",
+    "is_status",
+    "is_taken",
+    "judge",
+    "normalised",
+    "source_of",
+    "speakers",
+    "what_follows",
+]
 
 GONE = verdict_of(Cause.UNKNOWN_MAILBOX)
 AWAY = verdict_of(Cause.DISABLED_MAILBOX)
@@ -33,6 +44,9 @@ _MOST_CODES = 6
 _ENHANCED = re.compile(r"(?<![\d.])([45])\.([0-7])\.(\d{1,3})(?![\d.]*\d)")
 # Where a reply begins: at the start, or behind what a mail server writes before it.
 _BASIC = re.compile(r"(?:^\W{0,9}|smtp; ?|said: ?|response: ?|<<< ?|: )([45]\d\d)(?=[\s\-#;:]|$)", re.IGNORECASE)
+_STATUS = re.compile(r"#?[45](?:\d\d|\.\d{1,3}\.\d{1,3})")
+# A reply that is none of a refusal: 2yz took what was sent, 3yz wants more of it.
+_TAKEN = re.compile(r"\W{0,9}(?:smtp; ?)?(?:[23]\d\d(?=[\s\-#]|$)|2\.\d\.\d{1,3}\b)", re.IGNORECASE)
 _TAG = re.compile(
     r"</?(?:a|b|body|br|div|em|font|html|i|p|pre|span|strong|table|td|tr)(?:[ /][^<>]{0,200})?>", re.IGNORECASE
 )
@@ -94,6 +108,17 @@ def agreed(spoken: Sequence[Verdict | None]) -> Verdict | None:
 
 def _is_bare_policy(verdict: Verdict | None) -> bool:
     return verdict is not None and verdict.vague and verdict.cause is Cause.POLICY
+
+
+def is_status(status: str) -> bool:
+    """Whether it is the code of a refusal: enhanced (5.1.1) or basic (550), of which the first digit is 4 or 5."""
+    return _STATUS.fullmatch(status.strip()) is not None
+
+
+def is_taken(text: str) -> bool:
+    """Whether a reply says by its code that mail was taken, and no code in it says otherwise."""
+    text = text[:_LONGEST]
+    return _TAKEN.match(text) is not None and not _enhanced(text) and not _basics("", text)
 
 
 def source_of(rule: str) -> str:

@@ -2,9 +2,9 @@
 
 import re
 
+from domain import bounces
 from domain.delivery import DeliveryEvent, EventKind, Fault
 from domain.masking import masked
-from domain.refusal_causes import refusal
 
 # A table of texts is read by people: what came once long ago makes room.
 MOST_KEPT = 1000
@@ -20,13 +20,20 @@ _PLACEHOLDERS = (
     (re.compile(r"\b(?=[\w.+=-]*\d)(?=[\w.+=-]*[a-z])[\w.+=-]{6,}", re.IGNORECASE), "<id>"),
     (re.compile(r"\d+"), "<n>"),
 )
+# Where there is no text, Mailchimp's `bounce_description` stands for it: "bad_mailbox".
+_CLASS = re.compile(r"[a-z]+(?:[_-][a-z]+)*")
 
 
 def is_unknown(event: DeliveryEvent) -> bool:
-    """Whether an event refuses or puts off in words that the table of bounces does not know."""
+    """Whether an event refuses or puts off in words that the table of bounces does not know.
+
+    Whatever an ESP calls it: a class of its own tells whom it blames, and not what the server said.
+    """
     if event.kind not in {EventKind.BOUNCED, EventKind.DEFERRED} or not event.detail:
         return False
-    return refusal(event).fault is Fault.UNKNOWN
+    if _CLASS.fullmatch(event.detail):
+        return False
+    return bounces.judge(status="", text=event.detail).fault is Fault.UNKNOWN
 
 
 def normalised(text: str) -> str:

@@ -24,11 +24,14 @@ CLASSIFICATIONS = {
 }
 
 # `type`, of others than "bounce": asked where nothing else spoke, and where all the rest would end mail to a person
-# whom SendGrid itself goes on mailing.
+# whom SendGrid itself goes on mailing. Words that no row knows blame nobody: "blocked" alone is no proof against us.
 TYPES = {
     "blocked": verdict_of(Cause.POLICY, rule="sendgrid-type"),
     "expired": verdict_of(Cause.EXPIRED, rule="sendgrid-type"),
 }
+
+KNOWN_TYPES = frozenset({"bounce", *TYPES})
+KNOWN_CLASSIFICATIONS = frozenset({"unclassified", *CLASSIFICATIONS})
 
 # `reason` of a dropped event: SendGrid took the message and refuses to hand it on. Addresses on SendGrid's own lists
 # belong on ours; a drop for a complaint or an unsubscription is no bounce. A bounced address is there for whatever
@@ -52,9 +55,16 @@ _NO_WORD = re.compile(r"[^a-z0-9]+")
 def classify(*, event_type: str, classification: str, status: str, text: str) -> Verdict:
     """Judge a bounce event by all that SendGrid says of it; empty strings say nothing."""
     verdict = bounces.judge(status=status, text=text, also=CLASSIFICATIONS.get(_normalised(classification)))
-    if verdict.suppresses or verdict.cause is Cause.UNKNOWN:
-        return TYPES.get(_normalised(event_type), verdict)
-    return verdict
+    told = TYPES.get(_normalised(event_type), verdict)
+    if verdict.suppresses:
+        return told
+    unheard = verdict.cause is Cause.UNKNOWN and (told.fault is not Fault.SENDER or not text.strip())
+    return told if unheard else verdict
+
+
+def is_one_of(word: str, known: frozenset[str]) -> bool:
+    """Whether a type or class of SendGrid's is known to us, in any spelling of it."""
+    return _normalised(word) in known
 
 
 def listed(*, status: str, text: str) -> Verdict:

@@ -44,6 +44,26 @@ def test_it_says_what_would_follow(campaigns: Campaigns, reply: str, words: str)
     assert words in campaigns("bounces", "judge", reply).lines[-1]
 
 
+@pytest.mark.parametrize(
+    ("options", "fault", "rule"),
+    [
+        (["--type", "blocked"], "unknown", ""),
+        (["--type", "expired"], "provider", "sendgrid-type"),
+        (["--classification", "Frequency/Volume"], "sender", "sendgrid-class"),
+    ],
+)
+def test_sendgrids_own_words_are_heard_as_of_an_event(
+    campaigns: Campaigns, options: list[str], fault: str, rule: str
+) -> None:
+    told = campaigns("bounces", "judge", "550 Wobble frobnicated beyond the quux", *options, "--json").json
+    assert (told["fault"], told["rule"], bool(told["source"])) == (fault, rule, bool(rule))
+
+
+@pytest.mark.parametrize("option", ["--type", "--classification"])
+def test_a_word_that_sendgrid_does_not_use_is_a_mistake(campaigns: Campaigns, option: str) -> None:
+    assert "none of SendGrid's words" in campaigns("bounces", "judge", "550 x", option, "Wobble").mistake
+
+
 def test_what_no_row_knows_is_nobodys_fault(campaigns: Campaigns) -> None:
     first, second, _ = campaigns("bounces", "judge", "new to us").lines
     assert first == "soft, nobody's fault that we know of: unknown."
@@ -53,6 +73,31 @@ def test_what_no_row_knows_is_nobodys_fault(campaigns: Campaigns) -> None:
 def test_a_reply_of_many_lines_is_read_from_stdin(campaigns: Campaigns, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"550-5.1.1 The account\n550 5.1.1 does not exist\n")))
     assert campaigns("bounces", "judge", "-", "--json").json["rule"] == "gone-comcast"
+
+
+@pytest.mark.parametrize("reply", ["250 2.0.0 OK", "smtp; 250-queued as 4Xk", "2.1.5 Recipient OK", "354 go on"])
+def test_what_is_no_refusal_is_a_mistake(campaigns: Campaigns, reply: str) -> None:
+    assert "no refusal" in campaigns("bounces", "judge", reply).mistake
+
+
+@pytest.mark.parametrize("status", ["250", "2.0.0"])
+def test_a_status_of_mail_that_was_taken_is_a_mistake(campaigns: Campaigns, status: str) -> None:
+    assert "no refusal" in campaigns("bounces", "judge", "user unknown", "--status", status).mistake
+
+
+def test_a_refusal_behind_what_was_taken_is_judged(campaigns: Campaigns) -> None:
+    told = campaigns("bounces", "judge", "250 OK, and then: 550 5.1.1 user unknown", "--json").json
+    assert told["class"] == "hard"
+
+
+@pytest.mark.parametrize("status", ["foo", "5", "5.1", "999", "5.1.1 x"])
+def test_a_status_that_is_none_is_a_mistake(campaigns: Campaigns, status: str) -> None:
+    assert "no status" in campaigns("bounces", "judge", "user unknown", "--status", status).mistake
+
+
+@pytest.mark.parametrize("status", ["550", "5.1.1", "5.4.310", "#5.1.1"])
+def test_a_status_of_a_refusal_is_one(campaigns: Campaigns, status: str) -> None:
+    assert campaigns("bounces", "judge", "user unknown", "--status", status, "--json").json["status"] == status
 
 
 def test_nothing_to_judge_is_a_mistake(campaigns: Campaigns) -> None:

@@ -50,6 +50,13 @@ def test_what_names_no_run_is_kept_by_its_esp(engine: sa.Engine) -> None:
         assert connection.scalar(sa.select(sa.func.count()).select_from(tables.suppressions)) == 0
 
 
+def test_strange_words_are_kept_whomever_the_esp_blames(engine: sa.Engine) -> None:
+    words = "550 Wobble frobnicated beyond the quux"
+    apply(engine, soft(0, 1, words, fault=Fault.SENDER), soft(1, 1, words, fault=Fault.RECIPIENT))
+    (row,) = listed(engine)
+    assert (row.count, row.text) == (2, words)
+
+
 def test_what_is_placed_late_counts_once(engine: sa.Engine) -> None:
     with database.write(engine) as connection:
         connection.execute(tables.batches.update().values(state="inflight"))

@@ -95,6 +95,9 @@ def test_phrases_are_written_as_texts_are_normalised() -> None:
         ("550 5.7.26 DMARC", Cause.AUTHENTICATION, "auth-dmarc"),
         ("smtp; 552 5.2.2 over quota", Cause.FULL_MAILBOX, "full-gmail"),
         ("550 5.7.620", Cause.BLOCKLIST, "5.7.620"),
+        ("550 blocked using zen.spamhaus.org; Error: open resolver", Cause.SYSTEM, "list-unanswered"),
+        ("550 Message contains a URL listed on the Spamhaus DBL", Cause.CONTENT, "list-of-links"),
+        ("550 Client host [192.0.2.1] blocked using zen.spamhaus.org", Cause.BLOCKLIST, "list-spamhaus"),
         ("new to us", Cause.UNKNOWN, ""),
     ],
 )

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain import bounces, sender_faults
-from domain.address_marks import mark_of
+from domain.address_marks import MarkKind, mark_of
 from domain.bounce_codes import ENHANCED
 from domain.delivery import DeliveryEvent, EventKind, Fault
 from domain.guardrails import GuardAction
@@ -27,12 +27,21 @@ def event(text: str, kind: EventKind = EventKind.BOUNCED) -> DeliveryEvent:
     [
         ("550 5.7.26 This mail is unauthenticated", Trouble.AUTHENTICATION),
         ("550 5.7.515 Access denied, sending domain does not meet the level", Trouble.AUTHENTICATION),
+        ("421 4.7.0 you are sending mail too quickly", Trouble.RATE),
         ("421 4.7.27 SPF did not pass", Trouble.AUTHENTICATION),
         ("550 5.7.25 no PTR record", Trouble.AUTHENTICATION),
         ("421 4.7.28 unusual rate of unsolicited mail", Trouble.RATE),
         ("421 4.7.0 [TSS04] Messages temporarily deferred", Trouble.RATE),
         ("550 5.7.28 unusual rate", Trouble.RATE),
         ("550 5.7.1 listed by spamhaus", Trouble.REPUTATION),
+        (
+            "550-5.7.1 this message is likely suspicious due to the very low\n550-5.7.1 reputation of the sending domain.",
+            Trouble.REPUTATION,
+        ),
+        ("550 5.7.0 poor reputation of the sender domain", Trouble.REPUTATION),
+        ("550 5.7.0 the sending domain is not welcome", Trouble.REPUTATION),
+        ("550 the from domain has a bad name on a blocklist", Trouble.REPUTATION),
+        ("550 5.1.8 the sending domain does not exist", Trouble.AUTHENTICATION),
         ("552 5.3.4 message too large", Trouble.CONTENT),
         ("550 5.1.1 user unknown", None),
         ("452 4.2.2 over quota", None),
@@ -42,6 +51,23 @@ def event(text: str, kind: EventKind = EventKind.BOUNCED) -> DeliveryEvent:
 )
 def test_what_is_wrong_with_us(text: str, kind: EventKind, trouble: Trouble | None) -> None:
     assert trouble_of(event(text, kind)) == trouble
+
+
+@pytest.mark.parametrize("kind", [EventKind.BOUNCED, EventKind.DEFERRED])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "550 5.7.133 RESOLVER.RST.SenderNotAuthenticatedForGroup; authentication required",
+        "550 5.7.129 RESOLVER.RST.RestrictedToRecipientsPermission; not authorized to send to this recipient",
+        "550 5.7.124 Sender not in allowed-senders list",
+        "450-4.2.1 The user you are trying to contact is receiving mail at a rate that\n450 4.2.1 prevents additional mail",
+        "550 5.2.1 The user you are trying to contact is receiving mail too quickly",
+    ],
+)
+def test_a_recipients_own_rule_holds_nothing_back(text: str, kind: EventKind) -> None:
+    told = event(text, kind)
+    assert trouble_of(told) is None
+    assert mark_of(told) == (MarkKind.AWAY if kind is EventKind.BOUNCED else None)
 
 
 def test_a_named_cause_says_it_whatever_the_words() -> None:
