@@ -103,6 +103,12 @@ def test_every_state_has_words(status):
     assert views.summary(replace(RUN, status=status))["sentence"]
 
 
+def test_a_finished_run_promises_no_figures_that_still_change():
+    sentence = views.summary(RUN)["sentence"]
+    assert "final" not in sentence
+    assert "still come in" in sentence
+
+
 def test_plots_are_well_formed_and_always_the_same():
     for draw in (
         lambda: plots.timeline(REPORT.timeline),
