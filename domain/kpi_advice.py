@@ -5,13 +5,10 @@ from dataclasses import dataclass
 
 from domain import mailbox_groups
 from domain.delivery import BounceClass, Fault
-from domain.kpis import BOUNCE_RATE, COMPLAINT_RATE, DELIVERABILITY, Figures, Kpi
+from domain.kpis import ALARMS, BOUNCE_RATE, COMPLAINT_RATE, DELIVERABILITY, Figures, Kpi
 from domain.rates import Rate, Verdict
 
 JUDGED = (DELIVERABILITY, BOUNCE_RATE, COMPLAINT_RATE)
-_ALARMS = (Verdict.WARN, Verdict.BAD)
-# One complaint of eighty mails is surely past the line, and yet nothing to act on.
-_LEAST = 5
 _GONE, _DROPPED, _PUT_OFF = "gone", "dropped", "put off"
 # Why mail does not arrive: what is wrong, and what to do. By fault, or by what happened before any mailbox provider.
 # Of a fault: of what the refusals are.
@@ -75,19 +72,12 @@ def verdict(kpi: Kpi, figures: Figures, *, may_arrive: int | None = None) -> Ver
 
     `may_arrive`: how much of it is young enough for that; None: all.
     """
-    found = _judged(kpi, kpi.of(figures))
+    found = kpi.verdict(kpi.of(figures))
     hoped = figures.on_its_way if may_arrive is None else may_arrive
     if kpi is not DELIVERABILITY or found is Verdict.GOOD or not hoped:
         return found
-    at_best = _judged(kpi, Rate(figures.delivered + hoped, figures.accepted))
+    at_best = kpi.verdict(Rate(figures.delivered + hoped, figures.accepted))
     return Verdict.NONE if at_best is Verdict.GOOD else at_best
-
-
-def _judged(kpi: Kpi, rate: Rate) -> Verdict:
-    """By its lines; of a few mails no alarm is made, whatever the interval says."""
-    found = kpi.verdict(rate)
-    bad = rate.whole - rate.part if kpi.lines is not None and kpi.lines.high_is_good else rate.part
-    return Verdict.UNSURE if found in _ALARMS and bad < _LEAST else found
 
 
 def findings(figures: Figures, *, may_arrive: int | None = None) -> list[Finding]:
@@ -95,7 +85,7 @@ def findings(figures: Figures, *, may_arrive: int | None = None) -> list[Finding
     found = []
     for kpi in JUDGED:
         stands = verdict(kpi, figures, may_arrive=may_arrive)
-        if stands in _ALARMS:
+        if stands in ALARMS:
             hoped = figures.on_its_way if may_arrive is None else may_arrive
             found.append(Finding(kpi, stands, *_told(kpi, figures, hoped)))
     # Of one cause once: refused mail is missing from the delivered, too.
