@@ -8,6 +8,7 @@ from domain.kpis import ALL, BOUNCE_HANDLING, DURATIONS, RATES, Kpi, Measured
 from domain.rates import Rate, Verdict
 
 NOT_ENOUGH = "not enough data"
+NO_TREND = "no trend yet"
 _MINUTE, _HOUR = 60, 3600
 _SIGN = {Verdict.WARN: " ⚠", Verdict.BAD: " ✗", Verdict.UNSURE: " ?", Verdict.GOOD: "", Verdict.NONE: ""}
 LEGEND = "⚠ past the line, ✗ far past it, ? past it, but of too few to be sure; in brackets where the true rate lies."
@@ -123,7 +124,7 @@ def hand_over(found: Measured) -> str:
 def trend(kpi: Kpi, now: Rate, before: Rate) -> str:
     """How a rate moved: a word only where the two intervals lie apart, so that chance is no trend."""
     if now.value is None or before.value is None:
-        return NOT_ENOUGH
+        return NO_TREND
     (low, high), (low_before, high_before) = now.interval, before.interval
     if low <= high_before and low_before <= high:
         return "as before"

@@ -83,7 +83,7 @@ def test_chance_is_no_trend() -> None:
     assert kpi_words.trend(kpis.DELIVERABILITY, Rate(9_600, 10_000), Rate(9_800, 10_000)) == "worse"
     assert kpi_words.trend(kpis.COMPLAINT_RATE, Rate(0, 10_000), Rate(90, 10_000)) == "better"
     assert kpi_words.trend(kpis.OPEN_RATE, Rate(900, 1000), Rate(100, 1000)) == "higher"
-    assert kpi_words.trend(kpis.OPEN_RATE, Rate(0, 0), Rate(1, 2)) == "not enough data"
+    assert kpi_words.trend(kpis.OPEN_RATE, Rate(0, 0), Rate(1, 2)) == "no trend yet"
 
 
 @given(st.integers(0, 10**7))
