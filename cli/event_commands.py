@@ -120,9 +120,10 @@ def _told(chosen: list[Any], since: datetime | None, *, dry_run: bool) -> str:
         return f"No such bodies{came}, or they wait to be read anyway; nothing was changed."
     rows = [(one.provider, one.state, one.bodies) for one in chosen]
     total = sum(one.bodies for one in chosen)
+    bodies = f"{total:,} {'body' if total == 1 else 'bodies'}{came}"
     told = (
-        f"{total:,} bodies{came} would be read again; nothing was changed."
+        f"{bodies} would be read again; nothing was changed."
         if dry_run
-        else f"{total:,} bodies{came} will be read again within a minute."
+        else f"{bodies} will be read again within a minute."
     )
     return table("", ["provider", "state", "bodies"], rows) + f"\n\n{told}"

@@ -147,7 +147,14 @@ def _write_csv(by: Sequence[By], found: Mapping[tuple[Any, ...], Measured]) -> N
         counts, rates = one.figures.counts(), [kpi.of(one.figures).value for kpi in kpis.RATES]
         durations = [of.quantile(share) for of in (one.to_inbox, one.handling) for share in (0.5, 0.95)]
         rules = " ".join(map(str, sorted(one.rules)))
-        row = [*counts.values(), *rates, *durations, one.handling.longest, one.hand_over_seconds, rules]
+        row = [
+            *(counts[name] for name in kpis.COUNTS),
+            *rates,
+            *durations,
+            one.handling.longest,
+            one.hand_over_seconds,
+            rules,
+        ]
         writer.writerow([*(_safe(str(value)) for value in key), *row])
     sys.stdout.flush()
 

@@ -118,3 +118,7 @@ def _told(message: str) -> int:
     text = " ".join(message.replace("Value error, ", "").split())
     sys.stderr.write(f"campaigns: {text}\n")
     return _WRONG_INPUT
+
+
+if __name__ == "__main__":
+    main()

@@ -190,7 +190,7 @@ def export(
 
 @app.command("import")
 def import_file(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV with a column address or address_hash.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV with a column address, email or address_hash.")],
     reason: Annotated[Reason | None, typer.Option(help="Of rows that name none.")] = None,
     scope: Annotated[Scope | None, typer.Option(help="Of rows that name none; else as far as the reason does.")] = None,
     rejected: Annotated[Path | None, typer.Option(help="Where to list the rows that cannot be kept.")] = None,

@@ -12,13 +12,14 @@ import sqlalchemy as sa
 from data import tables
 from data.reconciliation_reading import CHECKED_ONLY, date_of, day_number, sent, start_of, went_at
 from data.results import with_rows_of
-from domain.delivery import Seen
+from domain.delivery import EventKind, Seen
 from domain.esp_record import Measure
 from domain.ledger import BatchState, OutcomeKind, ProofKind
 
 _DAY = timedelta(days=1)
 # Mail is read for weeks. What is older than this counts for no day that is compared.
 _READ_FOR = timedelta(days=30)
+_RETURNED_MAIL = "smtp"  # who writes to us to be taken off: no ESP hears of that
 
 # Which day a message counts on under each measure. Refused and dropped share their time; a bit says which it was.
 _TIMES = {
@@ -26,7 +27,6 @@ _TIMES = {
     Measure.REFUSED: ("bounced_at", Seen.BOUNCED),
     Measure.DROPPED: ("bounced_at", Seen.DROPPED),
     Measure.COMPLAINED: ("complained_at", None),
-    Measure.UNSUBSCRIBED: ("unsubscribed_at", None),
     Measure.OPENED: ("opened_at", None),
     Measure.CLICKED: ("clicked_at", None),
 }
@@ -45,6 +45,8 @@ def figures(
     for measure, (name, bit) in _TIMES.items():
         for day, campaign, messages in _happened(connection, provider, first, last, name, bit):
             counts[day, campaign, measure] = messages
+    for day, campaign, messages in _unsubscribed(connection, provider, first, last):
+        counts[day, campaign, Measure.UNSUBSCRIBED] = messages
     machines = _happened(connection, provider, first, last, "opened_at", None, machines_only=True)
     return counts, {(day, campaign): messages for day, campaign, messages in machines}
 
@@ -94,6 +96,37 @@ def _happened(
             at >= start_of(first),
             at < start_of(last) + _DAY,
             *which,
+        )
+        .group_by(sa.text("1"), tables.campaigns.c.name)
+    )
+    return by_day(connection, query)
+
+
+def _unsubscribed(connection: sa.Connection, provider: str, first: date, last: date) -> Iterator[tuple[date, str, int]]:
+    """Who left by the ESP. It never hears of those who left by our own link, one click or page: these are no difference."""
+    event = tables.delivery_events.c
+    left = (
+        sa.select(event.run_id, event.ordinal, sa.func.min(event.occurred_at).label("left_at"))
+        .where(event.kind == EventKind.UNSUBSCRIBED, event.provider != _RETURNED_MAIL, event.run_id.is_not(None))
+        .group_by(event.run_id, event.ordinal)
+        .subquery()
+    )
+    batch, run = tables.batches.c, tables.campaign_runs.c
+    joined, _ = sent(None)
+    day = day_number(left.c.left_at)
+    query = (
+        sa.select(day, tables.campaigns.c.name, sa.func.count())
+        .select_from(joined)
+        .join(
+            left,
+            (left.c.run_id == batch.run_id) & left.c.ordinal.between(batch.first_ordinal, batch.last_ordinal),
+        )
+        .where(
+            batch.state == BatchState.ACCEPTED,
+            tables.batch_attempts.c.provider == provider,
+            run.created_at >= start_of(first) - _READ_FOR,
+            left.c.left_at >= start_of(first),
+            left.c.left_at < start_of(last) + _DAY,
         )
         .group_by(sa.text("1"), tables.campaigns.c.name)
     )

@@ -112,7 +112,7 @@ def that_sent(connection: sa.Connection) -> list[Run]:
 
 
 def unsettled(connection: sa.Connection) -> list[Run]:
-    """Runs of which everything is out, and whose figures are not final yet; cancelled ones are among them."""
+    """Runs of which everything is out, and which was not settled yet; cancelled ones are among them."""
     table = tables.campaign_runs
     over = table.c.status.in_((RunStatus.DISPATCHED, RunStatus.CANCELLED))
     query = _select().where(over, table.c.dispatched_at.is_not(None), table.c.settled_at.is_(None))
@@ -120,7 +120,7 @@ def unsettled(connection: sa.Connection) -> list[Run]:
 
 
 def settle(connection: sa.Connection, run: Run, now: datetime) -> None:
-    """Its figures are final. A cancelled run stays cancelled."""
+    """Its mail has its answers, as far as any will come. A cancelled run stays cancelled."""
     if run.status is not RunStatus.CANCELLED:
         advance(connection, run, RunStatus.SETTLED, settled_at=now)
         return

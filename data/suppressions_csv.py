@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, TextIO, TypeVar
 
 import sqlalchemy as sa
@@ -23,6 +23,10 @@ from domain.suppression import Reason, Scope
 _AT_ONCE = 1000
 COLUMNS = ("address_hash", "reason", "scope", "source", "created_at", "expires_at")
 _READ = frozenset({"address", *COLUMNS})
+# As ESPs head the column of addresses in what they export (SendGrid: email; Mailchimp: Email Address).
+_ADDRESS_HEADS = frozenset(
+    {"email", "e-mail", "email address", "e-mail address", "email_address", "emailaddress", "mail"}
+)
 # What a spreadsheet takes for the start of a formula, full-width forms included.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _ESCAPED = tuple(f"'{one}" for one in (*_FORMULA, "'"))
@@ -99,10 +103,9 @@ def import_csv(
     Safe to repeat, and after a death in the middle: a row that stands already changes nothing. `dry_run` writes nothing
     and says what would be kept. Raises UnusableFile.
     """
-    reader = csv.DictReader(file, strict=True)
-    ignored = _check_heads(reader)
+    reader, foreign, ignored = _headed(file)
     rows = kept = good = 0
-    judge = _Judge(account_id, name, defaults, pepper, now)
+    judge = _Judge(account_id, name, defaults, pepper, now, foreign)
     numbered = _numbered(reader)
     while some := list(islice(numbered, _AT_ONCE)):
         rows += len(some)
@@ -120,17 +123,31 @@ def import_csv(
     return ImportReport(rows, kept, good - kept, rows - good, ignored)
 
 
-def _check_heads(reader: "csv.DictReader[str]") -> tuple[str, ...]:
+def _headed(file: TextIO) -> tuple["csv.DictReader[str]", bool, tuple[str, ...]]:
+    """A reader that knows its columns; whether another program headed them; and which nobody reads."""
+    first = next(file, "")
+    separator = ";" if first.count(";") > first.count(",") else ","
+    reader = csv.DictReader(chain([first], file), strict=True, delimiter=separator)
     try:
-        heads = [head.strip().lower() for head in reader.fieldnames or ()]
+        found = [head.strip() for head in reader.fieldnames or ()]
     except csv.Error as error:
         raise UnusableFile(f"its first line is no CSV: {error}") from None
+    heads = ["address" if head.lower() in _ADDRESS_HEADS else head.lower() for head in found]
     reader.fieldnames = heads
     if not {"address", "address_hash"} & set(heads):
-        raise UnusableFile("its first line must name the columns, one of them address or address_hash")
+        raise UnusableFile(
+            "its first line must name the columns, one of them address, email or address_hash;"
+            f" it has {_quoted(found)}. A bare list of addresses becomes one by a first line that says address"
+        )
     if len(set(heads)) < len(heads):
-        raise UnusableFile("its first line names a column twice")
-    return tuple(head for head in heads if head not in _READ)
+        raise UnusableFile("its first line names a column twice, or has two columns of addresses")
+    foreign = any(head.lower() in _ADDRESS_HEADS for head in found)
+    return reader, foreign, tuple(head for head in heads if head not in _READ)
+
+
+def _quoted(heads: Sequence[str]) -> str:
+    """The heads that were found, but no address: a list without heads begins with one."""
+    return ", ".join("an address" if "@" in head else f"'{head.strip()[:40]}'" for head in heads[:10]) or "nothing"
 
 
 def _numbered(reader: "csv.DictReader[str]") -> Iterator[tuple[int, dict[Any, Any] | csv.Error]]:
@@ -154,6 +171,7 @@ class _Judge:
     defaults: Defaults
     pepper: str
     now: datetime
+    foreign: bool  # an ESP's own export, whose reasons are words of its own
 
     def __call__(self, line: int, row: dict[Any, Any] | csv.Error) -> NewSuppression:
         """Raises ValueError."""
@@ -171,7 +189,10 @@ class _Judge:
             raise ValueError("created_at lies ahead")
         if expires is not None and expires <= created:
             raise ValueError("expires_at is not after created_at")
-        reason = _word(cells.get("reason", ""), Reason, "reason") or self.defaults.reason
+        word = cells.get("reason", "")
+        if self.foreign and self.defaults.reason is not None and word.lower() not in list(Reason):
+            word = ""
+        reason = _word(word, Reason, "reason") or self.defaults.reason
         if reason is None:
             raise ValueError("no reason: the row names none, and none was given for all")
         return NewSuppression(

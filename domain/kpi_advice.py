@@ -4,42 +4,47 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from domain import mailbox_groups
-from domain.delivery import Fault
-from domain.kpis import BOUNCE_RATE, COMPLAINT_RATE, DELIVERABILITY, Figures, Kpi
+from domain.delivery import BounceClass, Fault
+from domain.kpis import ALARMS, BOUNCE_RATE, COMPLAINT_RATE, DELIVERABILITY, Figures, Kpi
 from domain.rates import Rate, Verdict
 
 JUDGED = (DELIVERABILITY, BOUNCE_RATE, COMPLAINT_RATE)
-_ALARMS = (Verdict.WARN, Verdict.BAD)
-# One complaint of eighty mails is surely past the line, and yet nothing to act on.
-_LEAST = 5
-_DROPPED, _PUT_OFF = "dropped", "put off"
+_GONE, _DROPPED, _PUT_OFF = "gone", "dropped", "put off"
 # Why mail does not arrive: what is wrong, and what to do. By fault, or by what happened before any mailbox provider.
+# Of a fault: of what the refusals are.
 _CAUSES: Mapping[str, tuple[str, str]] = {
-    Fault.RECIPIENT: (
-        "most refusals are of addresses that do not exist or take no mail",
+    _GONE: (
+        "of addresses that do not exist or take no mail any more",
         (
             "They are suppressed already. Find out where they came from (campaigns kpis --by segment): an old list, or a form"
             " that asks for no confirmation."
         ),
     ),
+    Fault.RECIPIENT: (
+        "of mailboxes that take no mail for now: full, out of use, or by their owner's own rules",
+        (
+            "One such refusal suppresses nobody, several in a row do (docs/after-a-bounce.md). Leave out who opened nothing"
+            " for months."
+        ),
+    ),
     Fault.SENDER: (
-        "most refusals are of us: our reputation, authentication or speed",
+        "of us: our reputation, authentication or speed",
         (
             "Send slower there, check SPF, DKIM and DMARC of the domain, and read the refusals in the alarm of"
             " process-delivery-events: they name the reason."
         ),
     ),
     Fault.CONTENT: (
-        "most refusals are of what the mail says or links to",
+        "of what the mail says or links to",
         "Change the text or the links before anything else goes out.",
     ),
     Fault.PROVIDER: (
-        "most refusals are trouble at the mailbox provider itself",
+        "trouble at the mailbox provider itself",
         "Wait: nothing of ours is to be mended, and soft refusals mend themselves.",
     ),
     Fault.UNKNOWN: (
-        "most refusals do not say why",
-        "Read their words (campaigns bounces unknown) and say whose fault they are.",
+        "in words that do not say why",
+        "Read them (campaigns bounces unknown) and say whose fault they are.",
     ),
     _DROPPED: (
         "the sending service itself dropped them, before any mailbox provider saw them",
@@ -67,19 +72,12 @@ def verdict(kpi: Kpi, figures: Figures, *, may_arrive: int | None = None) -> Ver
 
     `may_arrive`: how much of it is young enough for that; None: all.
     """
-    found = _judged(kpi, kpi.of(figures))
+    found = kpi.verdict(kpi.of(figures))
     hoped = figures.on_its_way if may_arrive is None else may_arrive
     if kpi is not DELIVERABILITY or found is Verdict.GOOD or not hoped:
         return found
-    at_best = _judged(kpi, Rate(figures.delivered + hoped, figures.accepted))
+    at_best = kpi.verdict(Rate(figures.delivered + hoped, figures.accepted))
     return Verdict.NONE if at_best is Verdict.GOOD else at_best
-
-
-def _judged(kpi: Kpi, rate: Rate) -> Verdict:
-    """By its lines; of a few mails no alarm is made, whatever the interval says."""
-    found = kpi.verdict(rate)
-    bad = rate.whole - rate.part if kpi.lines is not None and kpi.lines.high_is_good else rate.part
-    return Verdict.UNSURE if found in _ALARMS and bad < _LEAST else found
 
 
 def findings(figures: Figures, *, may_arrive: int | None = None) -> list[Finding]:
@@ -87,7 +85,7 @@ def findings(figures: Figures, *, may_arrive: int | None = None) -> list[Finding
     found = []
     for kpi in JUDGED:
         stands = verdict(kpi, figures, may_arrive=may_arrive)
-        if stands in _ALARMS:
+        if stands in ALARMS:
             hoped = figures.on_its_way if may_arrive is None else may_arrive
             found.append(Finding(kpi, stands, *_told(kpi, figures, hoped)))
     # Of one cause once: refused mail is missing from the delivered, too.
@@ -105,18 +103,25 @@ def _told(kpi: Kpi, figures: Figures, hoped: int) -> tuple[str, str]:
                 " make unsubscribing easier than complaining."
             ),
         )
-    wrong, to_do = _CAUSES[_cause(kpi, figures, hoped)]
+    refused, hope = _refused(figures), {_DROPPED: figures.dropped, _PUT_OFF: figures.on_its_way - hoped}
+    parts = refused | hope if kpi is DELIVERABILITY else refused
+    cause = max((one for one in parts if parts[one] > 0), key=lambda one: parts[one], default=str(Fault.UNKNOWN))
+    wrong, to_do = _CAUSES[cause]
     bounced = sum(figures.bounced.values())
+    if cause not in hope:
+        most = "most" if 2 * parts.get(cause, bounced) > bounced else f"{parts[cause]:,} of {bounced:,}"
+        wrong = f"{most} refusals are {wrong}"
     missing = figures.accepted - figures.delivered - hoped if kpi is DELIVERABILITY else bounced
     return f"{missing:,} of {figures.accepted:,} mails did not get in; {wrong}", to_do
 
 
-def _cause(kpi: Kpi, figures: Figures, hoped: int) -> str:
-    """The largest part of what is missing."""
-    parts: dict[str, int] = {str(fault): count for fault, count in figures.faults.items()}
-    if kpi is DELIVERABILITY:
-        parts |= {_DROPPED: figures.dropped, _PUT_OFF: figures.on_its_way - hoped}
-    return max(parts, key=lambda one: parts[one], default=str(Fault.UNKNOWN))
+def _refused(figures: Figures) -> dict[str, int]:
+    """Refusals by whose fault they are. Of the recipient's the hard ones apart: only those are suppressed already."""
+    parts = {str(fault): count for fault, count in figures.faults.items()}
+    of_people = parts.get(Fault.RECIPIENT, 0)
+    gone = min(of_people, figures.bounced.get(BounceClass.HARD, 0))
+    parts |= {_GONE: gone, str(Fault.RECIPIENT): of_people - gone}
+    return {cause: count for cause, count in parts.items() if count}
 
 
 def note(kpi: Kpi, figures: Figures, mailbox_group: str | None = None, *, may_arrive: int | None = None) -> str:

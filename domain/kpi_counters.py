@@ -18,9 +18,9 @@ _GROUPS: dict[str, tuple[tuple[str, Kpi], ...]] = {
     "Whose fault": tuple((kpi.label.removeprefix("Bounced, fault: "), kpi) for kpi in kpis.BOUNCES_BY_FAULT),
     "People": (
         ("opened", kpis.HUMAN_OPEN_RATE),
-        ("with machines", kpis.OPEN_RATE),
+        ("opened, with machines", kpis.OPEN_RATE),
         ("clicked", kpis.HUMAN_CLICK_RATE),
-        ("with machines", kpis.CLICK_RATE),
+        ("clicked, with machines", kpis.CLICK_RATE),
         ("complained", kpis.COMPLAINT_RATE),
         ("unsubscribed", kpis.UNSUBSCRIBE_RATE),
     ),

@@ -8,6 +8,7 @@ from domain.kpis import ALL, BOUNCE_HANDLING, DURATIONS, RATES, Kpi, Measured
 from domain.rates import Rate, Verdict
 
 NOT_ENOUGH = "not enough data"
+NO_TREND = "no trend yet"
 _MINUTE, _HOUR = 60, 3600
 _SIGN = {Verdict.WARN: " ⚠", Verdict.BAD: " ✗", Verdict.UNSURE: " ?", Verdict.GOOD: "", Verdict.NONE: ""}
 LEGEND = "⚠ past the line, ✗ far past it, ? past it, but of too few to be sure; in brackets where the true rate lies."
@@ -27,8 +28,7 @@ Written by `domain/kpi_words.py` out of `domain/kpis.py`, where each figure is d
 - `campaigns kpis --by WHAT`, several of them for every combination, where WHAT is {{by}};
 - `campaigns kpis --by day --by mailbox --csv`: every count and rate, for a spreadsheet; `--json` for programs;
 - the page `/deliverability`: each mailbox provider, each sender domain or each pair of them over 7 days to a year, against
-  the lines, with what is wrong and what to do. Mail without an answer raises no alarm for three days, nor do fewer than five
-  mails, however bad their rate;
+  the lines, with what is wrong and what to do. Mail without an answer raises no alarm for three days;
 - a run's own page and `campaigns report RUN`: reckoned as of that moment. While events come in, the counters on the page
   renew themselves every five seconds (no script: a frame that is loaded again, and *Hold still* stops it), with the time of
   the last event and how many webhooks wait to be read. Of a large run whatever more than 25 batches brought since the last
@@ -47,7 +47,7 @@ is started by it, tells what jumped and, where you want that, pauses what is bei
 A day's figures are those of the mail that left on that day (on the account's calendar), whenever the answers came: a
 late bounce changes an earlier day. Each mail counts once, however often an event came. Where fewer than 1,000 were
 counted, the interval in which the true rate lies (Wilson, 95 %) is shown with the rate, and a warning is only given
-where the whole interval is past the line. Nothing divided by nothing is "{NOT_ENOUGH}", never 0 %.
+where the whole interval is past the line, and of five mails at least. Nothing divided by nothing is "{NOT_ENOUGH}", never 0 %.
 
 Which opens and clicks a person made is decided by rules with a version (`domain/machine_activity.py`). What they need is
 kept, so that `campaigns kpis recompute --rules N` judges all of history anew; every figure says by which rules it was
@@ -124,7 +124,7 @@ def hand_over(found: Measured) -> str:
 def trend(kpi: Kpi, now: Rate, before: Rate) -> str:
     """How a rate moved: a word only where the two intervals lie apart, so that chance is no trend."""
     if now.value is None or before.value is None:
-        return NOT_ENOUGH
+        return NO_TREND
     (low, high), (low_before, high_before) = now.interval, before.interval
     if low <= high_before and low_before <= high:
         return "as before"

@@ -1,8 +1,8 @@
 """The plot of deliverability by day and mailbox provider, with the line that it is to stay above."""
 
 from collections.abc import Mapping
-from datetime import date
-from typing import Any
+from datetime import date, timedelta
+from typing import Any, cast
 
 from domain import kpis
 from domain.rates import Rate
@@ -29,6 +29,7 @@ def deliverability(days: Mapping[str, Mapping[date, Rate]]) -> str:
             fontsize=8,
         )
         lowest = _LOWEST
+        dates = sorted({day for rates in days.values() for day, rate in rates.items() if rate.value is not None})
         for (name, rates), (colour, mark) in zip(days.items(), _STYLES, strict=False):
             known = {day: rate for day, rate in rates.items() if rate.value is not None}
             x: list[Any] = list(known)
@@ -42,6 +43,10 @@ def deliverability(days: Mapping[str, Mapping[date, Rate]]) -> str:
                     marked, [y[place] for place in some], mark, color=colour, markerfacecolor=face, markersize=4.5
                 )
         time_axis(axes)
+        if len(dates) == 1:  # matplotlib would draw two years on either side of it
+            (first,), around = cast("list[Any]", dates), timedelta(days=1)
+            axes.set_xlim(first - around, first + around)
+            axes.set_xticks([first], [f"{first:%d %b %Y}"])
         axes.set_ylim(max(0, lowest - 1), 100.6)
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g} %" if value <= 100 else "")  # noqa: PLR2004
         axes.grid(axis="y", color=LINE, linewidth=0.8)

@@ -29,7 +29,11 @@ _STATUS = {
     RunStatus.DISPATCHING: ("Sending", "busy", "Mail is going out right now. The counters below renew themselves."),
     RunStatus.PAUSED: ("Paused", "warn", "Sending is paused. What went out before is counted here."),
     RunStatus.DISPATCHED: ("Sent", "good", "All mail is handed over. Deliveries, opens and clicks still come in."),
-    RunStatus.SETTLED: ("Finished", "good", "All mail is handed over, and these figures are final."),
+    RunStatus.SETTLED: (
+        "Finished",
+        "good",
+        "Every mail has its answer, as far as one will come. Opens, clicks and complaints still come in.",
+    ),
     RunStatus.CANCELLED: ("Cancelled", "idle", "Cancelled. What went out before is counted here."),
 }
 

@@ -10,6 +10,7 @@ import settings
 from data import audience_sample, content, database, reports
 from data.features.frame import NoFeatures
 from data.features.population import FeaturesMoved
+from domain import mailbox_groups
 from domain.campaigns import Run
 from domain.kpis import Figures
 from domain.reports import Audit, RunReport, Step, lines, percent
@@ -138,7 +139,7 @@ def provider_table(report: RunReport) -> str:
     """Markdown of the figures that differ by mailbox provider."""
     head = ["| Mailbox provider | Accepted | Delivered | Bounced | Opened by a person |", "|:--|--:|--:|--:|--:|"]
     rows = [
-        f"| {name} | {one.accepted:,} | {percent(one.deliverability)} | {percent(one.bounce_rate)} |"
+        f"| {mailbox_groups.shown(name)} | {one.accepted:,} | {percent(one.deliverability)} | {percent(one.bounce_rate)} |"
         f" {percent(one.human_open_rate)} |"
         for name, one in sorted(report.by_mailbox_provider.items())
     ]

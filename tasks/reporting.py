@@ -42,24 +42,28 @@ def audit_run(run_id: str) -> Audit:
 
 @task(task_run_name="sweep the ledger", cache_policy=NO_CACHE)
 def sweep_ledger() -> dict[str, int]:
-    """Close what nobody works on, and settle the runs whose every message has a fate."""
+    """Close what nobody works on, settle the runs whose every message has a fate, and renew their reports."""
     now, policy = wiring.clock(), settings.load().sending
-    settled = 0
+    settled: list[str] = []
     with database.write(wiring.engine()) as connection:
         swept = ledger_sweep.sweep(connection, policy=policy, now=now)
         for run in runs.unsettled(connection):
             if kpis.is_settled(connection, run.id, now=now, settle_after_hours=policy.settle_after_hours):
                 runs.settle(connection, run, now)
-                settled += 1
+                settled.append(run.id)
     counts = {
         "lost": swept.lost,
         "confirmed": swept.confirmed,
         "held": swept.held,
         "expired": swept.expired,
         "cancelled": swept.cancelled,
-        "settled_runs": settled,
+        "settled_runs": len(settled),
     }
     get_run_logger().info("Sweep: %s", counts)
+    for run_id in settled:  # the last report was written when nothing had arrived yet, and the hour may be long
+        with database.read(wiring.engine()) as connection:
+            report = reports.run_report(connection, run_id)
+        artifacts.report_artifact(report, audit_of(run_id))
     return counts
 
 

@@ -80,10 +80,10 @@ def test_a_time_that_is_none_is_answered_with_one(shop: sa.Engine, campaigns: Ca
 
 
 def test_dead_bodies_are_read_again_once_their_reader_is_mended(events_of: sa.Engine, campaigns: Campaigns) -> None:
-    assert "1 bodies would be read again" in campaigns("events", "replay", "--dead", "--dry-run").out
+    assert "1 body would be read again" in campaigns("events", "replay", "--dead", "--dry-run").out
     assert process(events_of).bodies == 0
     assert letters(events_of) == ["open"]
-    assert "1 bodies will be read again" in campaigns("events", "replay", "--dead").out
+    assert "1 body will be read again" in campaigns("events", "replay", "--dead").out
     report = process(events_of)
     assert (report.bodies, report.events, report.suppressions) == (1, 2, 1)
     assert letters(events_of) == ["fixed"]

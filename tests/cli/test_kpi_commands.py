@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from data import database, tables
 from domain.delivery import BounceClass, EventKind
-from domain.kpis import ALL
+from domain.kpis import ALL, COUNTS
 from tests.cli.conftest import Campaigns
 from tests.data import ledger_rows
 from tests.data.ledger_rows import NOW, BatchRow
@@ -65,6 +65,14 @@ def test_told_apart(sent: sa.Engine, campaigns: Campaigns) -> None:
     )
     assert next((row["domain"], row["mailbox"]) for row in rows) == ("shop.example.com", "gmail")
     assert sum(int(row["bounced_hard"]) for row in rows) == 1
+
+
+def test_a_csv_has_each_count_under_its_own_name(sent: sa.Engine, campaigns: Campaigns) -> None:
+    (told,) = campaigns("kpis", "--by", "domain", "--json").json["groups"]
+    (row,) = csv.DictReader(io.StringIO(campaigns("kpis", "--by", "domain", "--csv").out))
+    assert {name: int(row[name]) for name in COUNTS} == {name: told["counts"][name] for name in COUNTS}
+    assert int(row["delivered"]) == 9
+    assert int(row["opened_unique"]) == 1
 
 
 def test_mail_of_before_is_left_out(sent: sa.Engine, campaigns: Campaigns) -> None:

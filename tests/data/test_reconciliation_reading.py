@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from data import database, reconciliation_figures, reconciliation_reading, tables
+from data import database, deliveries, reconciliation_figures, reconciliation_reading, tables
+from domain.delivery import DeliveryState, EventKind, Seen
 from domain.esp_record import Measure
 from tests.data import ledger_rows
 from tests.data.ledger_rows import NOW, BatchRow
+from tests.data.test_kpi_counts import event, happened
 
 BATCHES, SIZE = 200, 1_000
 MESSAGES = BATCHES * SIZE
@@ -83,3 +85,23 @@ def test_each_message_is_looked_at_once_and_not_once_a_batch(large: sa.Engine) -
             assert "(run_id=? AND ordinal>? AND ordinal<?)" in plan
         else:
             assert int(plan) <= 2 * MESSAGES, "over all pairs it would be 200 times as many"
+
+
+def test_of_who_left_only_those_count_of_whom_the_esp_told(engine: sa.Engine, account_id: str) -> None:
+    day, place = NOW.date(), (NOW.date(), "campaign of run1", Measure.UNSUBSCRIBED)
+    with database.write(engine) as connection:
+        people = ledger_rows.add_parties(connection, account_id, 4)
+        ledger_rows.add_run(connection, account_id, people, [BatchRow(0, 3, attempt="a1")])
+        provider = connection.scalars(sa.select(tables.batch_attempts.c.provider)).one()
+        by_our_link = DeliveryState(seen=Seen.UNSUBSCRIBED, unsubscribed_at=NOW)
+        deliveries.join(connection, {("run1", ordinal): by_our_link for ordinal in (0, 1)})
+        assert place not in reconciliation_figures.figures(connection, provider, day, day)[0]
+    happened(
+        engine,
+        event(EventKind.UNSUBSCRIBED, 1, run_id="run1", after=1),
+        event(EventKind.UNSUBSCRIBED, 2, run_id="run1", after=2),
+        event(EventKind.UNSUBSCRIBED, 2, run_id="run1", after=3),
+    )
+    with database.read(engine) as connection:
+        assert reconciliation_figures.figures(connection, provider, day, day)[0][place] == 2
+        assert place not in reconciliation_figures.figures(connection, "another", day, day)[0]

@@ -232,3 +232,32 @@ def test_the_memory_does_not_grow_with_the_file(engine: sa.Engine, account_id: s
 
     peak(1000)  # what is imported and compiled once
     assert peak(12_000) < 1.5 * peak(3000)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "email,reason\nCUSTOMER1@outlook.com,550 5.1.1 no such user\n",
+        "Email Address;Status\ncustomer1@outlook.com;cleaned, 2026\n",
+        '"E-Mail","name"\n"customer1@outlook.com","Jane"\n',
+    ],
+)
+def test_what_esps_export_is_read(engine: sa.Engine, account_id: str, text: str) -> None:
+    report, bad = imported(engine, text, reason=Reason.HARD_BOUNCE)
+    assert (report.kept, bad) == (1, {})
+    with database.read(engine) as connection:
+        (row,) = connection.execute(sa.select(tables.suppressions)).all()
+    assert (row.address_hash, row.reason, row.evidence) == (ledger_rows.hash_of(1), "hard_bounce", "list.csv, line 2")
+
+
+def test_words_of_an_esp_are_no_reason_by_themselves(engine: sa.Engine, account_id: str) -> None:
+    text = "email,reason\ncustomer1@outlook.com,550 5.1.1 no such user\n"
+    assert "reason is none of" in imported(engine, text, reason=None)[1][2]
+
+
+def test_a_file_without_heads_is_told_what_it_has_and_no_address(engine: sa.Engine, account_id: str) -> None:
+    with pytest.raises(suppressions_csv.UnusableFile, match="a first line that says address") as caught:
+        imported(engine, "customer1@outlook.com\ncustomer2@example.com\n")
+    assert "customer1" not in str(caught.value)
+    with pytest.raises(suppressions_csv.UnusableFile, match="it has 'Name', 'City'"):
+        imported(engine, "Name,City\nJane,Bonn\n")

@@ -52,6 +52,21 @@ def test_the_largest_cause_is_named_once(fault: Fault, word: str) -> None:
     assert finding.to_do
 
 
+def test_full_mailboxes_are_no_dead_addresses_and_a_third_is_not_most() -> None:
+    faults = {Fault.RECIPIENT: 51, Fault.SENDER: 24}
+    (mixed,) = kpi_advice.findings(
+        Figures(accepted=500, delivered=425, bounced={"hard": 27, "soft": 24, "block": 24}, faults=faults)
+    )
+    assert "27 of 75 refusals are of addresses that do not exist" in mixed.wrong
+    (full,) = kpi_advice.findings(
+        Figures(accepted=500, delivered=425, bounced={"hard": 1, "soft": 50, "block": 24}, faults=faults)
+    )
+    assert "most refusals are of mailboxes that take no mail for now: full" in full.wrong
+    assert "suppressed already" not in full.to_do
+    (unknown,) = kpi_advice.findings(Figures(accepted=500, bounced={"hard": 500}))
+    assert "most refusals are in words that do not say why" in unknown.wrong
+
+
 def test_what_the_sending_service_dropped_is_told_from_bounces() -> None:
     (finding,) = kpi_advice.findings(Figures(accepted=1_000, delivered=900, dropped=100))
     assert "dropped" in finding.wrong
@@ -73,6 +88,7 @@ def test_every_count_of_the_store_is_among_the_counters(counts: dict[str, int]) 
     """Whatever is counted is shown, by its own definition: no counter has numbers of its own."""
     figures = Figures.of(counts)
     shown = [one for some in kpi_counters.counters(figures).values() for one in some]
+    assert len({one.label for one in shown}) == len(shown)  # two of one name are not told apart in the table
     named = {kpi.numerator for _, some in kpi_counters._GROUPS.items() for _, kpi in some}
     assert {one for parts in named for one in parts} | {"accepted", "dropped"} == set(COUNTS)
     assert next(one.count for one in shown if one.label == "delivered") == figures.delivered

@@ -50,7 +50,11 @@ def test_a_duration_is_no_rate() -> None:
         (kpis.DELIVERABILITY, 9_700, 10_000, Verdict.WARN),
         (kpis.DELIVERABILITY, 9_000, 10_000, Verdict.BAD),
         (kpis.COMPLAINT_RATE, 0, 10, Verdict.GOOD),
-        (kpis.COMPLAINT_RATE, 1, 10, Verdict.BAD),
+        (kpis.COMPLAINT_RATE, 1, 10, Verdict.UNSURE),  # surely past it, and yet one person
+        (kpis.COMPLAINT_RATE, 1, 145, Verdict.UNSURE),
+        (kpis.COMPLAINT_RATE, 4, 145, Verdict.UNSURE),
+        (kpis.COMPLAINT_RATE, 5, 145, Verdict.BAD),
+        (kpis.DELIVERABILITY, 0, 4, Verdict.UNSURE),
         (kpis.COMPLAINT_RATE, 1, 900, Verdict.UNSURE),
         (kpis.COMPLAINT_RATE, 200, 100_000, Verdict.WARN),
         (kpis.COMPLAINT_RATE, 400, 100_000, Verdict.BAD),
@@ -64,6 +68,7 @@ def test_a_warning_is_given_where_the_sample_is_sure(kpi: Kpi, part: int, whole:
 def test_words() -> None:
     assert kpi_words.rate(kpis.DELIVERABILITY, Rate(0, 0)) == "not enough data"
     assert kpi_words.rate(kpis.DELIVERABILITY, Rate(9_700, 10_000)) == "97.0 % ⚠"
+    assert kpi_words.rate(kpis.COMPLAINT_RATE, Rate(1, 145)).endswith(" ?")
     assert kpi_words.rate(kpis.DELIVERABILITY, Rate(9, 10)) == "90.0 % (59.6–98.2) ?"
     found = Measured(handling=Latencies.of({4: 3, 41: 1}), hand_over_seconds=10, handed_over=500)
     assert kpi_words.handling(found) == (
@@ -78,7 +83,7 @@ def test_chance_is_no_trend() -> None:
     assert kpi_words.trend(kpis.DELIVERABILITY, Rate(9_600, 10_000), Rate(9_800, 10_000)) == "worse"
     assert kpi_words.trend(kpis.COMPLAINT_RATE, Rate(0, 10_000), Rate(90, 10_000)) == "better"
     assert kpi_words.trend(kpis.OPEN_RATE, Rate(900, 1000), Rate(100, 1000)) == "higher"
-    assert kpi_words.trend(kpis.OPEN_RATE, Rate(0, 0), Rate(1, 2)) == "not enough data"
+    assert kpi_words.trend(kpis.OPEN_RATE, Rate(0, 0), Rate(1, 2)) == "no trend yet"
 
 
 @given(st.integers(0, 10**7))
@@ -103,4 +108,4 @@ def test_quantiles() -> None:
 def test_more_clicks_than_opens_are_shown_and_not_stumbled_over() -> None:
     found = kpis.CLICK_TO_OPEN.of(Figures(accepted=9, delivered=9, opened_human=1, clicked_human=3))
     assert kpi_words.rate(kpis.CLICK_TO_OPEN, found).startswith("300.0 %")
-    assert kpis.COMPLAINT_RATE.verdict(Rate(3, 1)) is Verdict.BAD
+    assert kpis.COMPLAINT_RATE.verdict(Rate(5, 1)) is Verdict.BAD

@@ -65,6 +65,9 @@ def test_events_settle_the_run_and_suppress_whom_they_must(engine: sa.Engine, ga
     _deliver_all(gateway, run.id)
     process_delivery_events()
     assert only_run(engine).status is RunStatus.SETTLED
+    report = artifacts()[f"report-{run.id}"]  # at once, and not with the next hour's report
+    assert "| delivered | 36 |" in report
+    assert "| Gmail |" in report
     with database.read(engine) as connection:
         total = reports.run_report(connection, run.id).total
         kept = {row.reason for row in suppressions.listing(connection, "shop", limit=100)}

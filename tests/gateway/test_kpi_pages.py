@@ -45,7 +45,7 @@ def test_the_figures_stand_by_span_and_by_mailbox_provider(gateway, account_id, 
     whole = gateway.get(f"/kpis/{account_id}").text
     text = text_of(whole)
     assert "Mails accepted 8 8 8" in text
-    assert "Deliverability 87.5 % (52.9–97.8) ⚠" in text
+    assert "Deliverability 87.5 % (52.9–97.8) ?" in text
     assert "Gmail 4 100.0 % (51.0–100.0) above" in text
     assert whole.count("<svg") == 1
     assert "98 %" in re.search(r"<svg.*?</svg>", whole, re.DOTALL)[0]

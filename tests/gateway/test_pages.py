@@ -153,7 +153,7 @@ def test_live_counters_are_those_of_the_page_and_renew_themselves_without_a_scri
     text = text_of(answer.text)
     assert "accepted 8 delivered 7 87.5 % no answer yet 0 put off 0 0.0 % dropped 0" in text
     assert "bounced 1 12.5 % hard 1 12.50 % soft 0 0.00 %" in text
-    assert "opened 3 42.9 % with machines 4 57.1 %" in text
+    assert "opened 3 42.9 % opened, with machines 4 57.1 %" in text
     assert "complained 0 0.00 % unsubscribed 0" in text
     assert "9:08 UTC" in text  # the last event: a delivery eight minutes after nine
     assert "Every webhook that came was read." in text
@@ -196,7 +196,7 @@ def test_a_page_is_renewed_as_often_as_anything_is_to_be_expected(
     assert (f'content="{every}"' in live) is (every is not None)
     if every is None:
         assert "What happened to it" in whole
-        assert "with machines 4" in text_of(whole)  # the counters stand in the page itself
+        assert "opened, with machines 4" in text_of(whole)  # the counters stand in the page itself
 
 
 def test_what_waits_to_be_read_is_told(gateway, engine, sent_run):

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from domain.audience import SkipReason
 from domain.campaigns import Run, RunStatus
 from domain.kpis import Figures
+from domain.rates import Rate
 from domain.reports import Audit, Moment, RunReport, Step
-from gateway import figures, plots, reasons, rendering, views
+from gateway import figures, kpi_plots, plots, reasons, rendering, views
 from tests.conftest import NOW
 from tests.gateway.conftest import plan
 
@@ -103,6 +104,12 @@ def test_every_state_has_words(status):
     assert views.summary(replace(RUN, status=status))["sentence"]
 
 
+def test_a_finished_run_promises_no_figures_that_still_change():
+    sentence = views.summary(RUN)["sentence"]
+    assert "final" not in sentence
+    assert "still come in" in sentence
+
+
 def test_plots_are_well_formed_and_always_the_same():
     for draw in (
         lambda: plots.timeline(REPORT.timeline),
@@ -116,6 +123,13 @@ def test_plots_are_well_formed_and_always_the_same():
         assert len(names) == len(set(names))
         assert "#010a" not in svg
         assert "<text" in svg  # letters, not shapes
+
+
+def test_the_chart_of_a_first_day_is_of_that_day():
+    drawn = kpi_plots.deliverability({"Gmail": {date(2026, 11, 22): Rate(98, 100), date(2026, 11, 21): Rate(0, 0)}})
+    assert "2027" not in drawn
+    assert "2025" not in drawn
+    assert "22 Nov 2026" in drawn
 
 
 def test_two_plots_on_a_page_share_no_id():
