@@ -77,7 +77,7 @@ def _insert(connection: sa.Connection, placed: dict[str, Placed]) -> Sequence[st
             one.run_id,
             one.ordinal,
             one.event.attempt_id,
-            one.event.kind,
+            one.event.kind.value,
             one.event.occurred_at,
             one.event.bounce_class,
             one.event.fault,
@@ -90,9 +90,7 @@ def _insert(connection: sa.Connection, placed: dict[str, Placed]) -> Sequence[st
     )
     table = tables.delivery_events
     columns = [column.name for column in table.c if column is not table.c.id]
-    with staging.staged(connection, table, columns, rows, order_by=["dedupe_key"]) as insert:
-        stored = insert.on_conflict_do_nothing(index_elements=["dedupe_key"]).returning(table.c.dedupe_key)
-        return connection.scalars(stored).all()
+    return staging.insert_new(connection, table, columns, rows, key="dedupe_key")
 
 
 def _page(url: str | None) -> str | None:

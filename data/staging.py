@@ -1,31 +1,73 @@
-"""A temporary table between many rows and an upsert: the bulk way in that still knows ON CONFLICT.
+"""Many rows into a table where some may be already: the bulk way in that still knows ON CONFLICT.
 
-On PostgreSQL it takes a third of the client's time of an executemany, and neither database needs a statement a row.
+PostgreSQL takes them into a temporary table first, at a third of the client's time of an executemany, and needs no
+statement a row. SQLite takes them at once: there a second table would only be a second insert.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache, partial
+from operator import is_, itemgetter
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from data import bulk, database
+from data import bulk
+
+_Insert = postgresql.Insert | sqlite.Insert
+_Resolve = Callable[[Any], Any]
+_nothing = partial(is_, None)
 
 
-@contextmanager
-def staged(
+def insert_new(
+    connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, key: str
+) -> Sequence[Any]:
+    """Insert the rows whose `key` is not there yet; the keys of those. `table` numbers its rows by `id`.
+
+    Two transactions that lock rows in one order never deadlock, so they go in by their keys; `merge` likewise.
+    """
+    resolve = _or_nothing(key)
+    if connection.dialect.name == "postgresql":
+        with _staged(connection, table, columns, rows, [key]) as insert:
+            return connection.scalars(resolve(insert).returning(table.c[key])).all()
+    # SQLite has one writer, and gives a new row a larger number than any there is.
+    newest = connection.scalar(sa.select(sa.func.max(table.c.id))) or 0
+    _insert(connection, table, columns, sorted(rows, key=itemgetter(columns.index(key))), resolve)
+    return connection.scalars(sa.select(table.c[key]).where(table.c.id > newest)).all()
+
+
+@lru_cache(maxsize=8)
+def _or_nothing(key: str) -> _Resolve:
+    return lambda insert: insert.on_conflict_do_nothing(index_elements=[key])
+
+
+def merge(
     connection: sa.Connection,
     table: sa.Table,
     columns: Sequence[str],
     rows: Iterable[Sequence[Any]],
     *,
-    order_by: Sequence[str],
-) -> Iterator[postgresql.Insert | sqlite.Insert]:
-    """Give an INSERT … SELECT of `rows` into `table`, to be completed by its ON CONFLICT and executed.
+    key: Sequence[str],
+    resolve: _Resolve,
+) -> None:
+    """Insert rows; `resolve` gives the INSERT its ON CONFLICT, without values of its own (it is kept by the function)."""
+    if connection.dialect.name == "postgresql":
+        with _staged(connection, table, columns, rows, key) as insert:
+            connection.execute(resolve(insert))
+    else:
+        in_order = itemgetter(*(columns.index(name) for name in key))
+        _insert(connection, table, columns, sorted(rows, key=in_order), resolve)
 
-    Rows go in by `order_by`: two transactions that lock rows in one order never deadlock.
-    """
+
+@contextmanager
+def _staged(
+    connection: sa.Connection,
+    table: sa.Table,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    order_by: Sequence[str],
+) -> Iterator[postgresql.Insert]:
     stage = sa.Table(
         f"staged_{table.name}",
         sa.MetaData(),
@@ -35,6 +77,32 @@ def staged(
     stage.create(connection, checkfirst=False)
     bulk.insert_rows(connection, stage, columns, rows)
     ordered = sa.select(stage).order_by(*(stage.c[name] for name in order_by))
-    yield database.insert(connection, table).from_select(list(columns), ordered)
+    yield postgresql.insert(table).from_select(list(columns), ordered)
     # Not in a `finally`: after an error the caller's rollback takes the table away.
     stage.drop(connection, checkfirst=False)
+
+
+def _insert(
+    connection: sa.Connection,
+    table: sa.Table,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    resolve: _Resolve,
+) -> None:
+    """Those together that leave the same columns empty: to hand over a NULL costs the driver more than a text."""
+    alike: dict[tuple[bool, ...], list[Sequence[Any]]] = {}
+    for row in rows:
+        alike.setdefault(tuple(map(_nothing, row)), []).append(row)
+    for empty, some in alike.items():
+        filled = [place for place, nothing in enumerate(empty) if not nothing]
+        names = tuple(columns[place] for place in filled)
+        statement = _statement(connection.dialect, table, names, resolve)
+        bulk.execute_rows(connection, statement, table, names, map(itemgetter(*filled), some))
+
+
+@lru_cache(maxsize=256)
+def _statement(dialect: sa.Dialect, table: sa.Table, names: tuple[str, ...], resolve: _Resolve) -> str:
+    compiled = resolve(sqlite.insert(table)).compile(dialect=dialect, column_keys=list(names))
+    if tuple(compiled.positiontup) != names:
+        raise ValueError(f"rows of {table.name} are given by its columns in their order, and nothing besides")
+    return str(compiled)
