@@ -1,6 +1,7 @@
 """The fast way in for many rows: the driver's executemany on SQLite, COPY on PostgreSQL."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -32,14 +33,19 @@ def insert_rows(
 
 
 def execute_rows(
-    connection: sa.Connection, statement: str, table: sa.Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]
+    connection: sa.Connection,
+    statement: str,
+    table: sa.Table,
+    columns: Mapping[str, int],
+    rows: Sequence[Sequence[Any]],
 ) -> None:
-    """Execute a statement of SQLite for each of some thousand rows, none of whose values is None."""
-    values: list[Iterable[Any]] = list(zip(*rows, strict=True))
-    for place, name in enumerate(columns):
-        if process := _processor(table.c[name].type, connection.dialect):
-            # Times and truths repeat: of some thousand events many share a second.
-            values[place] = map(_Known(process).__getitem__, values[place])
+    """Execute a statement of SQLite for each of some thousand rows. `columns`: where its values stand in a row."""
+    values: list[Iterable[Any]] = []
+    for name, place in columns.items():
+        column: Iterable[Any] = map(itemgetter(place), rows)
+        process = _processor(table.c[name].type, connection.dialect)
+        # Times and truths repeat: of some thousand events many share a second.
+        values.append(map(_Known(process).__getitem__, column) if process else column)
     connection.exec_driver_sql(statement, list(zip(*values, strict=True)))
 
 

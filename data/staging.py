@@ -4,9 +4,11 @@ PostgreSQL takes them into a temporary table first, at a third of the client's t
 statement a row. SQLite takes them at once: there a second table would only be a second insert.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache, partial
+from itertools import compress
 from operator import is_, itemgetter
 from typing import Any
 
@@ -90,19 +92,24 @@ def _insert(
     resolve: _Resolve,
 ) -> None:
     """Those together that leave the same columns empty: to hand over a NULL costs the driver more than a text."""
-    alike: dict[tuple[bool, ...], list[Sequence[Any]]] = {}
+    optional = [name for name in columns if table.c[name].nullable]  # of the tables here more than one is
+    values = itemgetter(*(columns.index(name) for name in optional))
+    alike: dict[tuple[bool, ...], list[Sequence[Any]]] = defaultdict(list)
     for row in rows:
-        alike.setdefault(tuple(map(_nothing, row)), []).append(row)
+        alike[tuple(map(_nothing, values(row)))].append(row)
     for empty, some in alike.items():
-        filled = [place for place, nothing in enumerate(empty) if not nothing]
-        names = tuple(columns[place] for place in filled)
-        statement = _statement(connection.dialect, table, names, resolve)
-        bulk.execute_rows(connection, statement, table, names, map(itemgetter(*filled), some))
+        filled = set(columns) - set(compress(optional, empty))
+        statement, names = _statement(connection.dialect, table, frozenset(filled), resolve)
+        bulk.execute_rows(connection, statement, table, {name: columns.index(name) for name in names}, some)
 
 
 @lru_cache(maxsize=256)
-def _statement(dialect: sa.Dialect, table: sa.Table, names: tuple[str, ...], resolve: _Resolve) -> str:
-    compiled = resolve(sqlite.insert(table)).compile(dialect=dialect, column_keys=list(names))
-    if tuple(compiled.positiontup) != names:
-        raise ValueError(f"rows of {table.name} are given by its columns in their order, and nothing besides")
-    return str(compiled)
+def _statement(
+    dialect: sa.Dialect, table: sa.Table, filled: frozenset[str], resolve: _Resolve
+) -> tuple[str, Sequence[str]]:
+    """The statement, and the columns in the order in which it takes their values."""
+    compiled = resolve(sqlite.insert(table)).compile(dialect=dialect, column_keys=sorted(filled))
+    names = compiled.positiontup
+    if names is None or set(names) != filled:
+        raise ValueError(f"what becomes of rows of {table.name} that are there already holds values of its own")
+    return str(compiled), names
