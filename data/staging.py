@@ -35,7 +35,7 @@ def insert_new(
             return connection.scalars(resolve(insert).returning(table.c[key])).all()
     # SQLite has one writer, and gives a new row a larger number than any there is.
     newest = connection.scalar(sa.select(sa.func.max(table.c.id))) or 0
-    _insert(connection, table, columns, sorted(rows, key=itemgetter(columns.index(key))), resolve)
+    _insert(connection, table, columns, _sorted(rows, columns, [key]), resolve)
     return connection.scalars(sa.select(table.c[key]).where(table.c.id > newest)).all()
 
 
@@ -58,8 +58,7 @@ def merge(
         with _staged(connection, table, columns, rows, key) as insert:
             connection.execute(resolve(insert))
     else:
-        in_order = itemgetter(*(columns.index(name) for name in key))
-        _insert(connection, table, columns, sorted(rows, key=in_order), resolve)
+        _insert(connection, table, columns, _sorted(rows, columns, key), resolve)
 
 
 @contextmanager
@@ -82,6 +81,14 @@ def _staged(
     yield postgresql.insert(table).from_select(list(columns), ordered)
     # Not in a `finally`: after an error the caller's rollback takes the table away.
     stage.drop(connection, checkfirst=False)
+
+
+def _sorted(rows: Iterable[Sequence[Any]], columns: Sequence[str], key: Sequence[str]) -> Sequence[Sequence[Any]]:
+    """By one part of the key after the other: a pair that is compared again and again costs four times as much."""
+    ordered = list(rows)
+    for name in reversed(key):
+        ordered.sort(key=itemgetter(columns.index(name)))
+    return ordered
 
 
 def _insert(
