@@ -7,7 +7,7 @@ is called: else our own word would return as a word of the customer's.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -46,6 +46,14 @@ class Known:
     def is_ours(self, listed_at: datetime) -> bool:
         """Whether an entry of that time is our own word, come back."""
         return self.pushed_at is not None and -_SKEW <= listed_at - self.pushed_at <= _ECHOES_FOR
+
+
+class Said(NamedTuple):
+    """A refusal that an ESP tells by its webhook."""
+
+    provider: str
+    address_hash: str | None
+    at: datetime
 
 
 def note(connection: sa.Connection, provider: str, seen: Sequence[Seen], *, now: datetime) -> None:
@@ -121,6 +129,16 @@ def known(connection: sa.Connection, provider: str, address_hashes: Collection[s
         )
     )
     return {(row.listing, row.address_hash): Known(row.listed_at, row.pushed_at) for row in found}
+
+
+def came_back(connection: sa.Connection, said: Collection[Said]) -> set[Said]:
+    """Which of these words are our own: we had put the address on a list of that ESP then."""
+    entries: dict[tuple[str, str | None], list[Known]] = {}
+    for provider in sorted({one.provider for one in said}):
+        hashes = {one.address_hash for one in said if one.provider == provider and one.address_hash is not None}
+        for (_, address_hash), entry in known(connection, provider, hashes).items():
+            entries.setdefault((provider, address_hash), []).append(entry)
+    return {one for one in said if any(entry.is_ours(one.at) for entry in entries.get(one[:2], ()))}
 
 
 def forget_unseen(connection: sa.Connection, provider: str, *, since: datetime) -> int:

@@ -11,10 +11,20 @@ from typing import Generic, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
-from data import address_marks, consents, correlation, sender_refusals, strays, suppressions, unknown_replies
+from data import (
+    address_marks,
+    consents,
+    correlation,
+    esp_listings,
+    sender_refusals,
+    strays,
+    suppressions,
+    unknown_replies,
+)
 from data.address_marks import NewMark
 from data.consents import Withdrawal
 from data.correlation import Placed, Recipient
+from data.esp_listings import Said
 from data.strays import Origins, Stray
 from data.suppressions import NewSuppression
 from domain import delivery
@@ -23,6 +33,8 @@ from domain.delivery import DeliveryEvent, EventKind
 from domain.suppression import Reason
 
 _What = TypeVar("_What", Reason, MarkKind)
+# What an ESP makes of an entry that came by its API.
+_AS_WE_PUT_IT = frozenset({Reason.MANUAL, Reason.UNSUBSCRIBE})
 _ARRIVED = frozenset({EventKind.DELIVERED, EventKind.OPENED, EventKind.CLICKED})
 _ORDINARY = _ARRIVED | {EventKind.PROCESSED}
 
@@ -57,7 +69,8 @@ def suppress(
     stated = [(one, reason) for one in new if (reason := delivery.standing_refusal(one.event)) is not None]
     if not stated:
         return 0
-    refusals = _not_lifted(connection, list(_concerned(connection, stated, pepper, origins)))
+    refusals = _said_by_others(connection, list(_concerned(connection, stated, pepper, origins)))
+    refusals = _not_lifted(connection, refusals)
     consents.withdraw_many(connection, _withdrawals(refusals), now=now)
     return suppressions.add_many(connection, _suppressions(refusals, now))
 
@@ -65,6 +78,19 @@ def suppress(
 def _is_ordinary(one: Placed) -> bool:
     """Nothing follows from it but the message's own state: so are 99 of 100, and they are passed over at once."""
     return one.event.kind in _ORDINARY and one.run_id is not None and one.event.suppresses is None
+
+
+def _said_by_others(connection: sa.Connection, refusals: Sequence[_Concerned[Reason]]) -> Sequence[_Concerned[Reason]]:
+    """Without our own word, come back: a webhook may tell what we put on the ESP's list. It names no mail then."""
+    said = [
+        Said(event.provider, it.address_hash, event.occurred_at)
+        if it.what in _AS_WE_PUT_IT and event.message_id is None and event.provider_message_id is None
+        else None
+        for it in refusals
+        for event in [it.placed.event]
+    ]
+    ours = esp_listings.came_back(connection, {one for one in said if one is not None})
+    return [it for it, one in zip(refusals, said, strict=True) if one not in ours]
 
 
 def _not_lifted(connection: sa.Connection, refusals: Sequence[_Concerned[Reason]]) -> Sequence[_Concerned[Reason]]:

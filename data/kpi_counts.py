@@ -1,8 +1,9 @@
-"""Figures by batch, kept up to date by reckoning anew only the batches of which something changed; any grouping is a sum.
+"""Figures by batch, kept up to date by reckoning anew only the batches that changed; any grouping is a sum.
 
 A refresh has two steps, each safe to die in and to repeat: marks become batches that are due, and each due batch is
 written anew, as a whole, in the transaction in which it ceases to be due. So it equals a full recomputation, in any
-order of events. Whoever wants one run's figures of this moment reckons its due batches himself (`of_run`); lists take what is `stored`.
+order of events. Whoever wants one run's figures of this moment reckons its due batches himself (`of_run`); lists take
+what is `stored`.
 """
 
 import math

@@ -49,6 +49,7 @@ def observe(
     pepper: str,
     now: datetime,
     alive: Callable[[], None] | None = None,
+    webhook: str | None = None,
 ) -> MergeReport:
     """Read an ESP's lists whole: add what is new to ours, and forget what is known to be there and is not.
 
@@ -56,7 +57,14 @@ def observe(
     report), nothing is forgotten: silence about an address is no word. `added` is what the nightly reading had missed.
     """
     report = suppressions_merge.merge_listed(
-        engine, account_id=account_id, provider=provider, listed=listed, pepper=pepper, now=now, alive=alive
+        engine,
+        account_id=account_id,
+        provider=provider,
+        listed=listed,
+        pepper=pepper,
+        now=now,
+        alive=alive,
+        webhook=webhook,
     )
     if not report.cut_short:
         with database.write(engine) as connection:

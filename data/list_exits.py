@@ -123,12 +123,13 @@ def leave(
     One that the ESP keeps, because only the person herself can leave that list, is asked for again when it is read
     there again. One that fails does not keep the others waiting: the first error is raised at the end.
     """
-    done, errors = 0, list[Exception]()
+    done, calls, errors = 0, 0, list[Exception]()
     for one in exits:
-        if done == _MOST_CALLS:
+        if calls == _MOST_CALLS:
             break
         if not _is_free(engine, one, sink, shared, clock()):
             continue
+        calls += 1
         try:
             gone = sink.take_off(one.listing, one.email)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next address does not depend on it

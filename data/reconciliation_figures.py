@@ -36,24 +36,22 @@ Counts = dict[tuple[date, str, Measure], int]
 
 
 def figures(
-    connection: sa.Connection, provider: str, first: date, last: date, *, account_id: str | None = None
+    connection: sa.Connection, provider: str, first: date, last: date
 ) -> tuple[Counts, dict[tuple[date, str], int]]:
     """By day, campaign and measure how many messages went through this ESP; and how many only machines opened."""
     counts: Counts = {}
-    for day, campaign, messages in _requested(connection, provider, first, last, account_id):
+    for day, campaign, messages in _requested(connection, provider, first, last):
         counts[day, campaign, Measure.REQUESTED] = messages
     for measure, (name, bit) in _TIMES.items():
-        for day, campaign, messages in _happened(connection, provider, first, last, account_id, name, bit):
+        for day, campaign, messages in _happened(connection, provider, first, last, name, bit):
             counts[day, campaign, measure] = messages
-    machines = _happened(connection, provider, first, last, account_id, "opened_at", None, machines_only=True)
+    machines = _happened(connection, provider, first, last, "opened_at", None, machines_only=True)
     return counts, {(day, campaign): messages for day, campaign, messages in machines}
 
 
-def _requested(
-    connection: sa.Connection, provider: str, first: date, last: date, account_id: str | None
-) -> Iterator[tuple[date, str, int]]:
+def _requested(connection: sa.Connection, provider: str, first: date, last: date) -> Iterator[tuple[date, str, int]]:
     attempt = tables.batch_attempts
-    joined, which = sent(account_id)
+    joined, _ = sent(None)
     day = day_number(went_at())
     query = (
         sa.select(day, tables.campaigns.c.name, sa.func.sum(attempt.c.messages))
@@ -63,7 +61,6 @@ def _requested(
             attempt.c.provider == provider,
             went_at() >= start_of(first),
             went_at() < start_of(last) + _DAY,
-            *which,
         )
         .group_by(sa.text("1"), tables.campaigns.c.name)
     )
@@ -75,19 +72,17 @@ def _happened(
     provider: str,
     first: date,
     last: date,
-    account_id: str | None,
     column: str,
     bit: Seen | None,
     *,
     machines_only: bool = False,
 ) -> Iterator[tuple[date, str, int]]:
-    joined, which = sent(account_id)
+    joined, _ = sent(None)
     told, known = with_rows_of(connection, joined, tables.message_delivery)
     at = known.c[column]
-    if bit is not None:
-        which = [*which, known.c.seen.bitwise_and(int(bit)) != 0]
+    which = [] if bit is None else [known.c.seen.bitwise_and(int(bit)) != 0]
     if machines_only:
-        which = [*which, known.c.human_opened_at.is_(None)]
+        which.append(known.c.human_opened_at.is_(None))
     day = day_number(at)
     query = (
         sa.select(day, tables.campaigns.c.name, sa.func.count())
@@ -105,13 +100,18 @@ def _happened(
     return by_day(connection, query)
 
 
-def campaigns_of(connection: sa.Connection, provider: str, since: datetime, *, account_id: str | None) -> list[str]:
-    """The campaigns whose mail went through this ESP since then."""
+def campaigns_of(connection: sa.Connection, provider: str, first: date, *, account_id: str | None) -> list[str]:
+    """The campaigns whose mail through this ESP went since that day, or may still be read: all that it counts since.
+
+    Also those of which we heard nothing since: in an outage that is so, and what the ESP counts is theirs all the same.
+    """
     joined, which = sent(account_id)
+    begin = start_of(first)
     query = (
         sa.select(tables.campaigns.c.name)
         .select_from(joined)
-        .where(tables.batch_attempts.c.provider == provider, tables.batch_attempts.c.claimed_at >= since, *which)
+        .where(tables.batch_attempts.c.provider == provider, *which)
+        .where((tables.campaign_runs.c.created_at >= begin - _READ_FOR) | (went_at() >= begin))
         .distinct()
     )
     return sorted(connection.scalars(query))

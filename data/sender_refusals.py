@@ -1,7 +1,7 @@
 """Messages that were refused because of their sender or content: written with the events, counted by the guards."""
 
 from bisect import bisect_right
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from data import database, results, tables
 from data.correlation import Placed
-from domain import sender_faults
+from domain import sender_faults, unknown_replies
 from domain.routes import MIXED
 from domain.sender_faults import Trouble
 
@@ -33,6 +33,15 @@ class _Part:
     first: int
     last: int
     way: Way
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """One text without what differs from mail to mail: a storm of refusals, each with an id of its own, is one."""
+
+    text: str
+    count: int
+    example: str
 
 
 def ways(connection: sa.Connection, placed: Iterable[Placed]) -> dict[tuple[str, int], Way]:
@@ -79,6 +88,7 @@ def record(connection: sa.Connection, new: Sequence[Placed], went: Mapping[tuple
             continue
         way = went.get((one.run_id, one.ordinal))
         if way is not None:
+            words = one.event.detail or "(no words)"
             rows[one.run_id, one.ordinal, trouble] = {
                 "run_id": one.run_id,
                 "ordinal": one.ordinal,
@@ -86,14 +96,15 @@ def record(connection: sa.Connection, new: Sequence[Placed], went: Mapping[tuple
                 "account_id": one.account_id,
                 "provider": way.provider,
                 "mailbox_group": way.mailbox_group,
-                "text": one.event.detail or "(no words)",
+                "text": unknown_replies.normalised(words),
+                "example": words,
                 "at": one.event.occurred_at,
             }
     if not rows:
         return
     table = tables.sender_refusals
     insert = database.insert(connection, table)
-    newer = {name: insert.excluded[name] for name in ("at", "text")}
+    newer = {name: insert.excluded[name] for name in ("at", "text", "example")}
     kept = insert.on_conflict_do_update(
         index_elements=["run_id", "ordinal", "trouble"], set_=newer, where=table.c.at < insert.excluded.at
     )
@@ -117,14 +128,14 @@ def by_way(
     refusal = tables.sender_refusals.c
     said = (refusal.provider, refusal.mailbox_group, refusal.trouble, refusal.text)
     query = (
-        sa.select(*said, sa.func.count())
+        sa.select(*said, sa.func.count(), sa.func.min(refusal.example))
         .where(refusal.account_id == account_id, refusal.at >= since, refusal.trouble != Trouble.CONTENT.value)
         .where(*(_not_before(way, at) for way, at in sorted(lifts.items()) if at >= since))
     )
-    texts: dict[tuple[Way, Trouble], Counter[str]] = defaultdict(Counter)
-    for provider, group, trouble, text, count in connection.execute(query.group_by(*said)):
-        texts[Way(provider, group), Trouble(trouble)][text] = count
-    return {key: (counted.total(), _most(counted)) for key, counted in texts.items()}
+    texts: dict[tuple[Way, Trouble], list[_Words]] = defaultdict(list)
+    for provider, group, trouble, text, count, example in connection.execute(query.group_by(*said)):
+        texts[Way(provider, group), Trouble(trouble)].append(_Words(text, count, example))
+    return {key: _counted(words) for key, words in texts.items()}
 
 
 def _not_before(way: Way, lifted_at: datetime) -> sa.ColumnElement[bool]:
@@ -135,18 +146,18 @@ def _not_before(way: Way, lifted_at: datetime) -> sa.ColumnElement[bool]:
 def of_content(connection: sa.Connection, run_id: str, since: datetime | None) -> tuple[int, str]:
     """How many messages of a run were refused for their content, and the words that came most often."""
     refusal = tables.sender_refusals.c
-    query = sa.select(refusal.text, sa.func.count()).where(
+    query = sa.select(refusal.text, sa.func.count(), sa.func.min(refusal.example)).where(
         refusal.run_id == run_id, refusal.trouble == Trouble.CONTENT.value
     )
     if since is not None:
         query = query.where(refusal.at > since)
-    counted = Counter(dict(connection.execute(query.group_by(refusal.text)).tuples().all()))
-    return counted.total(), _most(counted)
+    return _counted([_Words(*row) for row in connection.execute(query.group_by(refusal.text))])
 
 
-def _most(counted: Counter[str]) -> str:
-    """Of equals the first by alphabet."""
-    return min(counted, key=lambda text: (-counted[text], text), default="")
+def _counted(words: Sequence[_Words]) -> tuple[int, str]:
+    """How many all, and an example of those that came most often: of equals the first by alphabet."""
+    often = min(words, key=lambda one: (-one.count, one.text), default=_Words("", 0, ""))
+    return sum(one.count for one in words), often.example
 
 
 def heard(connection: sa.Connection, account_id: str, since: datetime) -> dict[Way, int]:

@@ -140,7 +140,9 @@ def _upsert(connection: sa.Connection, rows: Sequence[NewSuppression]) -> list[i
             "scope": sa.case((anew | wider, new.scope), else_=table.c.scope),
             "source": new.source,
             "evidence": new.evidence,
-            "recorded_at": sa.case((again, new.recorded_at), else_=table.c.recorded_at),
+            # Who asks whether an ESP's entry is of this bounce must not be told the time of the one that was over.
+            "created_at": sa.case((anew, new.created_at), else_=table.c.created_at),
+            "recorded_at": sa.case((anew, new.recorded_at), else_=table.c.recorded_at),
         },
         where=again | longer | wider,
     )
@@ -193,7 +195,8 @@ def lift(
 ) -> list[Reason]:
     """Lift refusals of an address, all or only those of some reasons, and log who did and why; what was lifted.
 
-    `asked_for`: the person herself wants mail again. `taken_off`: from which lists of ESPs the address came as well. Raises NotLifted, ValueError without a reason or a person.
+    `asked_for`: the person herself wants mail again. `taken_off`: from which lists of ESPs the address came as well.
+    Raises NotLifted, ValueError without a reason or a person.
     """
     if not reason.strip() or not actor.strip():
         raise ValueError("a suppression is lifted by somebody, for a reason: say who and why, the audit log keeps it")

@@ -1,8 +1,8 @@
 """The ESPs' own suppression lists, read into ours: a union, and absence lifts nothing."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice
 
 import sqlalchemy as sa
@@ -16,8 +16,6 @@ from domain.suppression import Reason
 
 # Rows of an ESP's list that are hashed and written at once.
 _AT_ONCE = 1000
-# Of a list without times: an entry that is new to us may have been there since the last reading, a night ago.
-_BETWEEN_READINGS = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +53,14 @@ def merge_listed(
     pepper: str,
     now: datetime,
     alive: Callable[[], None] | None = None,
+    webhook: str | None = None,
 ) -> MergeReport:
     """Add an ESP's lists to ours, a thousand rows a transaction. What was read before an error of the ESP's is kept.
 
-    `alive` is called after each thousand: a large account's lists are read for longer than a turn lasts.
+    `provider` is the account at the ESP, whose lists they are; `webhook`: by which it alone tells events, where that is
+    another name. `alive` is called after each thousand: a large account's lists are read for longer than a turn lasts.
     """
+    events = _source(webhook or provider)
     cut: list[str] = []
     entries = _as_far_as_told(listed, cut)
     report = MergeReport()
@@ -67,7 +68,7 @@ def merge_listed(
         hashed = [(entry, one) for entry in some if (one := _hash(entry.address, pepper)) is not None]
         unreadable = MergeReport(listed=len(some), unreadable=len(some) - len(hashed))
         with database.write(engine) as connection:
-            report += unreadable + _keep(connection, account_id, provider, hashed, now)
+            report += unreadable + _keep(connection, account_id, provider, hashed, now, events)
         if alive is not None:
             alive()
     return replace(report, cut_short=" ".join(cut))
@@ -86,18 +87,20 @@ def _keep(
     provider: str,
     hashed: list[tuple[ListedSuppression, str]],
     now: datetime,
+    events: str,
 ) -> MergeReport:
     on_record = esp_listings.known(connection, provider, {one for _, one in hashed})
-    read_before = read_until(connection, account_id=account_id, provider=provider) or now
-    unread_since = min(read_before, now - _BETWEEN_READINGS)
-    seen = [_seen(entry, one, on_record, now if entry.dated else unread_since) for entry, one in hashed]
+    strange = {one for entry, one in hashed if not entry.dated and (entry.listing, one) not in on_record}
+    until = read_until(connection, account_id=account_id, provider=provider)
+    told = _told_since(connection, until, events, strange) if strange else {}
+    seen = [_seen(entry, one, on_record, told, now) for entry, one in hashed]
     esp_listings.note(connection, provider, seen, now=now)
     rows = [
         NewSuppression(
             account_id=account_id,
             address_hash=one.address_hash,
             reason=one.reason,
-            source=f"esp:{provider}",
+            source=_source(provider),
             evidence=f"on {provider}'s list {one.listing}".rstrip(),
             created_at=one.listed_at,
             recorded_at=now,
@@ -124,16 +127,47 @@ def _news(connection: sa.Connection, account_id: str, rows: list[NewSuppression]
 
 
 def _seen(
-    entry: ListedSuppression, address_hash: str, on_record: Mapping[tuple[str, str], Known], at_most: datetime
+    entry: ListedSuppression,
+    address_hash: str,
+    on_record: Mapping[tuple[str, str], Known],
+    told: Mapping[tuple[str, str], datetime],
+    now: datetime,
 ) -> Seen:
     """What a list without times said before it says still: it is no newer word than it was.
 
-    What it says for the first time is dated as early as may be, so that it overrules no lift that may be the later word.
+    What it says for the first time is dated as late as it can be, for it may be a "no" of which no webhook told. Unless
+    one did: then it is that word, and no newer one, because the ESP mails to nobody whom it lists.
     """
-    before = None if entry.dated else on_record.get((entry.listing, address_hash))
     # A clock ahead of ours must not overrule a lift that is yet to come.
-    listed_at = before.listed_at if before is not None else min(entry.created_at, at_most)
+    listed_at = min(entry.created_at, now)
+    if not entry.dated:
+        before = on_record.get((entry.listing, address_hash))
+        word = told.get((address_hash, entry.reason or ""))
+        listed_at = before.listed_at if before is not None else min(word or listed_at, listed_at)
     return Seen(entry.listing, address_hash, listed_at, entry.reason, entry.detail or None, entry.expires_at)
+
+
+def _told_since(
+    connection: sa.Connection, since: datetime | None, source: str, address_hashes: Collection[str]
+) -> dict[tuple[str, str], datetime]:
+    """When the ESP told us by a webhook, since its lists were read last, what one of them now says.
+
+    By address hash and reason; whichever account it told: the list is the ESP's. An older word explains no entry,
+    because the last reading would have found it.
+    """
+    row = tables.suppressions.c
+    query = sa.select(row.address_hash, row.reason, sa.func.max(row.created_at).label("at")).where(
+        row.account_id.in_(sa.select(tables.accounts.c.id)),  # the index begins with the account
+        row.address_hash.in_(sorted(address_hashes)),
+        row.source == source,
+        row.created_at > since if since is not None else sa.true(),
+    )
+    found = connection.execute(query.group_by(row.address_hash, row.reason))
+    return {(one.address_hash, one.reason): one.at for one in found}
+
+
+def _source(provider: str) -> str:
+    return f"esp:{provider}"
 
 
 def _is_ours(one: Seen, on_record: Mapping[tuple[str, str], Known]) -> bool:

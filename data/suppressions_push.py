@@ -150,7 +150,8 @@ def to_take_off(
 ) -> list[str]:
     """From which of the ESP's lists an address comes when these reasons are lifted: none that another one still needs.
 
-    Where accounts share the ESP, what is true of the mailbox for another account needs its list, too. With none, since all was lifted here before: from all on which the address is known to be.
+    Where accounts share the ESP, what is true of the mailbox for another account needs its list, too. With none, since
+    all was lifted here before: from all on which the address is known to be.
     """
     table = tables.suppressions
     others = (table.c.account_id == account_id) & table.c.reason.not_in(lifting)
@@ -158,6 +159,7 @@ def to_take_off(
         others |= (table.c.account_id != account_id) & (table.c.scope == Scope.ALL)
     left = connection.execute(
         sa.select(table.c.reason, table.c.scope).where(
+            table.c.account_id.in_(sa.select(tables.accounts.c.id)),  # the index begins with the account
             table.c.address_hash == address_hash,
             table.c.lifted_at.is_(None),
             table.c.expires_at.is_(None) | (table.c.expires_at > now),

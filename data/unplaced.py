@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from data import tables
 from data.correlation import Placed
 
-# An event overtakes the commit of its request by seconds; an unknown batch is settled within hours; ESPs repeat for a day.
+# An event overtakes the commit of its request by seconds; an unknown batch is settled in hours; ESPs repeat for a day.
 _PAUSES = (
     timedelta(seconds=10),
     timedelta(minutes=1),
@@ -54,7 +54,9 @@ def keep(connection: sa.Connection, dedupe_keys: Sequence[str], *, now: datetime
 def next_body(connection: sa.Connection, *, now: datetime, after: int) -> int | None:
     """The first body, by its id, above `after` of which an event is to be tried again."""
     row = tables.unplaced_events.c
-    due = sa.select(sa.func.min(row.inbox_id)).where(row.next_try_at <= now, row.inbox_id > after)
+    # The condition of the index, in which those that ended are not: they are many, and kept.
+    waits = row.next_try_at.is_not(None)
+    due = sa.select(sa.func.min(row.inbox_id)).where(waits, row.next_try_at <= now, row.inbox_id > after)
     inbox_id: int | None = connection.execute(due).scalar_one()
     return inbox_id
 
@@ -66,7 +68,7 @@ def due(connection: sa.Connection, inbox_id: int, *, now: datetime) -> Sequence[
     """
     row = tables.unplaced_events.c
     query = sa.select(row.event_id, row.position, row.tries, row.kept_at)
-    query = query.where(row.inbox_id == inbox_id, row.next_try_at <= now)
+    query = query.where(row.inbox_id == inbox_id, row.next_try_at.is_not(None), row.next_try_at <= now)
     return connection.execute(query.order_by(row.event_id).with_for_update(skip_locked=True)).all()
 
 

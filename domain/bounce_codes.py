@@ -1,7 +1,8 @@
 """What the codes of a refusal mean by themselves: enhanced codes (RFC 3463, IANA) and basic codes (RFC 5321).
 
-A code that says nothing by itself is not here: 5.0.0, 5.1.0, 5.2.0, 5.3.0, 5.5.0 and 550, 553, 554 are given for whatever a
-server has no code for, and 5.4.1 (no answer) is Microsoft's for an unknown recipient. A vague code, as 5.7.1 is, forbids a hard verdict and yields to prose that says more.
+A code that says nothing by itself is not here: 5.0.0, 5.1.0, 5.2.0, 5.3.0, 5.5.0 and 550, 553, 554 are given for
+whatever a server has no code for, and 5.4.1 (no answer) is Microsoft's for an unknown recipient. A vague code, as 5.7.1
+is, forbids a hard verdict and yields to prose that says more.
 """
 
 from typing import NamedTuple

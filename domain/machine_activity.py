@@ -14,6 +14,7 @@ them: at Microsoft suppressing by network was found to drop real opens, warmbly/
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -123,11 +124,19 @@ def _scans(agent: str) -> bool:
 def _swept(clicks: Sequence[Act]) -> frozenset[Act]:
     """Clicks on several links within a few seconds: a scanner follows them all, a person one."""
     ordered = sorted(clicks, key=lambda one: one.at)
+    links: Counter[str | None] = Counter()  # of the clicks from `first` to this one
     found: set[Act] = set()
-    for place, first in enumerate(ordered):
-        together = [one for one in ordered[place:] if one.at - first.at <= _SWEEP]
-        if len({one.link for one in together if one.link}) >= _SWEPT_LINKS:
-            found.update(together)
+    first = judged = 0  # a scanner makes thousands of clicks of one message: each is looked at once
+    for place, last in enumerate(ordered):
+        links[last.link] += 1
+        while last.at - ordered[first].at > _SWEEP:
+            links[ordered[first].link] -= 1
+            if not links[ordered[first].link]:
+                del links[ordered[first].link]
+            first += 1
+        if len(links) - (None in links) >= _SWEPT_LINKS:
+            found.update(ordered[max(judged, first) : place + 1])
+            judged = place + 1
     return frozenset(found)
 
 

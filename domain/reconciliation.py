@@ -49,6 +49,7 @@ class Explanation(StrEnum):
     WAITING = "unknown, waits for a proof"
     HELD = "held: possibly sent"
     NO_ID = "bounce without an id"
+    OF_NO_MAIL = "tells of a list or an account, and of no mail"
     LISTED = "on the ESP's list"
     NOT_TAKEN = "a refusal of ours that the ESP does not take"
     LIFTED = "lifted here, and still on the ESP's list"
@@ -222,7 +223,7 @@ class Strays:
 
 
 def strays(found: Iterable[Strays], *, seeds: Mapping[date, int], foreign: bool) -> list[Difference]:
-    """`seeds`: how many events the seed messages of a day may have made. `foreign`: the ESP counts mail sent past us."""
+    """`seeds`: how many events the seed messages of a day may have made. `foreign`: the ESP counts mail past us."""
     left = dict(seeds)
     differences = []
     for one in found:
@@ -231,7 +232,10 @@ def strays(found: Iterable[Strays], *, seeds: Mapping[date, int], foreign: bool)
         allowances = [
             (Explanation.SEEDS, of_seeds),
             (Explanation.NO_ID, one.events if one.kind == "bounced" else 0),
+            (Explanation.OF_NO_MAIL, one.events if one.kind == "unknown" else 0),
             (Explanation.PAST_US, one.events if foreign else 0),
+            # Whoever leaves by a page of the ESP's own, or is taken off its list there, left no mail.
+            (Explanation.OF_NO_MAIL, one.events if one.kind == "unsubscribed" else 0),
         ]
         differences += [
             Difference(Kind.STRAY, one.provider, one.day, part, why, measure=one.kind)

@@ -5,7 +5,7 @@ covers more than it can.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from domain.esp_record import Measure
@@ -13,6 +13,8 @@ from domain.reconciliation import WEBHOOKS_RETRIED_FOR, Difference, Explanation,
 
 # Opens and clicks are counted by each side's own rules about machines and repetitions; more than this is no rule.
 _RULES_SHARE = 0.1
+# A message has one of these, on one day.
+_ENDS = frozenset({Measure.DELIVERED, Measure.REFUSED, Measure.DROPPED})
 _DAY = timedelta(days=1)
 
 
@@ -51,31 +53,36 @@ class Circumstances:
 def counts(here: Figures, there: Figures, days: Sequence[date], known: Circumstances) -> list[Difference]:
     """The campaigns' counts of these days, compared. Both have the days before and after them as well."""
     found: list[Difference] = []
+    lost: dict[tuple[str, Measure], int] = {}  # how much of what was lost in outages explains nothing yet
     for campaign, measure in sorted({(campaign, measure) for _, campaign, measure in {*here, *there}}):
         of = {day: there.get((day, campaign, measure), 0) for day, _, _ in {*here, *there}}
         gaps = {day: theirs - here.get((day, campaign, measure), 0) for day, theirs in of.items()}
         edges = day_edges(gaps)
+        once = (campaign, Measure.DELIVERED if measure in _ENDS else measure)
+        lost.setdefault(once, known.missing.get(campaign, 0))
         for day in days:
             if gap := gaps.get(day, 0):
                 allowances = [
                     (Explanation.DAY_EDGE, edges[day]),
-                    *_allowances(gap, of[day], day, campaign, measure, known),
+                    *_allowances(gap, of[day], day, campaign, measure, replace(known, missing={campaign: lost[once]})),
                 ]
-                found += [
-                    Difference(
-                        Kind.COUNT,
-                        known.provider,
-                        day,
-                        part,
-                        explanation,
-                        campaign=campaign,
-                        measure=measure,
-                        here=of[day] - gap,
-                        there=of[day],
-                    )
-                    for explanation, part in portions(abs(gap), allowances)
-                ]
+                parts = portions(abs(gap), allowances)
+                lost[once] = max(0, lost[once] - next((part for why, part in parts if why is Explanation.OUTAGE), 0))
+                found += [_difference(known.provider, day, campaign, measure, of[day], gap, one) for one in parts]
     return found
+
+
+def _difference(
+    provider: str, day: date, campaign: str, measure: Measure, theirs: int, gap: int, part: tuple[Explanation, int]
+) -> Difference:
+    why, count = part
+    return Difference(
+        *(Kind.COUNT, provider, day, count, why),
+        campaign=campaign,
+        measure=measure,
+        here=theirs - gap,
+        there=theirs,
+    )
 
 
 def _allowances(

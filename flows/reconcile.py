@@ -67,10 +67,11 @@ def reconcile(
 
 
 def _in_use(night: Night, failures: Failures) -> list[tuple[str, str]]:
-    """Each account with each ESP that its mail was handed to."""
+    """Each account with each ESP that its mail was handed to, as far as it can be asked."""
     found: list[tuple[str, str]] = []
     with failures.kept("list the ESPs in use"):
         found = upkeep.providers_in_use()
+        reconciling.tell_retired(night)
     return [one for one in found if night.account_id in {None, one[0]}]
 
 

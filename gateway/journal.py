@@ -7,6 +7,7 @@ orders the door took ten a second then. Here all that wait share the next turn.
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -64,6 +65,13 @@ class Journal(Generic[_Body]):
         self._queue: queue.SimpleQueue[_Waiting[_Body]] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._writing_since: float | None = None
+
+    @property
+    def behind(self) -> float:
+        """Seconds since what is being written began to be; 0.0 where nothing is. Who comes now waits longer."""
+        since = self._writing_since
+        return 0.0 if since is None else time.monotonic() - since
 
     def keep(self, body: _Body) -> "Future[bool]":
         """Done when the body is committed: True when it is new. Raises what the database raises."""
@@ -81,7 +89,9 @@ class Journal(Generic[_Body]):
             while len(batch) < _MOST and not self._queue.empty():
                 batch.append(self._queue.get())
             if due := list(_called(batch)):
+                self._writing_since = time.monotonic()
                 self._commit(due)
+                self._writing_since = None
 
     def _commit(self, batch: list[_Due[_Body]]) -> None:
         """All in one transaction; when that fails each alone, so that one bad body takes no other with it."""

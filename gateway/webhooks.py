@@ -29,9 +29,14 @@ from gateway.oauth import TokenDesk
 _log = logging.getLogger(__name__)
 _COUNTED_SECONDS = 1.0  # the backlog is counted this often, unless it is too long already
 _MOST_UNDER_WAY = 100  # of 5 MiB each at most: half a gigabyte
-_STORE_SECONDS = (
-    20.0  # Mailchimp waits for 10 s, SendGrid no longer; what is committed later is known when it comes again
-)
+# Verified and stored at once, and how long a body waits for that. In a flood more would only make each of them slow; who
+# is put off comes again. They are counted when their body is there: who sends slowly takes no place.
+_MOST_AT_ONCE = 16
+_PLACE_SECONDS = 1.0
+# Mailchimp waits for 10 s, SendGrid no longer; what is committed later is known when it comes again.
+_STORE_SECONDS = 20.0
+# A commit takes some milliseconds. While one hangs, who comes waits in his own queue and not in our memory.
+_BEHIND_SECONDS = 1.0
 _NO_BODY = 204
 
 
@@ -81,18 +86,34 @@ class Intake:
     kept: Callable[[], None] = lambda: None
     _counted: tuple[float, int] | None = None  # when, and how many bodies waited; what we stored since is added
     _journal: Journal[_Verified] = field(init=False)
+    _places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_MOST_AT_ONCE))
 
     def __post_init__(self) -> None:
         self._journal = Journal(self.engine, _store, name="webhooks' journal", kept=self.kept)
 
     def check_room(self) -> None:
         """Asked before a body is read. Raises Refused."""
+        if self._journal.behind > _BEHIND_SECONDS:
+            raise Refused(503, "busy", "The store is busy; nothing was kept. Send it again.")
         try:
             waiting = self._waiting()
         except sa.exc.SQLAlchemyError as error:
             raise _unavailable(error) from None
         if waiting >= self.max_backlog:
             raise Refused(503, "backlog", "Too much waits to be read; nothing was kept. Send it again.")
+
+    async def admit(self, provider: str, door: Door, headers: Mapping[str, str], body: bytes) -> bool:
+        """Verify and keep a body in its turn; False when this very body is known already. Raises Refused."""
+        try:
+            await asyncio.wait_for(self._places.acquire(), _PLACE_SECONDS)
+        except TimeoutError:
+            raise Refused(503, "busy", "Too much arrives at once; nothing was kept. Send it again.") from None
+        try:
+            if not await run_in_threadpool(door.reader.verify, headers, body):
+                raise Refused(401, "signature", "The signature does not fit the body; nothing was kept.")
+            return await self.keep(provider, body)
+        finally:
+            self._places.release()
 
     async def keep(self, provider: str, body: bytes) -> bool:
         """Return once it is committed; False when this very body is known already. Raises Refused.
@@ -139,9 +160,7 @@ def router(intake: Intake, *, config: GatewayConfig, doors: Mapping[str, Door], 
             body = await bodies.read(request, limit=config.max_body_bytes, seconds=config.body_seconds)
             if door.is_probe(body):
                 return 200
-            if not await run_in_threadpool(door.reader.verify, request.headers, body):
-                raise Refused(401, "signature", "The signature does not fit the body; nothing was kept.")
-            new = await intake.keep(provider, body)
+            new = await intake.admit(provider, door, request.headers, body)
         finally:
             under_way -= 1
         metrics.webhook_stored.labels(provider, "false" if new else "true").inc()

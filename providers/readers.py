@@ -1,4 +1,7 @@
-"""Who reads the bodies of which provider, and whose they are. What is in the inbox was verified, so no reader here holds a webhook's key."""
+"""Who reads the bodies of which provider, and whose they are.
+
+What is in the inbox was verified, so no reader here holds a webhook's key.
+"""
 
 from collections.abc import Mapping
 

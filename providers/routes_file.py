@@ -64,6 +64,7 @@ class Connection(_Row):
     residency: str | None = Field(None, pattern=r"^[a-z]{2,20}$", description="where it keeps data, such as eu")
     activity_lookup: bool = Field(False, description="the ESP's look-up of single mails is paid for and may be asked")
     ip_pool: str | None = Field(None, min_length=1, max_length=64, description="the ESP's own name of a pool of IPs")
+    esp_account: str | None = Field(None, pattern=_NAME, description="the same for all keys of one account at the ESP")
 
     @field_validator("base_url")
     @classmethod
@@ -127,7 +128,13 @@ class RoutesFile(_Row):
 
     @model_validator(mode="after")
     def _sound(self) -> "RoutesFile":
-        if faults := [*self._unknown(), *self._twice(), *self._of_both_streams(), *self._shared_unsaid()]:
+        if faults := [
+            *self._unknown(),
+            *self._twice(),
+            *self._of_both_streams(),
+            *self._shared_unsaid(),
+            *self._twofold(),
+        ]:
             raise ValueError("; ".join(faults))
         return self
 
@@ -170,6 +177,12 @@ class RoutesFile(_Row):
             for row in rows:
                 if row.provider not in self.providers:
                     yield f"accounts.{account}: route {row.name} names a provider that is not declared"
+
+    def _twofold(self) -> Iterator[str]:
+        for name, one in self.providers.items():
+            other = self.providers.get(one.esp_account or name)
+            if other is not None and other.esp_account not in {None, one.esp_account}:
+                yield f"providers.{name}: esp_account names a provider that is of another account"
 
     def _twice(self) -> Iterator[str]:
         for account, rows in self.accounts.items():

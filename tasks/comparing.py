@@ -54,8 +54,8 @@ def of_the_ledger(
 ) -> list[Difference]:
     """Accepted mail without event or end, unknown and held batches, what the ESPs' lists added.
 
-    `before`: as it was before anything was repaired, `after`: as it is since. `listed`: (account, ESP) → suppressions
-    that were new to us.
+    `before`: as it was before anything was repaired, `after`: as it is since. `listed`: (account, account at an ESP) →
+    suppressions that were new to us.
     """
     out = reconciliation.outages(before, ended_before=night.silent_before)
     since = {one.attempt_id: one for one in after}
@@ -64,7 +64,7 @@ def of_the_ledger(
         found += reconciliation_reading.open_batches(
             connection, night.since, account_id=night.account_id, now=night.now
         )
-    silenced = {provider for provider, _ in out}
+    silenced = {esps.esp_account(provider) for provider, _ in out}
     for (account, provider), count in listed.items():
         why = Explanation.OUTAGE if provider in silenced else Explanation.LISTED
         if count:
@@ -86,7 +86,8 @@ def of_counts(
         here, machines, campaigns = _ours(night, providers, source, first, last)
         labels = {source.label(campaign) for campaign in campaigns}
         answers = source.by_day({*labels, source.label(_SEED_CAMPAIGN)}, first, last)
-        known = _circumstances(night, providers, (before, after), machines, source)
+        others = _of_others(night)
+        known = _circumstances(night, providers, ([*before, *others], [*after, *others]), machines, source)
         seed_label = source.label(_SEED_CAMPAIGN)
     there = _by_label(one for one in answers if one.label in labels)
     found = reconciliation_counts.counts(here, there, night.days, known)
@@ -96,6 +97,15 @@ def of_counts(
         of_seeds = {(day, measure): count for (day, _, measure), count in seeds.items()}
         found += reconciliation_counts.past_us(total, there, of_seeds, night.days, providers[0])
     return found
+
+
+def _of_others(night: Night) -> list[Accepted]:
+    """Accepted mail of the accounts that this reconciliation leaves out: the ESP's figures have it as well."""
+    if night.account_id is None:
+        return []
+    with database.read(wiring.engine()) as connection:
+        found = reconciliation_reading.accepted(connection, night.since)
+    return [one for one in found if one.account_id != night.account_id]
 
 
 def _by_label(answers: Iterable[DayFigures], *, whole: bool = False) -> dict[tuple[date, str, Measure], int]:
@@ -111,21 +121,25 @@ def _by_label(answers: Iterable[DayFigures], *, whole: bool = False) -> dict[tup
 def _ours(
     night: Night, providers: Sequence[str], source: StatsSource, first: date, last: date
 ) -> tuple[Counter[tuple[date, str, Measure]], Counter[tuple[date, str]], set[str]]:
-    """Our figures under the ESP's labels, what only machines opened, and which campaigns there were."""
+    """Our figures under the ESP's labels, what only machines opened, and which campaigns there were.
+
+    Under a label the ESP counts the mail of all accounts whose campaign is called so, so of one account's campaigns it
+    is all accounts' mail that is compared.
+    """
     here: Counter[tuple[date, str, Measure]] = Counter()
     machines: Counter[tuple[date, str]] = Counter()
     campaigns: set[str] = set()
     with database.read(wiring.engine()) as connection:
         for provider in providers:
-            counts, opened = reconciliation_figures.figures(
-                connection, provider, first, last, account_id=night.account_id
+            campaigns |= set(
+                reconciliation_figures.campaigns_of(connection, provider, first, account_id=night.account_id)
             )
-            campaigns |= {campaign for _, campaign, _ in counts}
-            campaigns.update(
-                reconciliation_figures.campaigns_of(connection, provider, night.since, account_id=night.account_id)
-            )
+        wanted = {source.label(campaign) for campaign in campaigns}
+        for provider in providers:
+            counts, opened = reconciliation_figures.figures(connection, provider, first, last)
             for (day, campaign, measure), count in counts.items():
-                here[day, source.label(campaign), measure] += count
+                if (label := source.label(campaign)) in wanted:
+                    here[day, label, measure] += count
             for (day, campaign), count in opened.items():
                 machines[day, source.label(campaign)] += count
     return here, machines, campaigns

@@ -12,7 +12,7 @@ from providers.dns import DnsNameServer
 from providers.mailchimp.suppressions import MarketingSuppressions, TransactionalSuppressions
 from providers.sandbox.record import SandboxRecord
 from providers.sendgrid.activity import open_activity
-from providers.sendgrid.config import SendGridConfig
+from providers.sendgrid.config import SendGridConfig, SendGridNotConfigured
 from providers.sendgrid.inquiry import open_inquirer
 from providers.sendgrid.mailer import open_mailer
 from providers.sendgrid.management import Management
@@ -40,6 +40,11 @@ def providers() -> tuple[str, ...]:
     """What a run may name: the settings' own two, those that routes.yaml declares, and whichever is best."""
     own = tuple(declared().providers)
     return (*_BUILT_IN, *own, *([AUTOMATIC] if own else []))
+
+
+def is_declared(provider: str) -> bool:
+    """Whether it can be reached still: mail of old may have gone by a name that routes.yaml has no longer."""
+    return provider in _BUILT_IN or provider in declared().providers
 
 
 def sendgrid_config(provider: str) -> SendGridConfig:
@@ -95,20 +100,20 @@ def inquirer(provider: str) -> ports.Inquirer | None:
     return open_inquirer(sendgrid_config(provider))
 
 
-def suppression_source(provider: str) -> ports.SuppressionSource:
-    """The ESP's own suppression lists, to be read."""
-    return _lists(provider)
+def suppression_source(account: str) -> ports.SuppressionSource:
+    """The suppression lists of an account at an ESP (`esp_account`), to be read."""
+    return _lists(account)
 
 
-def suppression_sink(provider: str) -> ports.SuppressionSink:
+def suppression_sink(account: str) -> ports.SuppressionSink:
     """The same, to be written to."""
-    return _lists(provider)
+    return _lists(account)
 
 
-def _lists(provider: str) -> SendGridSuppressions | MarketingSuppressions | TransactionalSuppressions:
-    if provider in MAILCHIMP_LISTS:
-        return MAILCHIMP_LISTS[provider](settings.load().mailchimp)
-    return SendGridSuppressions(Management(sendgrid_config(provider)))
+def _lists(account: str) -> SendGridSuppressions | MarketingSuppressions | TransactionalSuppressions:
+    if account in MAILCHIMP_LISTS:
+        return MAILCHIMP_LISTS[account](settings.load().mailchimp)
+    return SendGridSuppressions(Management(sendgrid_config(_key_of(account))))
 
 
 def stats_source(provider: str) -> esp_record.StatsSource:
@@ -117,9 +122,46 @@ def stats_source(provider: str) -> esp_record.StatsSource:
 
 
 def esp_account(provider: str) -> str:
-    """What is the same for two names of one account at an ESP: their statistics count both. Never shown: it has a key."""
-    config = sendgrid_config(provider)
-    return f"{config.base_url} {config.required_key()}"
+    """The name of its account at the ESP, which is one for all keys of it: lists and statistics are the account's.
+
+    What routes.yaml says. Unsaid it is the provider's own name, or that of the first one with the same address and key.
+    """
+    rows = declared().providers
+    named = {one.esp_account for one in rows.values()}
+    declared_as = {name: one.esp_account or (name if name in named else None) for name, one in rows.items()}
+    if said := declared_as.get(provider):
+        return said
+    reached = _reached(provider)
+    same = [one for one in (*_BUILT_IN, *declared_as) if reached is not None and _reached(one) == reached]
+    return next((said for one in same if (said := declared_as.get(one))), same[0] if same else provider)
+
+
+def _reached(provider: str) -> tuple[str, str] | None:
+    """Where and by which key; None where that is not set up."""
+    if not is_declared(provider):
+        return None
+    try:
+        config = sendgrid_config(provider)
+        return config.base_url, config.required_key()
+    except SendGridNotConfigured:
+        return None
+
+
+def _key_of(account: str) -> str:
+    """A provider by which an account at an ESP is reached: the one of that name, else the first in routes.yaml."""
+    of_account = [name for name, one in declared().providers.items() if one.esp_account == account]
+    return account if is_declared(account) or not of_account else of_account[0]
+
+
+def webhook_of(account: str) -> str | None:
+    """By whose webhook an account at an ESP tells its events; None where another one that mails tells its own by it."""
+    if account in MAILCHIMP_LISTS:
+        return account
+    routes = declared()
+    vendors = {name: routes.vendors.get(name, name) for name in (*_BUILT_IN, *routes.providers)}
+    own = vendors.get(_key_of(account))
+    posting = [name for name, one in vendors.items() if one == own and name not in routes.rehearsals]
+    return None if {esp_account(name) for name in posting if _reached(name) is not None} - {account} else own
 
 
 def activity_source(provider: str) -> esp_record.ActivitySource | None:

@@ -23,8 +23,12 @@ _WHOLE_EVERY = timedelta(days=6, hours=12)
 
 @task(task_run_name="list ESPs with suppression lists", cache_policy=NO_CACHE)
 def lists_in_use() -> list[tuple[str, str]]:
-    """(account, provider) pairs whose lists are read and written: ESPs in use, and Mailchimp as far as it is set up."""
-    config, found = settings.load(), upkeep.providers_in_use.fn()
+    """Whose lists are read and written: (account, its account at an ESP) for ESPs in use, Mailchimp as it is set up.
+
+    The lists are the ESP account's, whichever of its keys is used, so `provider` is here the name of that account.
+    """
+    config = settings.load()
+    found = [(account_id, esps.esp_account(name)) for account_id, name in upkeep.providers_in_use.fn()]
     own = config.mailchimp
     if own.marketing_api_key and own.marketing_list_id:
         found.append((config.account, "mailchimp"))
@@ -63,6 +67,7 @@ def merge_suppressions(night: Night, account_id: str, provider: str, *, whole: b
         pepper=wiring.pepper(),
         now=now,
         alive=lambda: turn.renew(night),
+        webhook=esps.webhook_of(provider),
     )
     with database.write(engine) as connection:
         suppressions_merge.advance(connection, account_id=account_id, provider=provider, until=now)
@@ -140,10 +145,16 @@ def _of_list(night: Night, one: ListDifference) -> list[Difference]:
 
 
 def is_shared(provider: str) -> bool:
-    """Whether mail of more than one account may go through the ESP. Mailchimp is the one account's that is set up."""
+    """Whether mail of more than one account may go through that account at an ESP.
+
+    Mailchimp is the one account's that is set up.
+    """
     if provider in esps.MAILCHIMP_LISTS:
         return False
     with database.read(wiring.engine()) as connection:
         known = [accounts.get(connection, name) for name in accounts.names(connection)]
-    ways = ({way.provider for stream in Stream for way in wiring.routes(account, stream)} for account in known)
+    ways = (
+        {esps.esp_account(way.provider) for stream in Stream for way in wiring.routes(account, stream)}
+        for account in known
+    )
     return sum(provider in found for found in ways) > 1

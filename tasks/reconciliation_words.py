@@ -11,15 +11,16 @@ from tasks.comparing import Night
 _MOST_ROWS = 100
 
 
-def headline(found: Sequence[Difference], *, dry_run: bool) -> str:
-    """Is all explained, what was repaired, what must a person do: in a sentence each."""
+def headline(found: Sequence[Difference], *, dry_run: bool, troubles: Sequence[str] = ()) -> str:
+    """Is all explained, what was repaired, what must a person do: in a sentence each. `troubles`: what was not had."""
+    partly = " Not all could be asked and compared." if troubles else ""
     repaired = sum(one.repaired for one in found)
     unexplained = sum(one.left for one in found if one.explanation == "unexplained")
     if not found:
-        return "Nothing differs."
+        return f"Nothing differs.{partly}"
     said = "Everything that differs is explained." if not unexplained else f"**{unexplained:,} are unexplained.**"
     mended = "Nothing was repaired: this was a dry run." if dry_run else f"{repaired:,} were repaired."
-    return f"{said} {mended} {len(to_do(found))} kind(s) of it need a person."
+    return f"{said} {mended} {len(to_do(found))} kind(s) of it need a person.{partly}"
 
 
 def to_do(found: Sequence[Difference]) -> dict[str, str]:
@@ -27,11 +28,15 @@ def to_do(found: Sequence[Difference]) -> dict[str, str]:
     return {one.explanation.value: text for one in found if (text := one.to_do) is not None}
 
 
-def by_date(nights: Sequence[Kept]) -> list[Kept]:
-    """Of each date the last one that came to its end, newest first."""
+def by_date(nights: Sequence[Kept], account_id: str | None) -> list[Kept]:
+    """Of each date the last one that came to its end, newest first.
+
+    Not what a dry run saw, and not what one of another account saw (None: of all): they are none of the trend's nights.
+    """
     last: dict[str, Kept] = {}
     for night in nights:
-        if night.finished_at is not None or "report" in night.steps:
+        ended = night.finished_at is not None or "report" in night.steps
+        if ended and night.account_id == account_id and not night.dry_run:
             last.setdefault(f"{night.started_at:%Y-%m-%d}", night)
     return list(last.values())
 
@@ -39,10 +44,11 @@ def by_date(nights: Sequence[Kept]) -> list[Kept]:
 def markdown(night: Night, found: Sequence[Difference], steps: Mapping[str, Any], trend: Sequence[Kept]) -> str:
     """The artifact."""
     of = f" of account {night.account_id}" if night.account_id else ""
+    troubles = _troubles(steps)
     parts = [
         f"# Reconciliation{of}: {night.first} to {night.last}",
-        headline(found, dry_run=night.dry_run),
-        *_troubles(steps),
+        headline(found, dry_run=night.dry_run, troubles=troubles),
+        *(["\n".join(troubles)] if troubles else []),
     ]
     if tasks := to_do(found):
         parts.append(
@@ -66,7 +72,7 @@ def _troubles(steps: Mapping[str, Any]) -> list[str]:
             lines.append(f"- {step}: {told['trouble']}")
         if left := [f"{told[name]:,} {name.removesuffix('_left')}" for name in _LEFT if told.get(name)]:
             lines.append(f"- {step}: {' and '.join(left)} are left for the next night.")
-    return ["\n".join(lines)] if lines else []
+    return lines
 
 
 _LEFT = ("attempts_left", "stories_left")

@@ -13,9 +13,9 @@ from prefect.cache_policies import NO_CACHE
 from data import accounts, database, reconciliations
 from data.reconciliations import TurnLost
 from domain import reconciliation
-from domain.esp_record import NotBought
+from domain.esp_record import NotBought, SourceFailed
 from domain.reconciliation import Accepted, Difference, Explanation
-from tasks import comparing, esps, pulling, reconciliation_words, turn, wiring
+from tasks import comparing, esps, pulling, reconciliation_words, turn, upkeep, wiring
 from tasks.comparing import Night
 
 _NIGHTS = 14
@@ -38,6 +38,19 @@ def begin(days: int, account: str, *, dry_run: bool, silent_after_hours: int) ->
         )
     silent_before = now - timedelta(hours=silent_after_hours)
     return Night(found, first, last, of_account, dry_run, silent_before, now)
+
+
+@task(task_run_name="list ESPs that are declared no longer", cache_policy=NO_CACHE)
+def tell_retired(night: Night) -> None:
+    """Say once which ESPs nobody asks any more, though mail went by them; that is no failure."""
+    if retired := upkeep.retired_providers():
+        names = ", ".join(retired)
+        told = (
+            f"mail went by {names} once, and routes.yaml declares no such provider: its lists and figures are not read,"
+            " and nothing is put on its lists. Declare it again where it is still in use"
+        )
+        turn.note(night, "list ESPs in use", trouble=told)
+        get_run_logger().warning("%s", told)
 
 
 @task(task_run_name="find accepted mail without an end", cache_policy=NO_CACHE)
@@ -104,6 +117,9 @@ def compare_counts(
         turn.note(night, f"compare the counts of {', '.join(names)}", trouble=str(error))
         get_run_logger().warning("%s does not show its figures: %s", names[0], error)
         return []
+    except SourceFailed as error:  # else a night without figures looks like one in which they were equal
+        turn.note(night, f"compare the counts of {', '.join(names)}", trouble=str(error))
+        raise
     turn.note(night, f"compare the counts of {', '.join(names)}", differences=len(found))
     return found
 
@@ -124,8 +140,9 @@ def report(night: Night, found: Sequence[Difference], alarm_above: int) -> None:
     with database.read(wiring.engine()) as connection:
         nights = reconciliations.nights(connection, limit=8 * _NIGHTS)
     steps = next(one.steps for one in nights if one.id == night.id)
+    trend = reconciliation_words.by_date(nights, night.account_id)[:_NIGHTS]
     create_markdown_artifact(
-        reconciliation_words.markdown(night, found, steps, reconciliation_words.by_date(nights)[:_NIGHTS]),
+        reconciliation_words.markdown(night, found, steps, trend),
         key="reconciliation",
         description="What the ESPs say against what we hold",
     )

@@ -121,6 +121,18 @@ def measure_segments(account_id: str) -> None:
 
 @task(task_run_name="list ESPs in use", cache_policy=NO_CACHE)
 def providers_in_use() -> list[tuple[str, str]]:
-    """(account, provider) pairs by which mail was handed over, or tried: what routing chose, not what a run asked for."""
+    """(account, provider) pairs by which mail was handed over, or tried: what routing chose, not what a run asked for.
+
+    Of ESPs that are declared still: the others cannot be asked (`retired_providers`).
+    """
+    return [one for one in _providers_by_account() if esps.is_declared(one[1])]
+
+
+def retired_providers() -> list[str]:
+    """By whom mail went once, and who is declared no longer."""
+    return sorted({provider for _, provider in _providers_by_account() if not esps.is_declared(provider)})
+
+
+def _providers_by_account() -> list[tuple[str, str]]:
     with database.read(wiring.engine()) as connection:
         return batches.providers_by_account(connection)

@@ -34,3 +34,8 @@ def at(name: str, *, required: bool = True) -> sa.Column[Any]:
 
 def run(*, primary_key: bool = False) -> sa.Column[str]:
     return sa.Column("run_id", sa.ForeignKey("campaign_runs.id"), nullable=False, primary_key=primary_key)
+
+
+def few(condition: str, *columns: str) -> sa.Index:
+    """Of the few rows of which the condition holds; a query uses it where it names that condition."""
+    return sa.Index(None, *columns, sqlite_where=sa.text(condition), postgresql_where=sa.text(condition))

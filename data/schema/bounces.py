@@ -31,7 +31,8 @@ sender_refusals = sa.Table(
     base.account(),
     base.text("provider"),
     base.text("mailbox_group"),
-    base.text("text"),  # the mailbox provider's own words, masked
+    base.text("text"),  # the mailbox provider's words; what differs from mail to mail is cut out
+    base.text("example"),  # the last as they came, masked
     base.at("at"),  # the last time
     sa.Index(None, "account_id", "at"),
     sa.Index(None, "at"),

@@ -36,7 +36,7 @@ esp_listings = sa.Table(
     sa.Column("listing", sa.Text, primary_key=True),
     sa.Column("address_hash", sa.Text, primary_key=True),
     base.text("reason", required=False),  # what it means to us; none: evidence that refuses nobody
-    base.at("listed_at"),
+    base.at("listed_at"),  # of a list without times: the latest that it can have been when it was first read there
     base.at("expires_at", required=False),  # when the ESP itself forgets it
     base.text("words", required=False),  # the ESP's, without addresses
     base.at("pushed_at", required=False),  # when we were about to put it there, if it was us

@@ -76,12 +76,6 @@ consents = sa.Table(
 )
 
 
-def _few(column: str) -> sa.Index:
-    """Of the few rows where it is told."""
-    told = sa.text(f"{column} IS NOT NULL")
-    return sa.Index(None, column, sqlite_where=told, postgresql_where=told)
-
-
 suppressions = sa.Table(
     "suppressions",
     base.metadata,
@@ -97,8 +91,8 @@ suppressions = sa.Table(
     base.at("lifted_at", required=False),
     base.at("recorded_at", required=False),  # since when it is in force here; NULL: written before this was kept
     sa.UniqueConstraint("account_id", "address_hash", "reason"),
-    _few("lifted_at"),
-    _few("expires_at"),
+    base.few("lifted_at IS NOT NULL", "lifted_at"),
+    base.few("expires_at IS NOT NULL", "expires_at"),
 )
 
 # What the account's marketing mail may be about, as customers read it on the preference page.

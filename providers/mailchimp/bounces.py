@@ -4,6 +4,8 @@ Sources: facts/esp-contracts.md section 4.4; bounce descriptions and reject reas
 them (docs "Webhook Format", rejects/list).
 """
 
+from dataclasses import replace
+
 from domain import bounces
 from domain.bounces import AWAY, BLOCKED, CONTENT, GONE, THROTTLED, TRANSIENT, UNKNOWN, Verdict
 from domain.delivery import BounceClass, Fault
@@ -49,8 +51,18 @@ def classify(*, hard: bool, description: str, text: str) -> Verdict:
     return AWAY if verdict == GONE and not hard else verdict
 
 
+def told(reason: str, text: str) -> Verdict:
+    """Judge a reject, or a change of the denylist, as a webhook tells it: of a hard bounce it suppresses nobody.
+
+    The bounce's own event and the denylist's row do, which tell its time. These come minutes or days after it, and
+    would be the second bounce of somebody who is to be asked once more.
+    """
+    verdict = refused(reason, text)
+    return replace(verdict, suppresses=None) if verdict.suppresses is Reason.HARD_BOUNCE else verdict
+
+
 def refused(reason: str, text: str) -> Verdict:
-    """Judge a reject, or an entry of the denylist, by its reason; that of a hard bounce by its text too."""
+    """Judge an entry of the denylist by its reason; that of a hard bounce by its text too."""
     word = reason.casefold()
     if word == "hard-bounce":
         return bounces.agreed((GONE, *bounces.speakers(status="", text=text))) or UNKNOWN

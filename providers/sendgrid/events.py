@@ -7,8 +7,6 @@ each event, asynchronous bounces lack them, and `category` is a string or a list
 import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -17,6 +15,7 @@ from domain.bounces import Verdict
 from domain.delivery import DeliveryEvent, EventKind, UnreadableEvent
 from domain.masking import masked
 from domain.suppression import Reason
+from providers.event_fields import Unreadable, identities, instant, prose, valid_unicode, without_nul
 from providers.sendgrid import bounces
 
 PROVIDER = "sendgrid"
@@ -44,19 +43,11 @@ _MEANING = {
 _NO_MEANING = Verdict()
 _ENGAGEMENT = frozenset({EventKind.OPENED, EventKind.CLICKED})
 _TROUBLE = frozenset({EventKind.BOUNCED, EventKind.DROPPED, EventKind.DEFERRED})
-# Fields by which an event is known, `event` first; of another type they make the element unreadable.
+# Fields by which an event is known.
 _IDENTITIES = ("event", "message_id", "attempt_id", "email", "sg_event_id", "sg_message_id")
-_TEXT_OR_NOTHING = frozenset({str, type(None)})
-# PostgreSQL refuses it in a text, and with it the statement that holds all the neighbours.
-_NUL, _NUL_IN_JSON = "\0", b"\\u0000"
+# A NUL, which JSON can only say like this.
+_NUL = b"\\u0000"
 _SERVER = re.compile(r"\.(?:filter|recv)")
-# 2009, when SendGrid began, to 2100: outside is a mistake, such as milliseconds for seconds.
-_EARLIEST = int(datetime(2009, 1, 1, tzinfo=UTC).timestamp())
-_LATEST = int(datetime(2100, 1, 1, tzinfo=UTC).timestamp())
-
-
-class _Unreadable(ValueError):
-    """The reason why an element is no event."""
 
 
 def parse(body: bytes) -> Iterator[DeliveryEvent | UnreadableEvent]:
@@ -68,19 +59,14 @@ def parse(body: bytes) -> Iterator[DeliveryEvent | UnreadableEvent]:
     for position, element in enumerate(elements):
         try:
             yield _event(element)
-        except _Unreadable as reason:
+        except Unreadable as reason:
             yield UnreadableEvent(position, str(reason))
 
 
 def _load(body: bytes) -> Any:
     elements = _loaded(body)
-    if b"\\" in body and _NUL_IN_JSON in body and isinstance(elements, list):
-        return [_without_nul(element) if isinstance(element, dict) else element for element in elements]
-    return elements
-
-
-def _without_nul(element: dict[str, Any]) -> dict[str, Any]:
-    return {key: value.replace(_NUL, "") if isinstance(value, str) else value for key, value in element.items()}
+    # Looked for once a body, and first by one character: nearly none holds a backslash.
+    return without_nul(elements) if b"\\" in body and _NUL in body else elements
 
 
 def _loaded(body: bytes) -> Any:
@@ -90,37 +76,24 @@ def _loaded(body: bytes) -> Any:
         # User agents cut in the middle of a character come as half a surrogate pair, which the strict parser refuses
         # for the whole body. The neighbours must not suffer.
         try:
-            return json.loads(body.decode(errors="replace"), object_hook=_valid_unicode)
+            return json.loads(body.decode(errors="replace"), object_hook=valid_unicode)
         except (ValueError, RecursionError):
             return None
-
-
-def _valid_unicode(element: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
-        for key, value in element.items()
-    }
 
 
 def _event(element: Any) -> DeliveryEvent:
     """By position, and in few calls: here a million events are read."""
     if not isinstance(element, dict):
-        raise _Unreadable("the element is not an object")
-    known_by = list(map(element.get, _IDENTITIES))
-    if not _TEXT_OR_NOTHING.issuperset(map(type, known_by)):
-        wrong = next(
-            name for name, value in zip(_IDENTITIES, known_by, strict=True) if type(value) not in _TEXT_OR_NOTHING
-        )
-        raise _Unreadable(f"{wrong} is not a string")
-    word, message_id, attempt_id, address, event_id, sent_as = known_by
+        raise Unreadable("the element is not an object")
+    word, message_id, attempt_id, address, event_id, sent_as = identities(element, _IDENTITIES)
     if not word:
-        raise _Unreadable("the element does not say which event it is")
+        raise Unreadable("the element does not say which event it is")
     kind = KINDS.get(word, EventKind.UNKNOWN)
     meaning = _judged(kind, element) if kind in _TROUBLE else _MEANING.get(kind, _NO_MEANING)
     return DeliveryEvent(
         PROVIDER,
         kind,
-        _instant(element.get("timestamp")),
+        instant(element, "timestamp"),
         message_id or None,
         attempt_id or None,
         address or None,
@@ -130,7 +103,7 @@ def _event(element: Any) -> DeliveryEvent:
         meaning.fault,
         _detail(kind, word, element) if kind in _TROUBLE or kind is EventKind.UNKNOWN else None,
         element.get("sg_machine_open") is True,
-        (_prose(element, "url") or None) if kind is EventKind.CLICKED else None,
+        (prose(element, "url") or None) if kind is EventKind.CLICKED else None,
         _client(element) if kind in _ENGAGEMENT else None,
         meaning.suppresses,
         meaning.cause,
@@ -140,23 +113,23 @@ def _event(element: Any) -> DeliveryEvent:
 def _judged(kind: EventKind, element: dict[str, Any]) -> Verdict:
     if kind is EventKind.BOUNCED:
         return bounces.classify(
-            event_type=_prose(element, "type"),
-            classification=_prose(element, "bounce_classification"),
-            status=_prose(element, "status"),
-            text=_prose(element, "reason"),
+            event_type=prose(element, "type"),
+            classification=prose(element, "bounce_classification"),
+            status=prose(element, "status"),
+            text=prose(element, "reason"),
         )
-    return bounces.dropped(_prose(element, "reason")) if kind is EventKind.DROPPED else _NO_MEANING
+    return bounces.dropped(prose(element, "reason")) if kind is EventKind.DROPPED else _NO_MEANING
 
 
 def _detail(kind: EventKind, word: str, element: dict[str, Any]) -> str | None:
     """The vendor's own words where there is trouble, and the word itself where we have none for it."""
     if kind is EventKind.UNKNOWN:
-        return masked(f"{word} {_prose(element, 'type')}")
-    return masked(_prose(element, "reason") or _prose(element, "response")) or None
+        return masked(f"{word} {prose(element, 'type')}")
+    return masked(prose(element, "reason") or prose(element, "response")) or None
 
 
 def _client(element: dict[str, Any]) -> str | None:
-    return f"{_prose(element, 'useragent')}|{_prose(element, 'ip')}".strip("|") or None
+    return f"{prose(element, 'useragent')}|{prose(element, 'ip')}".strip("|") or None
 
 
 def _request(whole: str) -> str | None:
@@ -169,22 +142,3 @@ def _request(whole: str) -> str | None:
         return first or None
     server = _SERVER.search(whole)
     return (whole[: server.start()] if server else first) or None
-
-
-def _instant(seconds: Any) -> datetime:
-    if type(seconds) is not int:  # a bool is an int to isinstance
-        raise _Unreadable("the timestamp is missing or not a whole number")
-    if not _EARLIEST <= seconds <= _LATEST:
-        raise _Unreadable("the timestamp is no time in seconds of this century")
-    return _second(seconds)
-
-
-@lru_cache(maxsize=16_384)  # some 300 events share each second of a campaign
-def _second(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
-
-
-def _prose(element: dict[str, Any], key: str) -> str:
-    """A field that only informs; of another type it says nothing."""
-    value = element.get(key)
-    return value if isinstance(value, str) else ""

@@ -1,8 +1,8 @@
 """Is this webhook body SendGrid's? ECDSA over timestamp + raw body, checked by the official SDK behind a wrapper.
 
 What the wrapper cures: the SDK wants text where a webhook is bytes, raises on malformed base64 instead of saying no
-and decodes loosely what is malformed otherwise, and takes any kind of key. A signature does not expire (SendGrid repeats a post for 24 hours), so replays are made
-harmless by the dedupe key of an event, not by a time window here.
+and decodes loosely what is malformed otherwise, and takes any kind of key. A signature does not expire (SendGrid repeats
+a post for 24 hours), so replays are made harmless by the dedupe key of an event, not by a time window here.
 """
 
 import base64

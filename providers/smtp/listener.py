@@ -37,7 +37,11 @@ class Listener(socketserver.ThreadingTCPServer):
     def process_request(self, request: Any, client_address: Any) -> None:
         """Start a session where there is a place for it."""
         if self._places.acquire(blocking=False):
-            super().process_request(request, client_address)
+            try:
+                super().process_request(request, client_address)
+            except Exception:  # no thread could be started, so none gives the place back
+                self._places.release()
+                raise
             return
         wire = Wire(request, idle_seconds=1, session_seconds=1)
         wire.send("421 4.3.2 too many connections, come again")

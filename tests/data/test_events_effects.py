@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from data import database, suppressions, tables
+from data import database, esp_listings, suppressions, tables
 from domain import addresses
 from domain.delivery import BounceClass, DeliveryEvent, EventKind, Fault
 from tests.data import ledger_rows
@@ -151,3 +151,55 @@ def test_a_drop_suppresses_but_undoes_no_lift(engine: sa.Engine, run: str, reaso
     receive(engine, body_of(complaint("run1.0", ledger_rows.address(0), occurred_at=later, suppresses=reason)))
     process(engine)
     assert ("shop", ledger_rows.hash_of(0), reason) in standing(engine)
+
+
+@pytest.fixture
+def put(engine: sa.Engine, run: str) -> str:
+    """The address of customer 0, which we put on a list of the ESP's at AT."""
+    hashed = ledger_rows.hash_of(0)
+    with database.write(engine) as connection:
+        esp_listings.about_to_put(connection, "sendgrid", "rejects", [hashed], now=AT)
+    return ledger_rows.address(0)
+
+
+SYNC = {"kind": EventKind.UNKNOWN, "suppresses": "manual"}
+LEFT = {"kind": EventKind.UNSUBSCRIBED, "suppresses": "unsubscribe"}
+
+
+@pytest.mark.parametrize("told", [SYNC, LEFT])
+@pytest.mark.parametrize("minutes", [-4, 0, 60])
+def test_what_we_put_there_does_not_come_back_by_the_webhook(
+    engine: sa.Engine, put: str, told: dict, minutes: int
+) -> None:
+    echo = complaint(None, put, occurred_at=AT + timedelta(minutes=minutes), **told)
+    theirs = complaint(None, ledger_rows.address(1), **told)
+    receive(engine, body_of(echo, theirs))
+    assert process(engine).suppressions == 1
+    assert standing(engine) == {("shop", ledger_rows.hash_of(1), told["suppresses"])}
+    with database.read(engine) as connection:
+        withdrawn = {row.party_id for row in statements(engine)}
+        mailed = sa.select(tables.parties.c.id).where(tables.parties.c.address_hash == ledger_rows.hash_of(0))
+        assert not withdrawn & set(connection.scalars(mailed))
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {**SYNC, "occurred_at": AT + timedelta(days=2)},
+        {**LEFT, "occurred_at": AT - timedelta(hours=1)},
+        {**LEFT, "provider_message_id": "campaign"},
+        {"kind": EventKind.COMPLAINED, "suppresses": "complaint"},
+    ],
+)
+def test_what_others_say_of_an_address_that_we_put_there_is_heard(engine: sa.Engine, put: str, facts: dict) -> None:
+    receive(engine, body_of(complaint(None, put, **facts)))
+    process(engine)
+    assert {(hashed, reason) for _, hashed, reason in standing(engine)} == {
+        (ledger_rows.hash_of(0), facts["suppresses"])
+    }
+
+
+def test_who_leaves_by_a_mail_of_ours_is_heard_whoever_put_her_there(engine: sa.Engine, put: str) -> None:
+    receive(engine, body_of(complaint("run1.0", put, **LEFT)))
+    process(engine)
+    assert standing(engine) == {("shop", ledger_rows.hash_of(0), "unsubscribe")}

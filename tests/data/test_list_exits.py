@@ -128,6 +128,23 @@ class TestWhoAgreedAgain:
         with database.read(shop) as connection:
             assert len(esp_listings.of_address(connection, hash_of(0), now=esp.now)) == 1
 
+    def test_a_call_counts_whatever_came_of_it(self, shop: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The others are asked for a minute later."""
+        monkeypatch.setattr(list_exits, "_MOST_CALLS", 2)
+        esp = Esp(NOW)
+        for number in range(3):
+            esp.bounced("global", address(number))
+        night(shop, esp)
+        esp.now += HOUR
+        for number in range(3):
+            agree(shop, number, esp.now)
+        stubborn = Stubborn(esp)
+        for asked in (2, 3, 3):
+            with database.read(shop) as connection:
+                due = list_exits.due(connection, now=esp.now)
+            list_exits.leave(shop, due, sink=stubborn, shared=False, clock=lambda: esp.now)
+            assert stubborn.asked == asked
+
     def test_a_list_that_another_refusal_needs_keeps_her(self, shop: sa.Engine) -> None:
         esp = Esp(NOW)
         keep(shop, new(Reason.UNSUBSCRIBE, hash_of(0)), new(Reason.MANUAL, hash_of(0)))
@@ -151,6 +168,43 @@ class TestWhoAgreedAgain:
         agree(shop, 0, NOW + HOUR)
         esp.now += 2 * DAY
         esp.bounced("global", address(0))
+        assert night(shop, esp) == 1
+        assert leave(shop, esp) == 0
+        assert blocked(shop) == {hash_of(0): "unsubscribe"}
+
+    def test_who_left_anew_in_a_webhook_outage_is_refused_and_stays_on_the_list(self, shop: sa.Engine) -> None:
+        """The group tells no times: what it says for the first time after she agreed may be her later word."""
+        esp = Esp(NOW)
+        keep(shop, new(Reason.UNSUBSCRIBE, hash_of(0)))
+        night(shop, esp)
+        esp.now += 17 * HOUR
+        agree(shop, 0, esp.now)
+        assert leave(shop, esp) == 1
+        esp.now += 4 * HOUR
+        esp.bounced("group", address(0))
+        esp.now += 3 * HOUR
+        assert night(shop, esp) == 1
+        for _ in range(3):
+            assert leave(shop, esp) == 0
+            assert blocked(shop) == {hash_of(0): "unsubscribe"}
+            assert there(esp) == {("group", address(0))}
+            esp.now += DAY
+            assert night(shop, esp) == 0
+
+    def test_who_left_by_the_esps_link_and_agreed_before_its_list_was_read_comes_off(self, shop: sa.Engine) -> None:
+        """A webhook told it, so the entry is that word. When she is off and leaves once more, it is a new one."""
+        esp = Esp(NOW)
+        night(shop, esp)
+        esp.now += HOUR
+        esp.bounced("group", address(0))
+        keep(shop, replace(new(Reason.UNSUBSCRIBE, hash_of(0), at=esp.now), source="esp:esp"))
+        agree(shop, 0, esp.now + HOUR)
+        esp.now += DAY
+        assert night(shop, esp) == 0
+        assert leave(shop, esp) == 1
+        assert (there(esp), blocked(shop)) == (set(), {})
+        esp.bounced("group", address(0))
+        esp.now += DAY
         assert night(shop, esp) == 1
         assert leave(shop, esp) == 0
         assert blocked(shop) == {hash_of(0): "unsubscribe"}
@@ -243,6 +297,19 @@ class TestWhoIsAskedOnceMore:
         assert night(shop, esp) == 1
         assert leave(shop, esp) == 0
         assert blocked(shop, now=NOW + 400 * DAY) == {hash_of(0): "hard_bounce"}
+
+    def test_a_bounce_after_a_recovery_is_a_first_one_again(self, shop: sa.Engine) -> None:
+        esp = Esp(NOW + HOUR)
+        keep(shop, BOUNCE)
+        again = NOW + 100 * DAY
+        keep(shop, replace(BOUNCE, created_at=again, expires_at=again + 7 * DAY))
+        esp.now = again + HOUR
+        esp.bounced("bounces", address(0))
+        assert night(shop, esp) == 0, "its entry is of the bounce that is on record"
+        esp.now = again + 7 * DAY
+        assert night(shop, esp) == 0
+        assert leave(shop, esp) == 1
+        assert blocked(shop, now=esp.now) == {}
 
     def test_an_older_entry_and_one_against_somebody_else_are_read_as_ever(self, shop: sa.Engine) -> None:
         esp = Esp(NOW - 30 * DAY)

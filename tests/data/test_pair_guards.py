@@ -180,6 +180,24 @@ def test_the_words_that_came_most_often_are_told_of_what_no_person_dealt_with(en
     assert said({sender_refusals.Way("a", "yahoo"): NOW}) == [(8, UNSIGNED)]
 
 
+def test_a_storm_in_which_each_refusal_has_an_id_of_its_own_is_one_text(engine: sa.Engine) -> None:
+    run = gone_out(engine)
+    few = "550 5.7.26 rejected: no SPF record"
+    storm = [f"{UNSIGNED} {one:x}a7-20020a170906c{one:03}si48 - gsmtp" for one in range(40)]
+    hear(engine, *(told(run.id, [one], text) for one, text in enumerate(storm)), told(run.id, range(50, 53), few))
+    large = [f"552 5.2.3 message of {one}7 bytes is too large, id 4bX{one}Yz" for one in range(20)]
+    hear(engine, *(told(run.id, [60 + one], text) for one, text in enumerate(large)))
+    with database.read(engine) as connection:
+        ((count, text),) = sender_refusals.by_way(connection, "shop", NOW, {}).values()
+        content = sender_refusals.of_content(connection, run.id, None)
+    with database.read(engine) as connection:
+        refusal = tables.sender_refusals.c
+        texts = connection.execute(sa.select(refusal.trouble, refusal.text).distinct().order_by(refusal.text)).all()
+    assert (count, text) == (43, min(storm))
+    assert content == (20, min(large))
+    assert len(texts) == 3
+
+
 def test_what_is_a_quarter_of_an_hour_old_is_over_and_a_week_old_forgotten(engine: sa.Engine) -> None:
     run = gone_out(engine)
     hear(engine, told(run.id, range(3), UNSIGNED))

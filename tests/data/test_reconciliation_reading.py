@@ -59,7 +59,7 @@ def _read(connection: sa.Connection) -> tuple[list[Any], list[str]]:
     sa.event.listen(connection, "before_cursor_execute", explained)
     day = NOW.date()
     accepted = reconciliation_reading.accepted(connection, NOW - timedelta(days=1), account_id="shop")
-    counts, _ = reconciliation_figures.figures(connection, "sendgrid", day, day, account_id="shop")
+    counts, _ = reconciliation_figures.figures(connection, "sendgrid", day, day)
     return [accepted, counts], looked
 
 

@@ -1,6 +1,7 @@
 """ESPs' lists read into ours."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -127,15 +128,23 @@ def test_what_was_put_on_a_list_without_times_once_more_is_no_word_of_hers(engin
     assert (report.added, report.echoes) == (0, 1)
 
 
-@pytest.mark.parametrize(("days", "read_before", "stands"), [(0.9, None, False), (1.1, None, True), (2.9, 3, False)])
-def test_a_list_without_times_undoes_no_lift_since_it_was_read_last(
-    engine: sa.Engine, account_id: str, days: float, read_before: int | None, stands: bool
+@pytest.mark.parametrize(
+    ("told_by", "days", "read_before", "stands"),
+    [
+        ("esp:sendgrid", 0.9, None, False),
+        ("esp:sendgrid", 2.9, 3, False),
+        ("esp:sendgrid", 2.9, 2.92, True),
+        ("one-click", 2.9, 3, True),
+    ],
+)
+def test_a_new_entry_of_a_list_without_times_undoes_a_lift_unless_a_webhook_told_it(
+    engine: sa.Engine, account_id: str, told_by: str, days: float, read_before: float | None, stands: bool
 ) -> None:
-    """She left by the ESP's link and agreed again before its list was read: what is new there need not be newer."""
+    """She left an hour before she agreed again. By the ESP's link, since its list was read last: it is that entry."""
     hashed = ledger_rows.addresses.address_hash("a@example.com", PEPPER)
     now = NOW + timedelta(days=30)
     lifted_at = now - timedelta(days=days)
-    keep(engine, new(Reason.UNSUBSCRIBE, hashed, at=lifted_at - HOUR))
+    keep(engine, replace(new(Reason.UNSUBSCRIBE, hashed, at=lifted_at - HOUR), source=told_by))
     lift(engine, hashed, at=lifted_at)
     if read_before is not None:
         with database.write(engine) as connection:
@@ -144,6 +153,15 @@ def test_a_list_without_times_undoes_no_lift_since_it_was_read_last(
     for reading in range(3):
         merge(engine, without_times(now + reading * HOUR), now=now + reading * HOUR)
         assert bool(blocked(engine)) is stands
+
+
+def test_a_member_who_was_not_changed_since_the_lift_undoes_none(engine: sa.Engine, account_id: str) -> None:
+    """Mailchimp tells the latest time that it can be."""
+    hashed = ledger_rows.addresses.address_hash("a@example.com", PEPPER)
+    keep(engine, new(Reason.UNSUBSCRIBE, hashed))
+    lift(engine, hashed, at=NOW + 3 * HOUR)
+    merge(engine, without_times(NOW + 2 * HOUR), now=NOW + 24 * HOUR)
+    assert blocked(engine) == {}
 
 
 def test_who_reads_long_lists_shows_that_he_lives(engine: sa.Engine, account_id: str) -> None:

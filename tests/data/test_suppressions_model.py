@@ -51,12 +51,13 @@ class Suppressions(RuleBasedStateMachine):
             self.model[key] = Standing(at, scope, until)
         elif row.lifted is not None:
             if at > row.lifted:
-                self.model[key] = Standing(row.since, scope, until)
+                self.model[key] = Standing(at, scope, until)
         else:
             longer = row.until is not None and (until is None or until > row.until)
             was_over = longer and row.until is not None and row.until <= at
             row.scope = scope if was_over else max(row.scope, scope, key=BY_REACH.index)
             row.until = until if longer else row.until
+            row.since = at if was_over else row.since
 
     @rule(
         mailbox=st.sampled_from(MAILBOXES),
@@ -144,11 +145,14 @@ class Suppressions(RuleBasedStateMachine):
         with database.read(self.engine) as connection:
             row = tables.suppressions.c
             found = connection.execute(
-                sa.select(row.address_hash, row.reason, row.scope, row.expires_at, row.lifted_at)
+                sa.select(row.address_hash, row.reason, row.created_at, row.scope, row.expires_at, row.lifted_at)
             )
-            kept = {(one.address_hash, one.reason): (one.scope, one.expires_at, one.lifted_at) for one in found}
+            kept = {
+                (one.address_hash, one.reason): (one.created_at, one.scope, one.expires_at, one.lifted_at)
+                for one in found
+            }
         assert kept == {
-            (HASHES[mailbox], reason): (row.scope, row.until, row.lifted)
+            (HASHES[mailbox], reason): (row.since, row.scope, row.until, row.lifted)
             for (mailbox, reason), row in self.model.items()
         }
         for stream in Stream:

@@ -15,6 +15,7 @@ from tests.data import ledger_rows
 from tests.data.esp import Esp
 from tests.data.ledger_rows import NOW, PEPPER, address, hash_of
 from tests.data.refusals import HOUR, blocked, keep, lift, new
+from tests.data.test_mailbox_cost import steps
 
 LONG_AGO = datetime.fromtimestamp(0, NOW.tzinfo)
 
@@ -279,3 +280,18 @@ def test_who_is_suppressed_no_more_comes_off_whatever_refuses_her_there(shop: sa
             now=NOW,
         )
     assert found == ["bounces"]
+
+
+def test_who_needs_a_list_of_several_accounts_is_found_without_reading_all_refusals(sqlite_url: str) -> None:
+    """In SQLite's own steps, however fast the machine is."""
+    engine = database.engine_for(sqlite_url)
+    facts = {"lifting": [Reason.UNSUBSCRIBE], "provider": "esp", "sink": Esp(NOW), "shared": True, "now": NOW}
+    costs = []
+    for account_id, many in (("shop", 50), ("other", 5000)):
+        with database.write(engine) as connection:
+            ledger_rows.add_account(connection, account_id)
+        keep(engine, *(replace(new(address_hash=f"h{n}"), account_id=account_id) for n in range(many)))
+        with database.read(engine) as connection, steps(connection) as count:
+            suppressions_push.to_take_off(connection, account_id="shop", address_hash="h7", **facts)
+        costs.append(count[0])
+    assert costs[1] <= costs[0] + 5

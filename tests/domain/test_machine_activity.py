@@ -1,8 +1,11 @@
 """Opens and clicks with a known author, as they were seen by others; and what is kept of a client."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from domain.delivery import EventKind
 from domain.machine_activity import CURRENT, VERSIONS, Act, UnknownRules, by_people, page, shortened
@@ -105,6 +108,38 @@ def test_the_first_rules_believe_the_esp_alone() -> None:
     assert CURRENT in VERSIONS
     with pytest.raises(UnknownRules):
         by_people([], None, 9)
+
+
+def _swept_by_definition(clicks: list[Act]) -> bool:
+    """Is there a click that is in no five seconds with three links?"""
+
+    def lone(one: Act) -> bool:
+        starts = [first for first in clicks if timedelta() <= one.at - first.at <= timedelta(seconds=5)]
+        windows = [[each for each in clicks if timedelta() <= each.at - s.at <= timedelta(seconds=5)] for s in starts]
+        return all(len({each.link for each in window if each.link}) < 3 for window in windows)
+
+    return any(map(lone, clicks))
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.sampled_from([None, "a", "b", "c", "d"])), max_size=30))
+def test_a_sweep_is_what_it_is_said_to_be(made: list[tuple[int, str | None]]) -> None:
+    clicks = [act(EventKind.CLICKED, after=600 + half / 2, link=link) for half, link in made]
+    assert by_people(clicks, DELIVERED, CURRENT)[1] == _swept_by_definition(clicks)
+
+
+def test_a_sweep_of_thousands_of_clicks_looks_at_each_once() -> None:
+    looked = 0
+
+    class Counted(datetime):
+        def __sub__(self, other: Any) -> Any:
+            nonlocal looked
+            looked += 1
+            return super().__sub__(other)
+
+    at = Counted(2026, 11, 22, 10, tzinfo=UTC)
+    swept = [Act(EventKind.CLICKED, at, link=f"https://a.example/{n % 40}") for n in range(4_000)]
+    assert by_people(swept, None, CURRENT) == (False, False)
+    assert looked <= 2 * len(swept)
 
 
 def test_without_a_delivery_no_time_is_too_early() -> None:

@@ -104,6 +104,22 @@ def test_counts_that_differ() -> None:
     assert _counts(0, 9, Measure.COMPLAINED, outage_days=frozenset({DAY})) == {Explanation.OUTAGE: 9}
 
 
+def test_a_message_that_an_outage_hid_explains_one_end_on_one_day() -> None:
+    days = [DAY - ONE, DAY]
+    there = {(day, "news", one): 4 for day in days for one in (Measure.DELIVERED, Measure.REFUSED, Measure.COMPLAINED)}
+    found = reconciliation_counts.counts({}, there, days, replace(KNOWN, missing={"news": 6}))
+    assert [(one.measure, one.explanation, one.count) for one in found] == [
+        ("complained", Explanation.OUTAGE, 4),
+        ("complained", Explanation.OUTAGE, 2),
+        ("complained", Explanation.UNEXPLAINED, 2),
+        ("delivered", Explanation.OUTAGE, 4),
+        ("delivered", Explanation.OUTAGE, 2),
+        ("delivered", Explanation.UNEXPLAINED, 2),
+        ("refused", Explanation.UNEXPLAINED, 4),
+        ("refused", Explanation.UNEXPLAINED, 4),
+    ]
+
+
 def test_a_day_of_another_zone() -> None:
     here = {(DAY, "news", Measure.DELIVERED): 100}
     there = {(DAY - ONE, "news", Measure.DELIVERED): 30, (DAY, "news", Measure.DELIVERED): 70}
@@ -130,6 +146,26 @@ def test_strays() -> None:
     ]
     assert reconciliation.unexplained(found) == 6
     assert reconciliation.strays(events[1:], seeds={}, foreign=True)[0].explanation is Explanation.PAST_US
+
+
+def test_what_tells_of_no_mail_is_no_mail_that_nobody_knows() -> None:
+    """Mailchimp posts who joined a list or changed a profile, and SendGrid that an account was suspended."""
+    events = [
+        Strays("esp", DAY, "unknown", 90),
+        Strays("esp", DAY, "unsubscribed", 20),
+        Strays("esp", DAY, "opened", 3),
+    ]
+    told = {foreign: reconciliation.strays(events, seeds={}, foreign=foreign) for foreign in (False, True)}
+    assert [one.explanation for one in told[False]] == [
+        Explanation.OF_NO_MAIL,
+        Explanation.OF_NO_MAIL,
+        Explanation.UNEXPLAINED,
+    ]
+    assert [one.explanation for one in told[True]] == [
+        Explanation.OF_NO_MAIL,
+        Explanation.PAST_US,
+        Explanation.PAST_US,
+    ]
 
 
 def test_what_a_person_must_do_is_said_of_what_is_left() -> None:

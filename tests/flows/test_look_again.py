@@ -38,6 +38,7 @@ def _refused(engine: sa.Engine, run_id: str, trouble: str, words: str, messages:
                     "provider": "sandbox",
                     "mailbox_group": group,
                     "text": words,
+                    "example": words,
                     "at": now,
                 }
                 for ordinal in range(messages)

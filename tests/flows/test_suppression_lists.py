@@ -6,7 +6,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from data import database, list_differences, reconciliations, suppressions
+from data import database, esp_listings, list_differences, reconciliations, suppressions, tables
 from domain import addresses
 from domain.reconciliation import Difference, Explanation, Kind
 from domain.suppression import NotLifted, Reason
@@ -213,3 +213,28 @@ def test_mailchimps_lists_are_read_and_written_as_soon_as_it_is_set_up(
         monkeypatch.setenv(name, value)
     settings.load.cache_clear()
     assert lists.lists_in_use.fn() == [("shop", "mailchimp"), ("shop", "mailchimp-transactional")]
+
+
+def test_an_esp_that_is_declared_no_longer_fails_no_night_and_is_told(engine: sa.Engine, installation: Esp) -> None:
+    run_campaign(live())
+    with database.write(engine) as connection:
+        connection.execute(tables.batch_attempts.update().values(provider="pigeon"))
+        _agreed_again_on_the_list_of(connection, "pigeon")
+    reconcile()
+    assert lists.lists_in_use.fn() == []
+    assert artifacts()["reconciliation"].count("pigeon once") == 1
+    assert process_delivery_events()["taken_off_lists"] == 0
+    lifting.lift(
+        engine, lifting.Request("shop", "a@example.com", "h", None, True, True, "ann", "she wrote"), now=wiring.clock()
+    )
+
+
+def _agreed_again_on_the_list_of(connection: sa.Connection, provider: str) -> None:
+    hashed = _hash(ledger_rows.address(0))
+    known = {"account_id": "shop", "address_hash": hashed}
+    facts = {"reason": Reason.UNSUBSCRIBE, "source": "one-click", "evidence": "x", "now": wiring.clock()}
+    suppressions.add(connection, **known, **facts)
+    esp_listings.about_to_put(connection, provider, "unsubscribes", [hashed], now=wiring.clock())
+    esp_listings.was_put(connection, provider, "unsubscribes", [hashed], now=wiring.clock())
+    herself = {"actor": suppressions.HERSELF, "reason": "agreed again on the preference page"}
+    suppressions.lift(connection, **known, **herself, now=wiring.clock())

@@ -5,6 +5,11 @@ import gzip
 import json
 import logging
 import socket
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 
 import pytest
 import sqlalchemy as sa
@@ -12,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data import database, tables
+from gateway import webhooks
 from gateway.app import create_app
 from providers.sendgrid.config import SendGridNotConfigured
 from tests.conftest import NOW
@@ -197,6 +203,45 @@ def test_without_a_store_the_sender_is_told_to_come_again(gateway, engine, signe
     with database.write(engine) as connection:
         connection.exec_driver_sql("ALTER TABLE gone RENAME TO webhook_inbox")
     assert gateway.post(PATH, content=BODY, headers=signer.headers(BODY)).status_code == 204
+
+
+@contextmanager
+def hanging(engine: sa.Engine) -> Iterator[None]:
+    """Nobody can write to the inbox; all can read."""
+    with database.write(engine) as connection:
+        if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql("LOCK TABLE webhook_inbox IN EXCLUSIVE MODE")
+        yield
+
+
+def numbered(gateway, signer: Signer, number: int) -> int:
+    body = json.dumps([{"n": number}]).encode()
+    return gateway.post(PATH, content=body, headers=signer.headers(body), timeout=30).status_code
+
+
+def test_while_a_commit_hangs_others_are_put_off_at_once_and_nothing_is_lost(gateway, engine, signer):
+    with ThreadPoolExecutor(1) as pool:
+        with hanging(engine):
+            hangs = pool.submit(numbered, gateway, signer, 0)
+            deadline = time.monotonic() + 15  # less than a body waits for its commit
+            while (answer := gateway.post(PATH, content=b"[]")).status_code == 401:  # read, and found to be unsigned
+                assert time.monotonic() < deadline
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+        assert hangs.result() == 204
+    assert numbered(gateway, signer, 1) == 204
+    assert len(stored(engine)) == 2
+
+
+def test_of_a_flood_only_some_are_worked_on_at_once_and_the_others_are_told_soon(gateway, engine, signer):
+    flood = webhooks._MOST_AT_ONCE + 4
+    with ThreadPoolExecutor(flood) as pool:
+        with hanging(engine):
+            posts = [pool.submit(numbered, gateway, signer, number) for number in range(flood)]
+            first, _ = wait(posts, 15, FIRST_COMPLETED)
+            assert {post.result() for post in first} == {503}
+        statuses = Counter(post.result() for post in posts)
+    assert statuses.keys() == {204, 503}
+    assert len(stored(engine)) == statuses[204]
 
 
 _HEADER = st.binary(min_size=1, max_size=60).map(lambda raw: bytes(0x21 + byte % 0x5E for byte in raw))

@@ -274,3 +274,20 @@ def test_a_keeper_that_says_later_is_a_passing_trouble() -> None:
     with listening(later) as port, pytest.raises(smtplib.SMTPDataError) as told:
         bring(port, b"x")
     assert told.value.smtp_code == 451
+
+
+def test_where_no_thread_can_be_started_no_place_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, start, refused_once = Kept(), threading.Thread.start, []
+
+    def exhausted(thread: threading.Thread) -> None:
+        if thread.name.startswith("Thread-") and "process_request_thread" in thread.name and not refused_once:
+            refused_once.append(thread)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with listening(kept.keep, connections=1) as port:
+        monkeypatch.setattr(threading.Thread, "start", exhausted)
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as wire:
+            assert wire.recv(100) == b""
+        assert bring(port, b"Subject: x\r\n\r\nx") == {}
+    assert (len(refused_once), len(kept)) == (1, 1)

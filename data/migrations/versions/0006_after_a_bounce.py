@@ -41,6 +41,7 @@ def upgrade() -> None:
         _text("provider"),
         _text("mailbox_group"),
         _text("text"),
+        _text("example"),
         _at("at"),
     )
     op.create_index("ix_sender_refusals_account_id_at", "sender_refusals", ["account_id", "at"])

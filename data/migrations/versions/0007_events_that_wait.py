@@ -22,7 +22,10 @@ def upgrade() -> None:
         sa.Column("given_up_at", data.columns.Instant(), nullable=True),
     )
     op.create_index("ix_unplaced_events_next_try_at", "unplaced_events", ["next_try_at"])
-    op.create_index("ix_unplaced_events_inbox_id", "unplaced_events", ["inbox_id"])
+    waits = sa.text("next_try_at IS NOT NULL")
+    op.create_index(
+        "ix_unplaced_events_inbox_id", "unplaced_events", ["inbox_id"], sqlite_where=waits, postgresql_where=waits
+    )
 
 
 def downgrade() -> None:

@@ -27,6 +27,15 @@ def test_an_unsubscription_names_campaign_and_address():
     assert (event.provider, event.message_id) == ("mailchimp", None)
 
 
+def test_a_list_with_many_merge_fields_and_groups_is_read():
+    """Mailchimp's largest plan has 80 merge fields; of each set of groups come its id, unique id, name and choice."""
+    facts = {f"merges__MMERGE{number}": "x" for number in range(80)}
+    for number in range(60):
+        for name in ("id", "unique_id", "name", "groups"):
+            facts[f"merges__GROUPINGS__{number}__{name}"] = "x"
+    assert read(payloads.unsubscribed(**facts)).kind is EventKind.UNSUBSCRIBED
+
+
 @pytest.mark.parametrize("body", [payloads.unsubscribed(reason="abuse"), payloads.cleaned(reason="abuse")])
 def test_abuse_is_a_complaint_whatever_it_is_called(body):
     event = read(body)

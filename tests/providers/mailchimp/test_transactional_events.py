@@ -100,7 +100,7 @@ def test_what_a_person_wants_is_heard(word, reason):
 @pytest.mark.parametrize(
     ("reason", "refusal"),
     [
-        ("hard-bounce", Reason.HARD_BOUNCE),
+        ("hard-bounce", None),  # the bounce's own event said it, and when
         ("spam", Reason.COMPLAINT),
         ("unsub", Reason.UNSUBSCRIBE),
         ("invalid", Reason.INVALID),
@@ -118,9 +118,12 @@ def test_why_it_was_not_sent_at_all(reason, refusal):
 
 class TestSync:
     def test_what_their_denylist_gains_ours_gains(self):
-        event = only(payloads.sync())
+        event = only(payloads.sync(reason="spam"))
         assert (event.kind, event.address) == (EventKind.UNKNOWN, ADDRESS)
-        assert standing_refusal(event) is Reason.HARD_BOUNCE
+        assert standing_refusal(event) is Reason.COMPLAINT
+
+    def test_of_a_hard_bounce_its_own_event_speaks(self):
+        assert standing_refusal(only(payloads.sync())) is None
 
     @pytest.mark.parametrize("action", ["remove", "", "a word of tomorrow"])
     def test_what_it_loses_lifts_nothing(self, action):
