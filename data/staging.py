@@ -20,6 +20,7 @@ from data import bulk
 _Insert = postgresql.Insert | sqlite.Insert
 _Resolve = Callable[[Any], Any]
 _nothing = partial(is_, None)
+_MANY = 200  # rows; of fewer, a statement more costs more than the NULLs that it leaves out
 
 
 def insert_new(
@@ -92,22 +93,26 @@ def _sorted(rows: Iterable[Sequence[Any]], columns: Sequence[str], key: Sequence
 
 
 def _insert(
-    connection: sa.Connection,
-    table: sa.Table,
-    columns: Sequence[str],
-    rows: Iterable[Sequence[Any]],
-    resolve: _Resolve,
+    connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[Sequence[Any]], resolve: _Resolve
 ) -> None:
-    """Those together that leave the same columns empty: to hand over a NULL costs the driver more than a text."""
+    if not rows:
+        return
+    alike = _alike(table, columns, rows) if len(rows) >= _MANY else {frozenset(columns): rows}
+    for filled, some in alike.items():
+        statement, names = _statement(connection.dialect, table, filled, resolve)
+        bulk.execute_rows(connection, statement, table, {name: columns.index(name) for name in names}, some)
+
+
+def _alike(
+    table: sa.Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> dict[frozenset[str], Sequence[Sequence[Any]]]:
+    """Rows by the columns that they fill: to hand over a NULL costs the driver more than a text."""
     optional = [name for name in columns if table.c[name].nullable]  # of the tables here more than one is
     values = itemgetter(*(columns.index(name) for name in optional))
     alike: dict[tuple[bool, ...], list[Sequence[Any]]] = defaultdict(list)
     for row in rows:
         alike[tuple(map(_nothing, values(row)))].append(row)
-    for empty, some in alike.items():
-        filled = set(columns) - set(compress(optional, empty))
-        statement, names = _statement(connection.dialect, table, frozenset(filled), resolve)
-        bulk.execute_rows(connection, statement, table, {name: columns.index(name) for name in names}, some)
+    return {frozenset(columns) - set(compress(optional, empty)): some for empty, some in alike.items()}
 
 
 @lru_cache(maxsize=256)
@@ -117,6 +122,6 @@ def _statement(
     """The statement, and the columns in the order in which it takes their values."""
     compiled = resolve(sqlite.insert(table)).compile(dialect=dialect, column_keys=sorted(filled))
     names = compiled.positiontup
-    if names is None or set(names) != filled:
+    if names is None or sorted(names) != sorted(filled):
         raise ValueError(f"what becomes of rows of {table.name} that are there already holds values of its own")
     return str(compiled), names
