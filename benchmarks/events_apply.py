@@ -1,6 +1,5 @@
 """Applying what a campaign brought, by the real code, beside a session of the ORM with an object an event."""
 
-import gc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,6 +10,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from benchmarks import events_traffic, freeze, measure, shop
 from benchmarks.measure import Cost, Memory
+from cli.serve import settle
 from data import database, events, inbox, tables
 from data.columns import Instant
 from data.events import ProcessReport
@@ -179,8 +179,7 @@ def run(kind: str, recipients: int) -> tuple[list[Row], Memory, ProcessReport]:
             reports.append(applied(engine))
             return reports[0].events + reports[0].duplicates
 
-        gc.collect()
-        gc.freeze()  # as cli/serve.py does
+        settle()
         with measure.memory() as memory:
             rows.append(_row("applied, as the gateway does it", engine, work))
     return rows, memory, reports[0]

@@ -1,6 +1,7 @@
 """The fast way in for many rows: the driver's executemany on SQLite, COPY on PostgreSQL."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,7 +19,7 @@ def insert_rows(
     """
     names = [connection.dialect.identifier_preparer.quote(name) for name in columns]
     target = f"{connection.dialect.identifier_preparer.format_table(table)} ({', '.join(names)})"
-    bound: Any = _bound(rows, [_processor(table.c[name].type, connection.dialect) for name in columns])
+    bound = _bound(rows, [_processor(table.c[name].type, connection.dialect) for name in columns])
     cursor = connection.connection.cursor()
     try:
         if connection.dialect.name == "postgresql":
@@ -29,6 +30,34 @@ def insert_rows(
             cursor.executemany(f"INSERT INTO {target} VALUES ({', '.join('?' * len(names))})", bound)  # noqa: S608 - names of our own tables
     finally:
         cursor.close()
+
+
+def execute_rows(
+    connection: sa.Connection,
+    statement: str,
+    table: sa.Table,
+    columns: Mapping[str, int],
+    rows: Sequence[Sequence[Any]],
+) -> None:
+    """Execute a statement of SQLite for each of some thousand rows. `columns`: where its values stand in a row."""
+    values: list[Iterable[Any]] = []
+    for name, place in columns.items():
+        column: Iterable[Any] = map(itemgetter(place), rows)
+        process = _processor(table.c[name].type, connection.dialect)
+        # Times and truths repeat: of some thousand events many share a second.
+        values.append(map(_Known(process).__getitem__, column) if process else column)
+    connection.exec_driver_sql(statement, list(zip(*values, strict=True)))
+
+
+class _Known(dict[Any, Any]):
+    """Values as the driver takes them, each converted once."""
+
+    def __init__(self, process: _Processor) -> None:
+        self._process = process
+
+    def __missing__(self, value: Any) -> Any:
+        made = self[value] = self._process(value)
+        return made
 
 
 def _processor(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> _Processor | None:
@@ -42,7 +71,7 @@ def _processor(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> _Processo
     return lambda value: None if value is None else own(value, dialect)
 
 
-def _bound(rows: Iterable[Sequence[Any]], processors: Sequence[_Processor | None]) -> Iterable[Sequence[Any]]:
+def _bound(rows: Iterable[Sequence[Any]], processors: Sequence[_Processor | None]) -> Any:
     active = [(position, process) for position, process in enumerate(processors) if process]
     return _converted(rows, active) if active else rows
 

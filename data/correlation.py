@@ -71,7 +71,7 @@ def place(
     which is not ours is nobody's, whatever its address.
     """
     numbered = list(numbered)
-    named = [campaigns.parse_message_id(event.message_id or "") for _, event in numbered]
+    named = [campaigns.parse_message_id(event.message_id) if event.message_id else None for _, event in numbered]
     accounts = accounts_of(connection, {one[0] for one in named if one is not None})
     hashes = {
         element: own

@@ -28,18 +28,21 @@ def join(connection: sa.Connection, states: Mapping[tuple[str, int], DeliverySta
         (run_id, ordinal, int(state.seen), int(state.severity), state.fault, *_times(state))
         for (run_id, ordinal), state in states.items()
     )
-    with staging.staged(connection, table, columns, rows, order_by=["run_id", "ordinal"]) as insert:
-        old, new = table.c, insert.excluded
-        worse = (new.severity > old.severity) | (
-            (new.severity == old.severity) & (sa.func.coalesce(new.fault, "") > sa.func.coalesce(old.fault, ""))
-        )
-        joined = {
-            "seen": old.seen.bitwise_or(new.seen),
-            "severity": sa.case((worse, new.severity), else_=old.severity),
-            "fault": sa.case((worse, new.fault), else_=old.fault),
-            **{name: _first(old[name], new[name]) for name in _TIMES},
-        }
-        connection.execute(insert.on_conflict_do_update(index_elements=["run_id", "ordinal"], set_=joined))
+    staging.merge(connection, table, columns, rows, key=["run_id", "ordinal"], resolve=_joined)
+
+
+def _joined(insert: Any) -> Any:
+    old, new = tables.message_delivery.c, insert.excluded
+    no_fault: sa.ColumnElement[str] = sa.literal_column("''")
+    new_fault, old_fault = sa.func.coalesce(new.fault, no_fault), sa.func.coalesce(old.fault, no_fault)
+    worse = (new.severity > old.severity) | ((new.severity == old.severity) & (new_fault > old_fault))
+    joined = {
+        "seen": old.seen.bitwise_or(new.seen),
+        "severity": sa.case((worse, new.severity), else_=old.severity),
+        "fault": sa.case((worse, new.fault), else_=old.fault),
+        **{name: _first(old[name], new[name]) for name in _TIMES},
+    }
+    return insert.on_conflict_do_update(index_elements=["run_id", "ordinal"], set_=joined)
 
 
 def _first(old: sa.ColumnElement[Any], new: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:

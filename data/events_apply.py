@@ -7,6 +7,7 @@ does not grow with the events. Rows are written in one order everywhere, so that
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from operator import attrgetter
 
 import sqlalchemy as sa
 
@@ -15,6 +16,10 @@ from data.correlation import Element, Placed
 from data.strays import Origins
 from domain import delivery
 from domain.delivery import DeliveryEvent, DeliveryState
+
+_AS_TOLD = ("provider", "attempt_id", "occurred_at", "bounce_class", "fault", "detail", "machine", "cause")
+_as_told = attrgetter(*_AS_TOLD)
+_COLUMNS = ("inbox_id", "position", "dedupe_key", "run_id", "ordinal", "kind", "url", *_AS_TOLD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,24 +48,24 @@ def apply(
     What cannot be placed yet waits (data.late_events); the refusals that it states stand at once.
     """
     unique: dict[str, tuple[Element, DeliveryEvent]] = {}
-    for element, event in numbered:
-        unique.setdefault(event.dedupe_key(pepper), (element, event))
+    for one in numbered:
+        unique.setdefault(one[1].dedupe_key(pepper), one)
     found = correlation.place(connection, unique.values(), pepper=pepper, vendors=origins.vendors)
     placed = dict(zip(unique, found, strict=True))
     stored = _insert(connection, placed)
-    waiting = [key for key in stored if placed[key].run_id is None and correlation.may_come(placed[key].event)]
-    unplaced.keep(connection, waiting, now=now)
     new = [placed[key] for key in stored]
+    nameless = {key: one.event for key, one in zip(stored, new, strict=True) if one.run_id is None}
+    unplaced.keep(connection, [key for key, event in nameless.items() if correlation.may_come(event)], now=now)
     suppressions = events_effects.suppress(connection, new, pepper=pepper, origins=origins, now=now)
     reactions.keep(connection, new, now=now)
     deliveries.join(connection, folded(new))
     attempts = {one.event.attempt_id: one.element.inbox_id for one in new if one.event.attempt_id}
     proofs.record(connection, attempts, now=now)
-    seeds.confirm(connection, (one.event for one in new), now=now)
+    seeds.confirm(connection, nameless.values(), now=now)
     return Applied(
         events=len(new),
         duplicates=len(numbered) - len(new),
-        uncorrelated=sum(one.run_id is None and not seeds.is_seed(one.event) for one in new),
+        uncorrelated=sum(not seeds.is_seed(event) for event in nameless.values()),
         suppressions=suppressions,
     )
 
@@ -69,44 +74,28 @@ def _insert(connection: sa.Connection, placed: dict[str, Placed]) -> Sequence[st
     """Store what is not stored yet; the dedupe keys of that."""
     if not placed:
         return ()
-    rows = (
-        (
-            *one.element,
-            one.event.provider,
-            key,
-            one.run_id,
-            one.ordinal,
-            one.event.attempt_id,
-            one.event.kind,
-            one.event.occurred_at,
-            one.event.bounce_class,
-            one.event.fault,
-            one.event.detail,
-            one.event.machine,
-            _page(one.event.url),
-            one.event.cause,
-        )
-        for key, one in placed.items()
-    )
     table = tables.delivery_events
-    columns = [column.name for column in table.c if column is not table.c.id]
-    with staging.staged(connection, table, columns, rows, order_by=["dedupe_key"]) as insert:
-        stored = insert.on_conflict_do_nothing(index_elements=["dedupe_key"]).returning(table.c.dedupe_key)
-        return connection.scalars(stored).all()
+    rows = [_row(key, one) for key, one in placed.items()]
+    return staging.insert_new(connection, table, _COLUMNS, rows, key="dedupe_key")
 
 
-def _page(url: str | None) -> str | None:
+def _row(key: str, one: Placed) -> tuple[object, ...]:
+    element, event, run_id, ordinal, _ = one
+    page = _page(event.url) if event.url else None
+    return (*element, key, run_id, ordinal, event.kind.value, page, *_as_told(event))
+
+
+def _page(url: str) -> str | None:
     """Which page was clicked. What follows it often says by whom: shops put addresses and tokens there."""
-    return url.partition("?")[0].partition("#")[0] or None if url else None
+    return url.partition("?")[0].partition("#")[0] or None
 
 
 def folded(new: Iterable[Placed]) -> dict[tuple[str, int], DeliveryState]:
     """The state of each message (run, ordinal) that these events alone prove."""
     states: dict[tuple[str, int], DeliveryState] = {}
-    for one in new:
-        if one.run_id is None or one.ordinal is None:
-            continue
-        message = (one.run_id, one.ordinal)
-        state = delivery.state_of(one.event)
-        states[message] = delivery.join(states[message], state) if message in states else state
+    for _, event, run_id, ordinal, _ in new:
+        if run_id is not None and ordinal is not None:
+            message, state = (run_id, ordinal), delivery.state_of(event)
+            before = states.get(message)
+            states[message] = state if before is None else delivery.join(before, state)
     return states

@@ -36,6 +36,7 @@ _What = TypeVar("_What", Reason, MarkKind)
 # What an ESP makes of an entry that came by its API.
 _AS_WE_PUT_IT = frozenset({Reason.MANUAL, Reason.UNSUBSCRIBE})
 _ARRIVED = frozenset({EventKind.DELIVERED, EventKind.OPENED, EventKind.CLICKED})
+_ORDINARY = _ARRIVED | {EventKind.PROCESSED}
 
 
 class _Concerned(NamedTuple, Generic[_What]):
@@ -62,6 +63,7 @@ def suppress(
     `late`: they were applied before their message was known, so what is counted up of them is counted already.
     Marks are written before suppressions, as whoever judges them does: two that lock rows in one order never deadlock.
     """
+    new = [one for one in new if not _is_ordinary(one)]
     address_marks.record(connection, _marks(connection, new, pepper, origins))
     _hold_against_us(connection, new, late=late)
     stated = [(one, reason) for one in new if (reason := delivery.standing_refusal(one.event)) is not None]
@@ -71,6 +73,11 @@ def suppress(
     refusals = _not_lifted(connection, refusals)
     consents.withdraw_many(connection, _withdrawals(refusals), now=now)
     return suppressions.add_many(connection, _suppressions(refusals, now))
+
+
+def _is_ordinary(one: Placed) -> bool:
+    """Nothing follows from it but the message's own state: so are 99 of 100, and they are passed over at once."""
+    return one.event.kind in _ORDINARY and one.run_id is not None and one.event.suppresses is None
 
 
 def _said_by_others(connection: sa.Connection, refusals: Sequence[_Concerned[Reason]]) -> Sequence[_Concerned[Reason]]:

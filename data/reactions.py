@@ -20,7 +20,7 @@ def keep(connection: sa.Connection, new: Sequence[Placed], *, now: datetime) -> 
         (
             one.run_id,
             one.ordinal,
-            one.event.kind,
+            one.event.kind.value,
             one.event.occurred_at,
             now,
             one.event.machine,

@@ -1,7 +1,7 @@
 """Delivery events in our words, and the lattice that folds them: any order, any repetition, same state."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import IntEnum, IntFlag, StrEnum
 from functools import lru_cache
 from hashlib import blake2b
@@ -89,18 +89,28 @@ _BIT = {
     EventKind.CLICKED: Seen.CLICKED,
 }
 _KEY_BYTES = 16  # of 2^64 events of one second two would be taken for one
+_PLAIN = frozenset({EventKind.PROCESSED, EventKind.DELIVERED})  # two of three events
 _OPENED_BY_HUMAN = Seen.OPENED | Seen.OPENED_HUMAN
 
 
 @lru_cache(maxsize=8)
-def _key(pepper: str) -> bytes:
-    """As long as BLAKE2b takes one, however long the pepper is."""
-    return blake2b(pepper.encode()).digest()
+def _keyed(pepper: str) -> blake2b:
+    """To be copied. The key is as long as BLAKE2b takes one, however long the pepper is."""
+    return blake2b(key=blake2b(pepper.encode()).digest(), digest_size=_KEY_BYTES)
 
 
-@dataclass(frozen=True, slots=True)
+@lru_cache(maxsize=16_384)  # many events share a second
+def _time_of(at: datetime) -> tuple[str, str]:
+    """An instant in a dedupe key, the same in whatever zone it is told: its second in hexadecimal digits, and the whole."""
+    return f"{int(at.timestamp()) & 0xFFFFFFFF:08x}", at.astimezone(UTC).isoformat()
+
+
+@dataclass(slots=True, unsafe_hash=True)
 class DeliveryEvent:
-    """One normalised fact. `address` is used to correlate and suppress, and is never stored with the event."""
+    """One normalised fact. `address` is used to correlate and suppress, and is never stored with the event.
+
+    Nobody changes one. It is not frozen, because making one costs three times as much then, for each of millions.
+    """
 
     provider: str
     kind: EventKind
@@ -129,10 +139,12 @@ class DeliveryEvent:
         who = self.message_id or self.address or self.provider_event_id or ""
         if self.message_id is None and self.provider_message_id is not None:
             who = f"{who}\0{self.provider_message_id}"
-        parts = (self.provider, who, self.kind, self.occurred_at.isoformat(), self.url or "", self.client or "")
+        second, at = _time_of(self.occurred_at)
+        parts = (self.provider, who, self.kind, at, self.url or "", self.client or "")
         # A keyed BLAKE2b (RFC 7693): an HMAC of OpenSSL 3 costs four times as much, and here it is made for each event.
-        secret = blake2b("\0".join(parts).encode(), key=_key(pepper), digest_size=_KEY_BYTES).hexdigest()
-        return f"{int(self.occurred_at.timestamp()) & 0xFFFFFFFF:08x}{secret}"
+        secret = _keyed(pepper).copy()
+        secret.update("\0".join(parts).encode())
+        return second + secret.hexdigest()
 
 
 def standing_refusal(event: DeliveryEvent) -> Reason | None:
@@ -153,9 +165,12 @@ class UnreadableEvent:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class DeliveryState:
-    """What happened to one message: flags, worst bounce, and the first time of each thing that is reported."""
+    """What happened to one message: flags, worst bounce, and the first time of each thing that is reported.
+
+    Nobody changes one; not frozen for the same reason as an event.
+    """
 
     seen: Seen = Seen.NOTHING
     severity: Severity = Severity.NONE
@@ -176,9 +191,12 @@ def state_of(event: DeliveryEvent) -> DeliveryState:
         if event.machine:
             return DeliveryState(seen=Seen.OPENED, opened_at=at)
         return DeliveryState(seen=_OPENED_BY_HUMAN, opened_at=at, human_opened_at=at)
+    seen = _BIT.get(kind, Seen.NOTHING)
+    if event.fault is None and kind in _PLAIN:
+        return DeliveryState(seen, delivered_at=at if kind is EventKind.DELIVERED else None)
     failed = kind is EventKind.BOUNCED or kind is EventKind.DROPPED
     return DeliveryState(
-        seen=_BIT.get(kind, Seen.NOTHING),
+        seen=seen,
         severity=SEVERITY[event.bounce_class] if failed else Severity.NONE,
         fault=event.fault,
         delivered_at=at if kind is EventKind.DELIVERED else None,
