@@ -35,12 +35,13 @@ demo: $(VENV)/.demo ## one campaign on real orders, end to end; ends by itself
 up: $(VENV)/.runtime ## start Prefect, sandbox ESP, gateway and worker until Ctrl-C
 	@$(BIN)/campaigns up
 
+# Three on two cores: a worker waits for servers and clocks half of its time.
 test: setup ## the whole suite, on SQLite and PostgreSQL
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/demo
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --ignore=tests/demo
 	@$(BIN)/python -m pytest tests/demo
 
 explore: setup ## the property tests with new random examples each time (the suite repeats the same ones)
-	@OMS_HYPOTHESIS=explore $(BIN)/python -m pytest -n 2 --dist loadfile -m hypothesis --ignore=tests/demo
+	@OMS_HYPOTHESIS=explore $(BIN)/python -m pytest -n 3 --dist loadfile -m hypothesis --ignore=tests/demo
 
 kill-matrix: setup ## kill real processes 1,000 times at every point; rewrites the table of docs/reliability.md
 	@$(BIN)/python -m tests.kills --write

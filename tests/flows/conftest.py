@@ -32,7 +32,7 @@ def prefect_server() -> Iterator[None]:
     """One ephemeral server for all flow tests: it takes 7 to 10 seconds to start."""
     from prefect.testing.utilities import prefect_test_harness
 
-    with prefect_test_harness(server_startup_timeout=60):
+    with prefect_test_harness(server_startup_timeout=180):
         yield
 
 
