@@ -82,7 +82,9 @@ def applied(engine: sa.Engine) -> ProcessReport:
     total: list[ProcessReport] = []
     while not total or total[-1].bodies:
         total.append(
-            events.process(engine, readers=READERS, pepper=PEPPER, now=datetime.now(UTC), limit=_ROUND, fresh_only=True)
+            events.process(
+                engine, readers=READERS, pepper=PEPPER, clock=lambda: datetime.now(UTC), limit=_ROUND, fresh_only=True
+            )
         )
         assert not total[-1].failed
         assert not total[-1].unreadable

@@ -4,7 +4,7 @@ A crash in the middle leaves them pending, and reading them again gives the same
 neighbours, nor a bad body: it becomes a dead letter, the rest is applied.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -41,7 +41,9 @@ class ProcessReport:
     placed_late: int = 0  # events that came earlier, and whose message is known now
     strays: int = 0  # events whose message nobody looks for any more
     failed_late: int = 0  # bodies of which events that waited could not be applied now that their message is known
-    received: tuple[datetime, ...] = field(default=(), compare=False)  # when the bodies came that were read to the end
+    received: tuple[datetime, ...] = field(
+        default=(), compare=False
+    )  # when those came that were read to the end at once
 
     def counts(self) -> dict[str, int]:
         return {name: value for name, value in asdict(self).items() if name != "received"}
@@ -54,15 +56,19 @@ class _Round:
     readers: Mapping[str, EventReader]
     origins: Origins
     pepper: str
-    now: datetime
+    clock: Callable[[], datetime]
     fresh_only: bool
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """Bodies of one transaction: up to which id, when those came that were read, what they brought, what was refused."""
+    """Bodies of one transaction: up to which id, how many were read, what they brought, what was refused.
+
+    `received`: when those of them came that were read for the first time; a replay says nothing of how quick we are.
+    """
 
     last_id: int
+    read: int = 0
     received: tuple[datetime, ...] = ()
     failed: int = 0
     applied: Applied = field(default_factory=Applied)
@@ -70,7 +76,7 @@ class _Read:
 
     @property
     def bodies(self) -> int:
-        return len(self.received) + self.failed
+        return self.read + self.failed
 
 
 def process(
@@ -78,17 +84,18 @@ def process(
     *,
     readers: Mapping[str, EventReader],
     pepper: str,
-    now: datetime,
+    clock: Callable[[], datetime],
     limit: int,
     origins: Origins | None = None,
     fresh_only: bool = False,
 ) -> ProcessReport:
     """Read up to `limit` pending bodies, oldest first, each at most once; then look for what waits for its message.
 
-    Any number of processors may run at once. `origins`: whose ESPs they are. `fresh_only`: leave what failed, and what
+    Any number of processors may run at once. `clock`: asked anew for each body, as what comes of it is in force from then
+    on and no sooner. `origins`: whose ESPs they are. `fresh_only`: leave what failed, and what
     no reader here understands, to whoever comes without it. Proofs are taken in whatever becomes of the bodies.
     """
-    work = _Round(readers, origins or Origins(), pepper, now, fresh_only)
+    work = _Round(readers, origins or Origins(), pepper, clock, fresh_only)
     read: list[_Read] = []
     late, confirmed = Late(), 0
     try:
@@ -98,15 +105,15 @@ def process(
                 break
             read += some
         late = late_events.look_again(
-            engine, readers=readers, origins=work.origins, pepper=pepper, now=now, limit=_LATE_BODIES
+            engine, readers=readers, origins=work.origins, pepper=pepper, now=clock(), limit=_LATE_BODIES
         )
     finally:
         with database.write(engine) as connection:
-            confirmed = proofs.confirm(connection, now=now)
+            confirmed = proofs.confirm(connection, now=clock())
     total = sum((one.applied for one in read), Applied())
     received = tuple(at for one in read for at in one.received)
     return ProcessReport(
-        bodies=len(received),
+        bodies=sum(one.read for one in read),
         failed=sum(one.failed for one in read),
         events=total.events,
         duplicates=total.duplicates,
@@ -155,13 +162,13 @@ def _together(engine: sa.Engine, after: int, most: int, work: _Round) -> _Read |
             events, unreadable = _sorted(row.id, work.readers[row.provider].parse(row.body))
             numbered += events
             refused += [(row, *one) for one in unreadable.items()]
-        applied = events_apply.apply(connection, numbered, pepper=work.pepper, origins=work.origins, now=work.now)
+        applied = events_apply.apply(connection, numbered, pepper=work.pepper, origins=work.origins, now=work.clock())
         for row, position, reason in refused:
             inbox.refuse(
-                connection, provider=row.provider, inbox_id=row.id, position=position, reason=reason, now=work.now
+                connection, provider=row.provider, inbox_id=row.id, position=position, reason=reason, now=work.clock()
             )
-        inbox.finish(connection, [row.id for row in some], now=work.now)
-        return _Read(some[-1].id, tuple(row.received_at for row in some), 0, applied, len(refused))
+        inbox.finish(connection, [row.id for row in some], now=work.clock())
+        return _Read(some[-1].id, len(some), tuple(row.received_at for row in some), 0, applied, len(refused))
 
 
 def _at_once(rows: Iterable[Any], readers: Mapping[str, EventReader]) -> Iterator[Any]:
@@ -214,26 +221,29 @@ def _once(engine: sa.Engine, after: int, work: _Round) -> _Read | None:
         if row is None or database.in_trouble(error):
             raise
         with database.write(engine) as connection:
-            return _failed(connection, row, f"the events could not be applied ({type(error).__name__})", work.now)
+            return _failed(connection, row, f"the events could not be applied ({type(error).__name__})", work.clock())
 
 
 def _read(connection: sa.Connection, row: Any, work: _Round) -> _Read:
     reader = work.readers.get(row.provider)
     if reader is None:
-        return _failed(connection, row, f"nothing here reads events of {row.provider}", work.now)
+        return _failed(connection, row, f"nothing here reads events of {row.provider}", work.clock())
     try:
         numbered, unreadable = _sorted(row.id, reader.parse(row.body))
     except Exception as error:  # noqa: BLE001 - whatever a body does to its reader, the next body is read
         # The class only: the text of an exception may quote an address.
-        return _failed(connection, row, f"the body made its reader fail ({type(error).__name__})", work.now)
+        return _failed(connection, row, f"the body made its reader fail ({type(error).__name__})", work.clock())
     applied, refused = _apply(connection, row, numbered, work)
     unreadable |= refused
     if row.error is not None or row.processed_at is not None:  # not for the first time
-        inbox.end_letters(connection, row.id, besides=unreadable, now=work.now)
+        inbox.end_letters(connection, row.id, besides=unreadable, now=work.clock())
     for position, reason in unreadable.items():
-        inbox.refuse(connection, provider=row.provider, inbox_id=row.id, position=position, reason=reason, now=work.now)
-    inbox.finish(connection, [row.id], now=work.now)
-    return _Read(row.id, (row.received_at,), 0, applied, len(unreadable))
+        inbox.refuse(
+            connection, provider=row.provider, inbox_id=row.id, position=position, reason=reason, now=work.clock()
+        )
+    inbox.finish(connection, [row.id], now=work.clock())
+    received = (row.received_at,) if row.processed_at is None else ()
+    return _Read(row.id, 1, received, 0, applied, len(unreadable))
 
 
 def _failed(connection: sa.Connection, row: Any, error: str, now: datetime) -> _Read:
@@ -253,7 +263,9 @@ def _apply(
     culprits = (Exception,) if last_try else database.not_storable(connection.engine)
     try:
         with connection.begin_nested():
-            applied = events_apply.apply(connection, numbered, pepper=work.pepper, origins=work.origins, now=work.now)
+            applied = events_apply.apply(
+                connection, numbered, pepper=work.pepper, origins=work.origins, now=work.clock()
+            )
             return applied, {}
     except culprits as error:
         if database.in_trouble(error):

@@ -124,7 +124,7 @@ class Applier:
             readers=self.readers,
             origins=self.origins,
             pepper=self.pepper,
-            now=self.clock(),
+            clock=self.clock,
             limit=_BODIES_AT_ONCE,
             fresh_only=True,
         )

@@ -57,7 +57,7 @@ def apply_events() -> dict[str, int]:
     totals: dict[str, int] = {}
     while True:
         report = events.process(
-            wiring.engine(), readers=readers, origins=origins, pepper=pepper, now=wiring.clock(), limit=_BODIES_AT_ONCE
+            wiring.engine(), readers=readers, origins=origins, pepper=pepper, clock=wiring.clock, limit=_BODIES_AT_ONCE
         )
         for name, count in report.counts().items():
             totals[name] = totals.get(name, 0) + count

@@ -22,7 +22,7 @@ class Broken(SendGridEvents):
 
 def process(engine: sa.Engine, reader: SendGridEvents | None = None) -> events.ProcessReport:
     readers = {"sendgrid": reader or SendGridEvents(())}
-    return events.process(engine, readers=readers, pepper=PEPPER, now=NOW, limit=100)
+    return events.process(engine, readers=readers, pepper=PEPPER, clock=lambda: NOW, limit=100)
 
 
 def keep(engine: sa.Engine, *elements: dict) -> None:

@@ -54,4 +54,4 @@ def receive(engine: sa.Engine, *bodies: bytes, provider: str = PROVIDER) -> None
 
 
 def process(engine: sa.Engine, *, limit: int = 100, now: datetime = NOW) -> ProcessReport:
-    return events.process(engine, readers={PROVIDER: PlainReader()}, pepper=PEPPER, now=now, limit=limit)
+    return events.process(engine, readers={PROVIDER: PlainReader()}, pepper=PEPPER, clock=lambda: now, limit=limit)

@@ -61,7 +61,7 @@ def process(
         engine,
         readers=readers,
         pepper=PEPPER,
-        now=NOW + after,
+        clock=lambda: NOW + after,
         limit=100,
         origins=Origins(vendors or {"sandbox": PROVIDER}),
     )
@@ -226,7 +226,7 @@ class TestWaiting:
         with database.write(engine) as connection:
             connection.execute(tables.batches.update().values(state=BatchState.ACCEPTED))
         readers = {"another": PlainReader()}
-        events.process(engine, readers=readers, pepper=PEPPER, now=NOW + timedelta(minutes=1), limit=9)
+        events.process(engine, readers=readers, pepper=PEPPER, clock=lambda: NOW + timedelta(minutes=1), limit=9)
         assert placed(engine) == [(None, None)]
         assert process(engine, after=timedelta(hours=1)).placed_late == 1
 

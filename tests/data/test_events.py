@@ -4,18 +4,19 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from itertools import count
 
 import pytest
 import sqlalchemy as sa
 
-from data import database, ledger_sweep, tables
+from data import database, events, ledger_sweep, tables
 from data.events import ProcessReport
 from domain.delivery import BounceClass, DeliveryEvent, EventKind, Fault, Seen
 from domain.ledger import BatchState
 from domain.policy import SendingPolicy
 from tests.data import ledger_rows
 from tests.data.ledger_rows import NOW, PEPPER, BatchRow
-from tests.data.plain_events import body_of, process, receive
+from tests.data.plain_events import PROVIDER, PlainReader, body_of, process, receive
 
 AT = NOW + timedelta(minutes=1)
 
@@ -63,6 +64,25 @@ def test_events_are_stored_once_and_folded(engine: sa.Engine, run: str) -> None:
     )
     assert seen(engine) == {0: Seen.DELIVERED | Seen.PROCESSED, 1: Seen.OPENED | Seen.OPENED_HUMAN}
     assert process(engine).bodies == 0
+
+
+def test_each_transaction_asks_the_clock_anew_and_a_replay_is_not_timed(engine: sa.Engine, run: str) -> None:
+    """What comes of a body is in force from its own time on, not from when a long round began."""
+    times = (NOW + timedelta(seconds=tick) for tick in count(1))
+    readers = {PROVIDER: PlainReader()}
+
+    def tick() -> ProcessReport:
+        return events.process(engine, readers=readers, pepper=PEPPER, clock=lambda: next(times), limit=100)
+
+    receive(engine, *(body_of(event(EventKind.DELIVERED, ordinal)) for ordinal in range(6)))
+    first = tick()
+    done = [row.processed_at for row in rows(engine, tables.webhook_inbox)]
+    assert done[0] < done[-1]
+    assert (first.bodies, len(first.received)) == (6, 6)
+    with database.write(engine) as connection:
+        connection.execute(tables.webhook_inbox.update().values(state="pending"))
+    again = tick()
+    assert (again.bodies, again.duplicates, again.received) == (6, 6, ())
 
 
 def test_of_a_clicked_link_only_the_page_is_kept(engine: sa.Engine, run: str) -> None:

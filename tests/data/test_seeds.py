@@ -40,7 +40,7 @@ def tell(engine: sa.Engine, seed_id: str, event: str, at: datetime, **facts: str
     }
     with database.write(engine) as connection:
         inbox.store(connection, provider="sendgrid", body=json.dumps([element]).encode(), now=at)
-    return events.process(engine, readers={"sendgrid": SendGridEvents(())}, pepper=PEPPER, now=at, limit=10)
+    return events.process(engine, readers={"sendgrid": SendGridEvents(())}, pepper=PEPPER, clock=lambda: at, limit=10)
 
 
 def state(engine: sa.Engine, at: datetime, provider: str = "esp") -> SeedState:

@@ -48,7 +48,7 @@ def concerned(engine: sa.Engine, event: DeliveryEvent, **accounts: set[str]) -> 
     receive(engine, body_of(event), provider=event.provider)
     origins = Origins({"sandbox": "sendgrid"}, accounts)
     readers = {event.provider: PlainReader()}
-    report = events.process(engine, readers=readers, pepper=PEPPER, now=AT, limit=9, origins=origins)
+    report = events.process(engine, readers=readers, pepper=PEPPER, clock=lambda: AT, limit=9, origins=origins)
     assert (report.bodies, report.events) == (1, 1)
     return in_accounts(engine, tables.suppressions)
 

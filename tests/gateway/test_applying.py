@@ -288,7 +288,7 @@ def test_two_gateways_and_a_flow_at_once_apply_each_event_once(serve, make_setti
         event = element("spamreport", f"run1.{number}", number)
         assert post(doors[number % 2], signer, event, {**event, "sg_event_id": "again"}).status_code == 204
         if number % 5 == 0:
-            events.process(engine, readers=readers, pepper=PEPPER, now=NOW, limit=100)
+            events.process(engine, readers=readers, pepper=PEPPER, clock=lambda: NOW, limit=100)
     until(lambda: unread(engine) == 0)
     assert count(engine, tables.suppressions) == count(engine, tables.delivery_events) == 30
 
@@ -313,7 +313,7 @@ def test_an_event_that_breaks_what_follows_from_it_loses_only_itself_after_three
 
     def process(**options):
         return events.process(
-            engine, readers={"sendgrid": SendGridEvents(())}, pepper=PEPPER, now=NOW, limit=9, **options
+            engine, readers={"sendgrid": SendGridEvents(())}, pepper=PEPPER, clock=lambda: NOW, limit=9, **options
         )
 
     assert [process().failed for _ in range(2)] == [1, 1]

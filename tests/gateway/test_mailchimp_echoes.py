@@ -25,7 +25,7 @@ def runs(engine: sa.Engine, account_id: str) -> None:
 
 def told(engine: sa.Engine, *elements: dict[str, Any]) -> None:
     receive(engine, payloads.transactional(*elements), provider=PROVIDER)
-    events.process(engine, readers={PROVIDER: TransactionalEvents()}, pepper=PEPPER, now=NOW, limit=10)
+    events.process(engine, readers={PROVIDER: TransactionalEvents()}, pepper=PEPPER, clock=lambda: NOW, limit=10)
     soft_bounces.judge(engine, installation=POLICY, now=LATER)
 
 

@@ -283,7 +283,7 @@ def ingest(_: Hooks) -> None:
             wiring.engine(),
             readers=esps.event_readers(),
             pepper=wiring.pepper(),
-            now=wiring.clock(),
+            clock=wiring.clock,
             limit=_BODIES_AT_ONCE,
         )
         reconcile()

@@ -178,7 +178,7 @@ def _processed(site: Site) -> None:
 
     def process(_number: int) -> events.ProcessReport:
         readers = {"sendgrid": SendGridEvents([site.public_key])}
-        return events.process(site.engine, readers=readers, pepper=PEPPER, now=datetime.now(UTC), limit=1000)
+        return events.process(site.engine, readers=readers, pepper=PEPPER, clock=lambda: datetime.now(UTC), limit=1000)
 
     with database.read(site.engine) as connection:
         waiting = connection.scalar(_count(tables.webhook_inbox, tables.webhook_inbox.c.state == BodyState.PENDING))

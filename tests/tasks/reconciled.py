@@ -164,7 +164,7 @@ def sent(engine: sa.Engine, *, batch_size: int = 500, campaign: str = "news") ->
 def process() -> None:
     """Read and apply what lies in the inbox."""
     readers, pepper = esps.event_readers(), wiring.pepper()
-    while events.process(wiring.engine(), readers=readers, pepper=pepper, now=wiring.clock(), limit=200).bodies:
+    while events.process(wiring.engine(), readers=readers, pepper=pepper, clock=wiring.clock, limit=200).bodies:
         pass
 
 

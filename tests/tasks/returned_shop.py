@@ -17,7 +17,7 @@ def mailed(engine: sa.Engine, account_id: str) -> str:
 
 def read_mail(engine: sa.Engine, *, trusting: bool = False) -> ProcessReport:
     readers = {"smtp": returned.reader(trusting=trusting)}
-    return events.process(engine, readers=readers, pepper=PEPPER, now=NOW, limit=100)
+    return events.process(engine, readers=readers, pepper=PEPPER, clock=lambda: NOW, limit=100)
 
 
 def refused(engine: sa.Engine) -> dict[str, str]:
