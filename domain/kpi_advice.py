@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from domain import mailbox_groups
 from domain.delivery import BounceClass, Fault
-from domain.kpis import ALARMS, BOUNCE_RATE, COMPLAINT_RATE, DELIVERABILITY, Figures, Kpi
-from domain.rates import Rate, Verdict
+from domain.kpis import BOUNCE_RATE, COMPLAINT_RATE, DELIVERABILITY, Figures, Kpi
+from domain.rates import ALARMS, Rate, Verdict
 
 JUDGED = (DELIVERABILITY, BOUNCE_RATE, COMPLAINT_RATE)
 _GONE, _DROPPED, _PUT_OFF = "gone", "dropped", "put off"

@@ -13,9 +13,6 @@ from domain.rates import Lines, Rate, Verdict
 
 GOOGLE = "Google, support.google.com/a/answer/14229414: keep below 0.1 %, never reach 0.3 %"
 OWN_AIM = "this engine's own aim"
-ALARMS = (Verdict.WARN, Verdict.BAD)
-# One complaint of eighty mails is surely past the line, and yet nothing to act on.
-_LEAST = 5
 
 _PLAIN = ("accepted", "delivered", "deferred", "dropped", "complained", "unsubscribed")
 _REACTED = ("opened_unique", "opened_human", "clicked_unique", "clicked_human")
@@ -137,15 +134,8 @@ class Kpi:
         return Rate(sum(counts[one] for one in self.numerator), sum(counts[one] for one in self.denominator))
 
     def verdict(self, rate: Rate) -> Verdict:
-        """How the rate stands to the lines: a warning only where the sample is large enough to be sure of it.
-
-        Of a few mails no alarm is made, whatever the interval says.
-        """
-        if self.lines is None:
-            return Verdict.NONE
-        found = self.lines.judge(rate)
-        bad = rate.whole - rate.part if self.lines.high_is_good else rate.part
-        return Verdict.UNSURE if found in ALARMS and bad < _LEAST else found
+        """How the rate stands to the lines: a warning only where the sample is large enough to be sure of it."""
+        return Verdict.NONE if self.lines is None else self.lines.judge(rate)
 
 
 _EVENTS = "the sending service's events, one state a message (data/deliveries.py)"

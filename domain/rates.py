@@ -7,6 +7,8 @@ from domain import proportions
 
 # Below so many the interval is shown with the rate: at 1,000 a share near 98 % is known to about one point.
 SMALL_SAMPLE = 1000
+# One complaint of eighty mails is surely past the line, and yet nothing to act on.
+_LEAST = 5
 
 
 class Verdict(StrEnum):
@@ -17,6 +19,9 @@ class Verdict(StrEnum):
     BAD = "bad"
     UNSURE = "unsure"
     NONE = ""
+
+
+ALARMS = (Verdict.WARN, Verdict.BAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ class Lines:
         return self.good > self.bad
 
     def judge(self, rate: Rate) -> Verdict:
-        """A warning only where the sample is large enough to be sure of it."""
+        """A warning only where the sample is large enough to be sure of it, and more than a few mails are concerned."""
         if rate.value is None:
             return Verdict.NONE
         low, high = rate.interval
@@ -64,4 +69,7 @@ class Lines:
             missed, sure, worse = rate.value >= self.good, low >= self.good, low >= self.bad
         if not missed:
             return Verdict.GOOD
-        return Verdict.BAD if worse else Verdict.WARN if sure else Verdict.UNSURE
+        wrong = rate.whole - rate.part if self.high_is_good else rate.part
+        if not sure or wrong < _LEAST:
+            return Verdict.UNSURE
+        return Verdict.BAD if worse else Verdict.WARN
