@@ -317,7 +317,7 @@ BOUNCE_HANDLING = Kpi(
     unit="seconds (median, 95th percentile, longest)",
     meaning="How long somebody whose address is dead could still have been mailed. Two hours is the floor, seconds the"
     " aim.",
-    source="the event's own time, and the start of the round that applied it (data/reactions.py)",
+    source="the event's own time, and the time at which it was applied (data/reactions.py)",
     lines=Lines(60, 7200, "two hours is the floor, a minute is " + OWN_AIM),
 )
 HAND_OVER = Kpi(
