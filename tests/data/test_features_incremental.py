@@ -42,7 +42,7 @@ def check(shop: Shop) -> None:
 
 # PostgreSQL needs a connection for each bulk read, so there are fewer examples there.
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(steps=st.lists(STEPS, min_size=2, max_size=12))
 def test_incremental_equals_full_whatever_happened(engine: sa.Engine, steps: list[tuple[str, Any]]) -> None:
     _live_through(engine, steps)

@@ -218,7 +218,7 @@ _EVENTS = st.builds(
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(_EVENTS, min_size=1, max_size=14), st.data())
 def test_any_order_and_any_repetition_come_to_the_same(
     engine: sa.Engine, some: list[DeliveryEvent], data: st.DataObject
