@@ -74,16 +74,20 @@ class Refused:
 def pair_guard(group: str, trouble: Trouble, recent: Refused) -> Guard:
     """What becomes of a provider at a mailbox group, by what went there within RECENT.
 
-    Authentication pauses from three messages until a person lifts it: a setting does not mend itself. A rate slows to
-    half for half an hour, or pauses for as long as the mailbox provider says. Reputation pauses from 10 % of 500 until
-    a person has looked. Where many servers stand behind a group, all of it needs the 10 %.
+    Authentication pauses from three messages until a person lifts it: a setting does not mend itself. A rate pauses from
+    three for as long as the mailbox provider says; where it says nothing, 10 % slow to half for half an hour, as a few
+    per cent are put off on any day and come on the second try. Reputation pauses from 10 % of 500 until a person has
+    looked. Where many servers stand behind a group, all of it needs the 10 %.
     """
     if recent.messages < LEAST_MESSAGES or (group in _MANY and recent.least_share < _BAD_SHARE):
         return Guard(GuardAction.NONE)
     action, lasts = GuardAction.PAUSE, None
     if trouble is Trouble.RATE:
         lasts = next((long for pattern, long in _LASTS if pattern.search(recent.text)), None)
-        action, lasts = (GuardAction.PAUSE, lasts) if lasts is not None else (GuardAction.SLOW, _SLOW_FOR)
+        if lasts is None:
+            if not _by_rate(recent, _LEAST_BAD):
+                return Guard(GuardAction.NONE)
+            action, lasts = GuardAction.SLOW, _SLOW_FOR
     elif trouble is not Trouble.AUTHENTICATION and not _by_rate(recent, LEAST_HEARD):
         return Guard(GuardAction.NONE)
     return Guard(action, _reason(trouble, recent), _figures(trouble, recent), lasts)

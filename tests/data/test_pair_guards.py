@@ -123,7 +123,7 @@ def test_a_rate_slows_or_pauses_for_as_long_as_the_provider_says(
     engine: sa.Engine, text: str, deferred: bool, action: GuardAction, minutes: int
 ) -> None:
     run = gone_out(engine)
-    hear(engine, told(run.id, range(3), text, deferred=deferred))
+    hear(engine, told(run.id, range(8), text, deferred=deferred))
     (held,) = watch(engine)
     assert (held.guard.action, held.until) == (action, NOW + timedelta(minutes=1 + minutes))
     with database.read(engine) as connection:

@@ -1,5 +1,6 @@
 """Whose trouble a refusal is, and what is held back for it."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -102,8 +103,17 @@ def test_three_are_enough_of_one_provider_and_need_a_tenth_of_many() -> None:
     ],
 )
 def test_a_rate_ends_by_itself(text: str, action: GuardAction, lasts: timedelta) -> None:
-    found = sender_faults.pair_guard("yahoo", Trouble.RATE, Refused(3, 3, text))
+    found = sender_faults.pair_guard("yahoo", Trouble.RATE, Refused(8, 8, text))
     assert (found.action, found.lasts) == (action, lasts)
+
+
+def test_the_few_per_cent_that_are_put_off_on_any_day_slow_nothing_unless_the_provider_names_a_time() -> None:
+    usual = Refused(207, 7082, "450 4.7.1 Try again later, too many connections")
+    assert sender_faults.pair_guard("gmail", Trouble.RATE, usual).action is GuardAction.NONE
+    storm = replace(usual, messages=800)
+    assert sender_faults.pair_guard("gmail", Trouble.RATE, storm).action is GuardAction.SLOW
+    named = replace(usual, messages=3, text="421 4.7.28 unusual rate")
+    assert sender_faults.pair_guard("gmail", Trouble.RATE, named).action is GuardAction.PAUSE
 
 
 @pytest.mark.parametrize(
