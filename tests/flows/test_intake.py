@@ -125,11 +125,12 @@ class TestIngestOrders:
         def arrive() -> None:
             time.sleep(0.5)
             channels({"channel": "till", "adapter": "csv"})
+            time.sleep(2)  # a pass that began with the old file is over by then
             waiting(engine, feed.row("1"), channel="till")
 
         late = threading.Thread(target=arrive)
         late.start()
-        ingest_orders(linger_seconds=6)
+        ingest_orders(linger_seconds=8)
         late.join()
         assert orders(engine) == {"1"}
 
