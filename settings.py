@@ -11,16 +11,17 @@ from dotenv import dotenv_values
 from pydantic import BaseModel, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from data.config import DatabaseConfig, IntakeConfig, PrivacyConfig, SeedConfig, ShopConfig
+from data.config import ContentConfig, DatabaseConfig, IntakeConfig, PrivacyConfig, SeedConfig, ShopConfig
 from domain.gate_policy import GatePolicy
 from domain.policy import SendingPolicy
 from gateway.config import GatewayConfig
-from providers.config import RoutesConfig
+from providers.config import PreflightConfig, RoutesConfig
 from providers.dns import DnsConfig
 from providers.mailchimp.config import MailchimpConfig
+from providers.postmark.config import PostmarkConfig
 from providers.sandbox.config import SandboxConfig
 from providers.sendgrid.config import SendGridConfig
-from providers.smtp.config import ReturnsConfig
+from providers.smtp.config import ReturnsConfig, SmtpConfig
 
 
 class PrefectConfig(BaseModel):
@@ -38,8 +39,8 @@ class PrefectConfig(BaseModel):
         return f"{self.url}/api"
 
 
-class _Routing(BaseSettings):
-    """What the form of a run is made from, where no secret is at hand: by which routes mail can leave."""
+class OpenSettings(BaseSettings):
+    """What is read where no secret is at hand, such as for the form of a run: routes, templates, whose mail it is."""
 
     model_config = SettingsConfigDict(
         env_prefix="OMS_",
@@ -47,19 +48,21 @@ class _Routing(BaseSettings):
         env_nested_max_split=1,
         env_file=".env",
         extra="ignore",
+        hide_input_in_errors=True,  # a secret may stand beside what is wrong
     )
 
+    account: str = Field("main", description="the account that commands and flows work on unless told otherwise")
+    shop: ShopConfig = ShopConfig()
     routes: RoutesConfig = RoutesConfig()
+    content: ContentConfig = ContentConfig()
 
 
-class Settings(_Routing):
+class Settings(OpenSettings):
     """All settings of one installation."""
 
-    account: str = Field("main", description="the account that commands and flows work on unless told otherwise")
     environment: str = Field(
         "production", pattern=r"^[a-z][a-z0-9-]{1,39}$", description="what this installation is: production, staging, …"
     )
-    shop: ShopConfig = ShopConfig()
     database: DatabaseConfig = DatabaseConfig()
     intake: IntakeConfig = IntakeConfig()
     privacy: PrivacyConfig
@@ -69,9 +72,12 @@ class Settings(_Routing):
     sendgrid: SendGridConfig = SendGridConfig()
     mailchimp: MailchimpConfig = MailchimpConfig()
     sandbox: SandboxConfig = SandboxConfig()
+    postmark: PostmarkConfig = PostmarkConfig()
+    smtp: SmtpConfig = SmtpConfig()
     returns: ReturnsConfig = ReturnsConfig()
     dns: DnsConfig = DnsConfig()
     seeds: SeedConfig = SeedConfig()
+    preflight: PreflightConfig = PreflightConfig()
     prefect: PrefectConfig = PrefectConfig()
 
 
@@ -83,7 +89,12 @@ def load() -> Settings:
 
 def routes_file() -> Path:
     """Where the routes are declared, read without the other settings."""
-    return _Routing().routes.file
+    return without_secrets().routes.file
+
+
+def without_secrets() -> OpenSettings:
+    """The settings that need no secret, read anew."""
+    return OpenSettings()
 
 
 def secret(variable: str) -> SecretStr | None:

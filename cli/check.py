@@ -11,11 +11,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at."""
+    """One thing that was looked at. `warning`: it works, and somebody should look at it."""
 
     what: str
     ok: bool
     found: str
+    warning: bool = False
 
 
 def usable_engine() -> "sa.Engine | None":

@@ -26,12 +26,14 @@ def pause(run_id: RunId, why: Why = "", as_json: AsJson = False) -> None:
     The batch that is under way ends by itself; no further one is handed over, on whichever machine. Needs no Prefect.
     """
     from data import control, database
-    from tasks import wiring
+    from tasks import host_upkeep, wiring
 
     with database.write(store.engine()) as connection:
         run = control.pause(connection, run_id, by=store.person(), why=why, now=wiring.clock())
+    told = host_upkeep.carried(run_id)
     text = f"Run {run_id} is paused. `campaigns resume {run_id}` continues it; what waits past its window expires."
-    answer({"run": run_id, "status": run.status, "stop_reason": run.stop_reason}, as_json=as_json, text=text)
+    payload = {"run": run_id, "status": run.status, "stop_reason": run.stop_reason} | ({"host": told} if told else {})
+    answer(payload, as_json=as_json, text=_with_host(text, told))
 
 
 def resume(run_id: RunId, why: Why = "", as_json: AsJson = False) -> None:
@@ -61,7 +63,7 @@ def cancel(
     Asks first; what is under way ends by its own outcome, and is counted.
     """
     from data import control, database, runs
-    from tasks import wiring
+    from tasks import host_upkeep, wiring
 
     engine = store.engine()
     with database.read(engine) as connection:
@@ -72,9 +74,16 @@ def cancel(
         )
     with database.write(engine) as connection:
         done = control.cancel(connection, run_id, by=store.person(), why=why, now=wiring.clock())
+    told = host_upkeep.carried(run_id)
     payload = {"run": run_id, "status": done.run.status, "cancelled_messages": done.messages}
+    payload |= {"host": told} if told else {}
     text = f"Run {run_id} is cancelled: {done.messages:,} messages are not sent. `campaigns audit {run_id}` tells the rest."
-    answer(payload, as_json=as_json, text=text)
+    answer(payload, as_json=as_json, text=_with_host(text, told))
+
+
+def _with_host(text: str, told: str) -> str:
+    """Where an ESP sends the campaign itself, its word counts: a pause may come too late."""
+    return f"{told}\n{text}" if told else text
 
 
 def _ask(question: str, *, as_json: bool) -> None:

@@ -5,24 +5,16 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import settings
-from cli import doctor_events, mistakes, services, store
+from cli import doctor_esps, doctor_events, mistakes, services, store
 from cli.check import Check, usable_engine
 from cli.output import Mistake, moment
-from tasks import prefect_api
+from tasks import half_configured, prefect_api
 
 if TYPE_CHECKING:
     from data.intake.load import Unfinished
 
 _FRESH = timedelta(days=2)
 _CHOICES = ("segment", "template", "provider")
-# To send, and to read and write suppression lists and the unsubscribe group (docs/suppressions.md).
-SENDGRID_SCOPES = frozenset(
-    {
-        *("mail.send", "suppression.read", "suppression.delete"),
-        *("asm.suppressions.global.create", "asm.suppressions.global.delete", "asm.groups.read"),
-        *("asm.groups.suppressions.create", "asm.groups.suppressions.read", "asm.groups.suppressions.delete"),
-    }
-)
 
 
 def examine() -> list[Check]:
@@ -40,7 +32,10 @@ def examine() -> list[Check]:
         "orders": _orders,
         "routes": _routes,
         "sandbox ESP": _sandbox,
-        "SendGrid": _sendgrid,
+        "SMTP relays": doctor_esps.returns_of_relays,
+        "ESPs": doctor_esps.keys,
+        "SendGrid webhook": doctor_esps.sendgrid_webhook,
+        "Postmark webhook": doctor_esps.postmark,
         "Mailchimp": doctor_events.mailchimp,
         "returned mail": doctor_events.returned,
         "gateway": _gateway,
@@ -152,9 +147,8 @@ def _routes(config: settings.Settings) -> Iterator[Check]:
         named = ", ".join(declared.accounts)
         yield Check("routes", ok=False, found=f"{place} names {named}, and not this installation's {config.account}")
         return
-    keys = {one.api_key_env for one in declared.providers.values() if one.api_key_env is not None}
-    if lacking := sorted(key for key in keys if settings.secret(key) is None):
-        yield Check("routes", ok=False, found=f"not set, in the environment or .env: {', '.join(lacking)}")
+    if lacking := list(half_configured.routes()):
+        yield Check("routes", ok=False, found="; ".join(lacking))
         return
     ways = sum(map(len, declared.accounts.values()))
     told = f"{ways} by {len(declared.providers)} provider(s)" if ways else "those of the settings: none are"
@@ -169,21 +163,6 @@ def _sandbox(config: settings.Settings) -> Iterator[Check]:
         yield Check("sandbox ESP", ok=True, found="not running; SendGrid does not need it")
     else:
         yield Check("sandbox ESP", ok=False, found="does not answer: `campaigns up` starts it")
-
-
-def _sendgrid(config: settings.Settings) -> Iterator[Check]:
-    from providers.sendgrid.management import Management
-
-    if config.sendgrid.api_key is None:
-        yield Check("SendGrid", ok=True, found="no key (OMS_SENDGRID_API_KEY): only the sandbox can send")
-        return
-    granted = Management(config.sendgrid).get("scopes", {})["scopes"]
-    lacking = sorted(SENDGRID_SCOPES - set(granted))
-    told = f"lacks the scopes {', '.join(lacking)}" if lacking else "may send, and read and write suppressions"
-    yield Check("SendGrid", ok=not lacking, found=f"the key {told}")
-    keys = len(config.sendgrid.webhook_public_keys)
-    told = f"{keys} public key(s)" if keys else "OMS_SENDGRID_WEBHOOK_PUBLIC_KEYS is empty: no event would be believed"
-    yield Check("SendGrid webhook", ok=keys > 0, found=told)
 
 
 def _gateway(config: settings.Settings) -> Iterator[Check]:

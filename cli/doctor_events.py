@@ -12,6 +12,7 @@ from cli.check import Check, usable_engine
 from cli.guard_commands import brake_sentence
 from cli.output import moment
 from settings import Settings
+from tasks import half_configured
 
 if TYPE_CHECKING:
     from domain.campaigns import Run
@@ -25,10 +26,10 @@ def mailchimp(config: Settings) -> Iterator[Check]:
     """Both of Mailchimp's webhooks: what is set of each and what is not, and whether it was ever heard."""
     from providers.mailchimp import events, transactional_events
 
-    yield _webhook(_MARKETING, events.PROVIDER, _marketing_lacks(config), _marketing_has(config))
+    yield _webhook(_MARKETING, events.PROVIDER, half_configured.marketing(config), _marketing_has(config))
     urls = config.mailchimp.transactional_urls(f"{config.gateway.public_url}/webhooks/{transactional_events.PROVIDER}")
     has = f"signed for {' and '.join(urls)}" if config.mailchimp.transactional_webhook_keys else ""
-    yield _webhook(_TRANSACTIONAL, transactional_events.PROVIDER, _transactional_lacks(config), has)
+    yield _webhook(_TRANSACTIONAL, transactional_events.PROVIDER, half_configured.transactional(config), has)
 
 
 def _webhook(what: str, provider: str, lacks: list[str], has: str) -> Check:
@@ -61,41 +62,9 @@ def _marketing_has(config: Settings) -> str:
     return f"vouched for by {vouched}{whose}"
 
 
-def _marketing_lacks(config: Settings) -> list[str]:
-    mailchimp, lacks = config.mailchimp, []
-    if not mailchimp.marketing_url_secrets and mailchimp.marketing_signing_secrets:
-        lacks.append("OMS_MAILCHIMP_MARKETING_URL_SECRETS is empty, so its webhook's door is shut")
-    if not mailchimp.marketing_url_secrets and mailchimp.marketing_api_key:
-        lacks.append("OMS_MAILCHIMP_MARKETING_URL_SECRETS is empty, so who leaves there is known a night late")
-    if mailchimp.marketing_api_key and not mailchimp.marketing_list_id:
-        lacks.append("OMS_MAILCHIMP_MARKETING_LIST_ID is empty, so there is no audience whose lists could be read")
-    if mailchimp.marketing_list_id and not (mailchimp.marketing_api_key or mailchimp.marketing_url_secrets):
-        lacks.append(
-            "OMS_MAILCHIMP_MARKETING_LIST_ID is set, and neither OMS_MAILCHIMP_MARKETING_API_KEY nor …_URL_SECRETS"
-        )
-    if mailchimp.marketing_url_secrets and not config.gateway.reachable:
-        lacks.append(_unreachable(config.gateway.public_url))
-    return lacks
-
-
-def _transactional_lacks(config: Settings) -> list[str]:
-    mailchimp, lacks = config.mailchimp, []
-    if not mailchimp.transactional_webhook_keys and (
-        mailchimp.transactional_api_key or mailchimp.transactional_webhook_urls
-    ):
-        lacks.append("OMS_MAILCHIMP_TRANSACTIONAL_WEBHOOK_KEYS is empty, so its webhook's door is shut")
-    if mailchimp.transactional_webhook_keys and not (mailchimp.transactional_webhook_urls or config.gateway.reachable):
-        lacks.append(_unreachable(config.gateway.public_url))
-    return lacks
-
-
-def _unreachable(url: str) -> str:
-    return f"Mailchimp cannot reach OMS_GATEWAY_PUBLIC_URL, {url}: it takes HTTPS and a name that the world knows"
-
-
 def returned(config: Settings) -> Iterator[Check]:
     """The mailbox opens, or somebody listens; or bounces that come as mail are not wanted at all."""
-    if lacks := list(_returned_lacks(config)):
+    if lacks := list(half_configured.returned(config)):
         yield Check(_RETURNED, ok=False, found=f"half configured: {'; '.join(lacks)}. docs/returned-mail.md")
         return
     returns = config.returns
@@ -120,21 +89,8 @@ def returned(config: Settings) -> Iterator[Check]:
     else:
         told = f"{len(returns.mailboxes)} mailbox(es), and nobody listens on {place} of this machine"
         how = "start `campaigns returns listen`, or set OMS_RETURNS_IMAP_HOST to read a mailbox"
-        yield Check(_RETURNED, ok=last is not None, found=f"{told}; {_heard(last)}. {how}{trusts}")
-
-
-def _returned_lacks(config: Settings) -> Iterator[str]:
-    returns = config.returns
-    imap = {"HOST": returns.imap_host, "USER": returns.imap_user, "PASSWORD": returns.imap_password}
-    missing = [f"OMS_RETURNS_IMAP_{name}" for name, value in imap.items() if not value]
-    if missing and len(missing) < len(imap):
-        yield f"{' and '.join(missing)} not set, so no mailbox is read"
-    if returns.tls_key and not returns.tls_certificate:
-        yield "OMS_RETURNS_TLS_KEY is set and OMS_RETURNS_TLS_CERTIFICATE is not, so there is no STARTTLS"
-    if returns.imap_host and not returns.mailboxes:
-        yield "OMS_RETURNS_ADDRESSES is empty: name the address that this mailbox receives for"
-    if returns.trust_addresses and not returns.mailboxes:
-        yield "OMS_RETURNS_TRUST_ADDRESSES is true, and no mailbox is named in OMS_RETURNS_ADDRESSES"
+        found = f"{told}; {_heard(last)}. {how}{trusts}"
+        yield Check(_RETURNED, ok=last is not None, warning=last is not None, found=found)
 
 
 def _listens(host: str, port: int) -> bool:

@@ -19,6 +19,7 @@ from cli import (
     control_commands,
     data_commands,
     environment_commands,
+    esp_template_commands,
     event_commands,
     explain_command,
     gate_commands,
@@ -28,6 +29,7 @@ from cli import (
     mistakes,
     operate,
     plan_command,
+    preflight_commands,
     preview_commands,
     rate_commands,
     reconcile_commands,
@@ -38,7 +40,9 @@ from cli import (
     segment_commands,
     suppression_commands,
     suppression_show_command,
+    template_commands,
     topic_commands,
+    webhook_commands,
 )
 
 app = typer.Typer(
@@ -52,6 +56,7 @@ operate.register(app)
 data_commands.register(app)
 run_commands.register(app)
 plan_command.register(app)
+preflight_commands.register(app)
 control_commands.register(app)
 report_commands.register(app)
 explain_command.register(app)
@@ -81,6 +86,15 @@ app.add_typer(
 )
 app.add_typer(rate_commands.app, name="rates", help="What currencies were worth: load and list dated rates.")
 app.add_typer(return_commands.app, name="returns", help="Mail that comes back: listen for it, fetch it.")
+esp_template_commands.register(template_commands.app)
+app.add_typer(
+    template_commands.app,
+    name="templates",
+    help="What they read: list, check, preview, make templates; push them to a provider, compare, pin.",
+)
+app.add_typer(
+    webhook_commands.app, name="webhooks", help="Webhooks at Mailchimp Marketing: list, register, remove them."
+)
 app.add_typer(topic_commands.app, name="topics", help="What mail is about, for customers to choose: add, list, remove.")
 app.add_typer(
     suppression_commands.app,

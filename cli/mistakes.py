@@ -34,9 +34,9 @@ def settings_line(error: Any) -> str | None:
         if one["type"] == "missing":
             missing += _variables(one["loc"])
         else:
-            (name,) = _variables(one["loc"])
+            name, told = _variable(one["loc"]), str(one["msg"]).removeprefix("Value error, ")
             short = one["type"] == "too_short"
-            wrong.append(f"{name} needs {one['ctx']['min_length']} characters" if short else f"{name}: {one['msg']}")
+            wrong.append(f"{name} needs {one['ctx']['min_length']} characters" if short else f"{name}: {told}")
     if missing:
         wrong.insert(
             0, f"{' and '.join(missing)} must be set: `campaigns up` writes them into .env while there is no database"
@@ -49,6 +49,16 @@ def _unreadable_setting(error: Any) -> str:
     found = re.search(r'field "(\w+)"', str(error))
     group = f"OMS_{found[1].upper()}" if found else "OMS"
     return f'a variable {group}_… cannot be read: lists are written as JSON, such as ["one"]; .env.example has all'
+
+
+def _variable(place: tuple[Any, ...]) -> str:
+    """The environment's name of a setting; what is wrong with several together is said of their group."""
+    import settings
+
+    group = settings.Settings.model_fields[str(place[0])].annotation
+    grouped = hasattr(group, "model_fields") or hasattr(group, "__dataclass_fields__")
+    name = "OMS_" + "_".join(map(str, place[:2])).upper()
+    return f"{name}_…" if grouped and len(place) == 1 else name
 
 
 def _variables(place: tuple[Any, ...]) -> list[str]:
@@ -110,11 +120,12 @@ LINES: Mapping[str, Line] = {
     "data.channels.connections.UnusableConnections": str,
     "data.channels.mapping.UnusableMapping": str,
     "data.channels.registry.UnknownChannel": str,
-    "data.content.TemplateError": str,
     "data.control.NotPossible": str,
     "data.dead_letters.UnknownLetter": str,
+    "data.esp_templates.NotPinned": str,
     "data.features.frame.NoFeatures": str,
     "data.features.population.FeaturesMoved": str,
+    "data.field_values.FieldError": str,
     "data.guardrails.NotBreached": str,
     "data.installation.ForeignDatabase": str,
     "data.intake.files.UnreadableFile": str,
@@ -126,19 +137,29 @@ LINES: Mapping[str, Line] = {
     "data.rates_file.UnusableRates": str,
     "data.runs.UnknownRun": str,
     "data.samples.cdnow.MissingDataSet": str,
+    "data.template_engine.TemplateError": str,
     "data.topics.UnknownTopic": str,
     "domain.accounts.InvalidAccount": str,
+    "domain.campaign_host.HostRefuses": str,
+    "domain.campaign_host.HostUnavailable": str,
     "domain.addresses.InvalidAddress": str,
+    "domain.esp_templates.NotInOurWords": str,
+    "domain.esp_templates.TemplateStoreError": str,
     "domain.rules.RuleError": str,
     "httpx.TransportError": _silent_service,
     "prefect.exceptions.PrefectHTTPStatusError": _prefect,
     "providers.mailchimp.calls.CallFailed": str,
     "providers.mailchimp.config.MailchimpNotConfigured": str,
+    "providers.postmark.access.TokenRefused": str,
+    "providers.postmark.config.PostmarkNotConfigured": str,
     "providers.routes_file.UnknownConnection": str,
     "providers.routes_file.UnusableRoutes": str,
     "providers.sandbox.record.RecordUnavailable": str,
+    "providers.sendgrid.config.SendGridNotConfigured": str,
     "providers.sendgrid.management.ManagementError": str,
+    "providers.smtp.access.RelayRefuses": str,
     "providers.smtp.config.ReturnsNotConfigured": str,
+    "providers.smtp.config.SmtpNotConfigured": str,
     "providers.smtp.mailbox.MailboxUnavailable": str,
     "pydantic_core._pydantic_core.ValidationError": settings_line,
     "pydantic_settings.exceptions.SettingsError": _unreadable_setting,
@@ -150,9 +171,13 @@ LINES: Mapping[str, Line] = {
     "segments.registry.UnknownSegment": str,
     "sqlalchemy.exc.DatabaseError": _database,
     "tasks.diffs.CannotCompare": str,
+    "tasks.esp_kinds.NotAMailer": str,
+    "tasks.kept_templates.StillSent": str,
     "tasks.prefect_api.PrefectUnavailable": str,
     "tasks.prefect_api.TookTooLong": str,
     "tasks.prefect_api.UnknownDeployment": str,
+    "tasks.template_stores.KeepsNoTemplates": str,
+    "tasks.trial_mail.NotInternal": str,
     "tasks.wiring.CannotStart": str,
     "tasks.esps.UnknownProvider": str,
 }

@@ -37,6 +37,11 @@ def up() -> None:
     if (already := _running()) is not None:
         _show(config, "Already running", already)
         return
+    from tasks import half_configured
+
+    if faults := half_configured.faults(config):
+        told = "; ".join(faults)
+        raise Mistake(f"half of a configuration: {told}. Nothing was started; `campaigns doctor` says more")
     store.prepare(store.connectable())
     console.print("Starting the sandbox ESP, the gateway, Prefect and a worker (about half a minute) ...")
     stop = threading.Event()
@@ -126,6 +131,6 @@ def doctor(as_json: AsJson = False) -> int:
 
     checks = examine()
     fit = all(one.ok for one in checks)
-    rows = [("ok" if one.ok else "WRONG", one.what, one.found) for one in checks]
+    rows = [("WRONG" if not one.ok else "warn" if one.warning else "ok", one.what, one.found) for one in checks]
     answer({"ok": fit, "checks": checks}, as_json=as_json, text=table("", ["", "what", "found"], rows))
     return 0 if fit else _UNFIT

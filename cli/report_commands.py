@@ -11,11 +11,13 @@ from cli import store
 from cli.output import AsJson, Mistake, answer, moment, table
 from cli.run_commands import RunId
 from domain.audience import SENTENCE, SkipReason
-from domain.campaigns import Run
+from domain.campaigns import Run, RunStatus
 from domain.kpis import Figures
 from domain.reports import Audit, RunReport, RunSummary, lines, percent
 
 if TYPE_CHECKING:
+    import sqlalchemy as sa
+
     from data.ledger_sweep import Progress
 
 _UNBALANCED = 1
@@ -54,9 +56,25 @@ def status(
         one = runs.get(connection, run_id)
         messages = ledger_audit.message_states(connection, run_id)
         progress = ledger_sweep.progress(connection, run_id)
+        scheduled = _scheduled(connection, one)
     batches = {state: progress.states[state] for state in sorted(progress.states)}
-    payload = {**_facts(one), "messages": messages, "messages_by_batch_state": batches}
-    answer(payload, as_json=as_json, text=_status_text(one, messages, progress))
+    payload = {**_facts(one), "messages": messages, "messages_by_batch_state": batches, "scheduled": scheduled}
+    answer(payload, as_json=as_json, text=_status_text(one, messages, progress, scheduled))
+
+
+def _scheduled(connection: "sa.Connection", run: Run) -> str | None:
+    """Of a run whose campaign host has it and waits for its time: that, and what takes it back."""
+    from data import host_outcomes
+    from domain.hosting import LOOK_HOLDS, Hand
+    from tasks import esps, wiring
+
+    if run.status is not RunStatus.DISPATCHING or not esps.is_host(run.plan.provider):
+        return None
+    found = host_outcomes.standing(connection, run.id, now=wiring.clock(), lease=LOOK_HOLDS)
+    if found.hand is not Hand.SCHEDULED:
+        return None
+    at = f" for {moment(found.send_at)} UTC" if found.send_at is not None else ""
+    return f"scheduled at {run.plan.provider}{at}: `campaigns pause {run.id}` calls it back"
 
 
 def _facts(run: Run) -> dict[str, Any]:
@@ -130,7 +148,7 @@ def _list_text(found: list[RunSummary]) -> str:
             _state(one.run),
             one.run.planned,
             one.total.accepted if one.run.plan.live else None,
-            one.total.delivered if one.run.plan.live else None,
+            one.total.delivered if one.run.plan.live and _tells(one.run, one.total) else None,
             one.run.plan.campaign,
         )
         for one in found
@@ -138,12 +156,20 @@ def _list_text(found: list[RunSummary]) -> str:
     return table("", ["run", "started", "state", "planned", "accepted", "delivered", "campaign"], rows)
 
 
+def _tells(run: Run, figures: Figures) -> bool:
+    """Whether a count of deliveries means anything: a plain SMTP relay tells of bounces, and never of a delivery."""
+    from tasks import esps
+
+    plain = esps.declared().contracts.get(run.plan.provider) == "smtp" and not settings.load().smtp.x_smtpapi
+    return bool(figures.delivered) or not plain
+
+
 def _state(run: Run) -> str:
     words = run.status.replace("_", " ")
     return words if run.plan.live else f"{words} (dry)"
 
 
-def _status_text(run: Run, messages: dict[str, int], progress: "Progress") -> str:
+def _status_text(run: Run, messages: dict[str, int], progress: "Progress", scheduled: str | None) -> str:
     plan = run.plan
     facts = [
         ("segment", plan.segment),
@@ -157,7 +183,7 @@ def _status_text(run: Run, messages: dict[str, int], progress: "Progress") -> st
         "handing over since": run.dispatch_started_at,
         "handed over": run.dispatched_at,
         "settled": run.settled_at,
-        "next attempt": progress.next_claim_at,
+        "next attempt": progress.next_claim_at if run.status is RunStatus.DISPATCHING else None,
     }
     facts += [(name, f"{moment(at)} UTC") for name, at in times.items() if at is not None]
     facts += _snapshot(run)
@@ -166,6 +192,7 @@ def _status_text(run: Run, messages: dict[str, int], progress: "Progress") -> st
     facts += [(name, f"{count:,} messages") for name, count in messages.items() if count]
     width = max(len(name) for name, _ in facts)
     lines = [f"{run.id}  {plan.campaign}: {_state(run)}", *([run.stop_reason] if run.stop_reason else [])]
+    lines += [scheduled] if scheduled else []
     return "\n".join([*lines, *(f"  {name:<{width}}  {value}" for name, value in facts)])
 
 
@@ -239,16 +266,25 @@ def _figures(one: Figures) -> dict[str, Any]:
 
 def _report_text(found: RunReport, page: str) -> str:
     run = found.run
-    rows: list[tuple[str, int, str]] = [
+    rows: list[tuple[str, int | None, str]] = [
         (f"  {step.label}" if step.code in set(SkipReason) else step.label, step.count, "") for step in found.waterfall
     ]
     head = f"{run.plan.campaign}: {_state(run)}" + (f" – {run.stop_reason}" if run.stop_reason else "")
+    tells = _tells(run, found.total)
     providers = [
-        (name, one.accepted, percent(one.deliverability), percent(one.bounce_rate), percent(one.human_open_rate))
+        (
+            name,
+            one.accepted,
+            percent(one.deliverability if tells else None),
+            percent(one.bounce_rate),
+            percent(one.human_open_rate),
+        )
         for name, one in sorted(found.by_mailbox_provider.items())
     ]
     names = ["mailboxes at", "accepted", "delivered", "bounced", "opened by a person"]
-    rows += lines(found.total) if run.plan.live else []
+    if run.plan.live:
+        delivered, *others = lines(found.total)
+        rows += [delivered if tells else ("delivered: this relay does not tell", None, "–"), *others]
     parts = [table(head, ["", "people", "rate"], rows), *([table("", names, providers)] if providers else [])]
     parts += ["\n".join(f"{name}: {value}" for name, value in snapshot)] if (snapshot := _snapshot(run)) else []
     parts.append(page)

@@ -12,6 +12,7 @@ from cli.output import AsJson, answer, table
 from domain import failover
 from domain.failover import Needs
 from domain.routes import Pace, Route
+from domain.suppression import Stream
 from domain.vetting import Standing
 
 _HEADS = ("route", "stream", "provider", "pool", "domain", "priority", "share", "limits", "state")
@@ -25,13 +26,14 @@ def register(app: typer.Typer) -> None:
 def routes(account: store.Account = None, as_json: AsJson = False) -> None:
     """By which ways the account's mail may leave, how much goes by each, and what carries nothing and why."""
     from data import accounts, database, vetting
-    from providers import routes_file
+    from tasks import esps, wiring
 
-    declared = routes_file.load(settings.load().routes.file)
+    declared = esps.declared()
     with database.read(store.engine()) as connection:
         one = accounts.get(connection, store.account_id(connection, account))
         standing = vetting.standing(connection, one.id)
-    found = declared.of_account(one.id) or routes_file.built_in(one.id, one.sender_email.rpartition("@")[2])
+    found = declared.of_account(one.id) or tuple(way for stream in Stream for way in wiring.routes(one, stream))
+    unusable = {way.provider: esps.unusable(way.provider) for way in found}
     residency = declared.residency.get(one.id)
     refused = {
         way.name: failover.refused(way, Needs(one.id, way.stream, standing, residency=residency)) for way in found
@@ -41,21 +43,19 @@ def routes(account: store.Account = None, as_json: AsJson = False) -> None:
         "declared": one.id in declared.accounts,
         "standing": standing,
         "residency": residency,
-        "routes": [asdict(way) | {"refused": refused[way.name]} for way in found],
+        "routes": [asdict(way) | {"refused": refused[way.name], "unusable": unusable[way.provider]} for way in found],
     }
-    answer(payload, as_json=as_json, text="\n".join(_text(payload, found, refused, standing)))
+    answer(payload, as_json=as_json, text="\n".join(_text(payload, found, standing)))
 
 
-def _text(
-    payload: dict[str, Any], found: Sequence[Route], refused: dict[str, str | None], standing: Standing
-) -> Iterator[str]:
+def _text(payload: dict[str, Any], found: Sequence[Route], standing: Standing) -> Iterator[str]:
     rows = [
         (
             *(one.name, one.stream, one.provider, one.pool, one.domain, one.priority, f"{one.share:g}"),
             "; ".join(_limits(one)) or "none",
-            _state(one, refused[one.name]),
+            _state(one, told["refused"], told["unusable"]),
         )
-        for one in found
+        for one, told in zip(found, payload["routes"], strict=True)
     ]
     yield table("", _HEADS, rows)
     place = settings.load().routes.file
@@ -80,9 +80,11 @@ def _pace(pace: Pace) -> str:
     return f"{pace.per_minute:,.0f} a minute{burst}"
 
 
-def _state(one: Route, against: str | None) -> str:
+def _state(one: Route, against: str | None, unusable: str | None) -> str:
     if against is not None:
         return f"carries nothing: {against}"
+    if unusable is not None:
+        return f"not set up: {unusable}"
     told = [
         *(["stands by"] if one.share == 0 else []),
         *(["shared pool"] if one.shared_pool else []),

@@ -28,7 +28,14 @@ def run(
     *,
     campaign: Annotated[str, typer.Argument(metavar="CAMPAIGN", help="Its name; runs of one name are compared.")],
     segment: Annotated[str, typer.Option(help="Who.")],
-    template: Annotated[str, typer.Option(help="What they read.")],
+    template: Annotated[str | None, typer.Option(help="What they read.")] = None,
+    esp_template: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Instead: a template that the provider keeps, by its name there.")
+    ] = None,
+    leave_out_missing: Annotated[
+        bool,
+        typer.Option("--leave-out-missing", help="Who lacks a value that the template needs gets none, else it stops."),
+    ] = False,
     topic: Annotated[
         str | None, typer.Option(help="What it is about; who refused that is left out. `campaigns topics list`.")
     ] = None,
@@ -65,6 +72,8 @@ def run(
         "campaign": campaign,
         "segment": segment,
         "template": template,
+        "esp_template": esp_template,
+        "leave_out_missing": leave_out_missing or None,
         "topic": topic,
         "provider": provider,
         "limit": limit,

@@ -22,8 +22,12 @@ def main(name: str) -> None:
     elif name == "sandbox":
         from providers.sandbox.app import create_app as create_sandbox
 
-        webhook = config.sandbox.webhook_url or f"{config.gateway.public_url}/webhooks/sendgrid"
-        sandbox = config.sandbox.model_copy(update={"webhook_url": webhook})
+        doors = f"{config.gateway.public_url}/webhooks"
+        webhooks = {
+            "webhook_url": config.sandbox.webhook_url or f"{doors}/sendgrid",
+            "mandrill_webhook_url": config.sandbox.mandrill_webhook_url or f"{doors}/mailchimp-transactional",
+        }
+        sandbox = config.sandbox.model_copy(update=webhooks)
         # Idle connections stay open for longer than our client keeps them (providers/http.py): a request on one that
         # is being closed would have an unknown outcome.
         uvicorn.run(

@@ -161,14 +161,14 @@ def running(config: settings.Settings, home: Path) -> Iterator[dict[str, int]]:
         for service in found:
             pids[service.name] = stack.enter_context(child(service, env, logs)).pid
             if service.name == "sandbox":
-                env["OMS_SENDGRID_WEBHOOK_PUBLIC_KEYS"] = webhook_keys(config)
+                env |= webhook_keys(config)
         deploy(env, logs)
         pids["worker"] = stack.enter_context(child(worker(), env, logs)).pid
         yield pids
 
 
-def webhook_keys(config: settings.Settings) -> str:
-    """The configured keys and the sandbox's own, as the JSON list that the environment holds."""
+def webhook_keys(config: settings.Settings) -> dict[str, str]:
+    """The configured keys and the sandbox's own, as the JSON lists that the environment holds."""
     from cli.output import json_text
 
     answer = httpx.get(
@@ -177,7 +177,13 @@ def webhook_keys(config: settings.Settings) -> str:
         timeout=5.0,
     )
     answer.raise_for_status()
-    return json_text([*config.sendgrid.webhook_public_keys, answer.json()["public_key"]])
+    signing = [*config.mailchimp.transactional_webhook_keys, config.sandbox.mandrill_webhook_key]
+    return {
+        "OMS_SENDGRID_WEBHOOK_PUBLIC_KEYS": json_text(
+            [*config.sendgrid.webhook_public_keys, answer.json()["public_key"]]
+        ),
+        "OMS_MAILCHIMP_TRANSACTIONAL_WEBHOOK_KEYS": json_text([one.get_secret_value() for one in signing]),
+    }
 
 
 def deploy(env: Mapping[str, str], logs: Path) -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from data import database, tables
+from data import correlation, database, tables
 from domain.address_marks import ENGAGED_WITHIN, REMEMBERED, SOFT, MarkKind
 from domain.delivery import Seen
 from domain.suppression import Reason
@@ -103,12 +103,10 @@ def troubled(connection: sa.Connection, address_hashes: Collection[str]) -> set[
     mark = tables.address_marks.c
     found: set[str] = set()
     against = mark.kind.not_in((MarkKind.ARRIVED, MarkKind.LIFTED))
-    ordered = sorted(address_hashes)
-    for start in range(0, len(ordered), _MARKS_AT_ONCE):
-        some = mark.address_hash.in_(ordered[start : start + _MARKS_AT_ONCE])
-        # The key begins with the account.
-        mine = mark.account_id.in_(sa.select(tables.accounts.c.id))
-        found.update(connection.scalars(sa.select(mark.address_hash).where(mine, some, against)))
+    mine = mark.account_id.in_(sa.select(tables.accounts.c.id))  # the key begins with the account
+    for some in correlation.chunks(sorted(address_hashes)):
+        those = mark.address_hash.in_(some)
+        found.update(connection.scalars(sa.select(mark.address_hash).where(mine, those, against)))
     return found
 
 

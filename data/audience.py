@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import sqlalchemy as sa
 
-from data import arrangement, bulk, eligibility, quiet_hours, runs, tables, verdicts
+from data import arrangement, bulk, eligibility, missing_values, quiet_hours, runs, tables, verdicts
 from data.arrangement import Arrangement
 from data.verdicts import Judged, Verdicts
 from domain.audience import SkipReason
@@ -30,13 +30,15 @@ _MANY = 0.2
 def _members_table() -> sa.Table:
     """A temporary table for the segment's answer.
 
-    `excluded`: belongs to a segment that the run leaves out. `zone`: see quiet_hours.place.
+    `excluded`: belongs to a segment that the run leaves out. `lacking`: has no value for a variable that the run needs.
+    `zone`: see quiet_hours.place.
     """
     return sa.Table(
         "segment_members",
         sa.MetaData(),
         sa.Column("party_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True),
         sa.Column("excluded", sa.Boolean, nullable=False, server_default=sa.false()),
+        sa.Column("lacking", sa.Boolean, nullable=False, server_default=sa.false()),
         sa.Column("zone", sa.Integer, nullable=False, server_default="0"),
         prefixes=["TEMPORARY"],
     )
@@ -55,13 +57,15 @@ def freeze(
     batch_size: int,
     now: datetime,
     excluded: Collection[int] = (),
+    needed: Sequence[str] = (),
 ) -> Run:
     """Write audience and batches and move the run to `frozen`, all in the caller's transaction.
 
-    `excluded`: party ids of the members of segments that the run leaves out. `policy` is the installation's.
+    `excluded`: party ids of the members of segments that the run leaves out. `needed`: variables for which whoever has
+    no value is left out. `policy` is the installation's.
     """
     ids = np.sort(np.asarray(party_ids, dtype="<i8"))
-    found, zones = judge(connection, run.id, run.plan, ids, excluded=excluded, policy=policy, now=now)
+    found, zones = judge(connection, run.id, run.plan, ids, excluded=excluded, policy=policy, now=now, needed=needed)
     counts = found.counts()
     planned = counts.pop(None, 0)
     canary = arranged = None
@@ -98,6 +102,7 @@ def judge(
     excluded: Collection[int],
     policy: SendingPolicy,
     now: datetime,
+    needed: Sequence[str] = (),
 ) -> tuple[Verdicts, list[str]]:
     """What becomes of each member, drawn by the plan's seed; and the zones that are counted from 0, if zones matter.
 
@@ -109,6 +114,8 @@ def judge(
     left_out = np.isin(ids, np.fromiter(excluded, dtype=np.int64, count=len(excluded)))
     bulk.insert_rows(connection, members, ["party_id"], zip(ids[~left_out].tolist(), strict=True))
     bulk.insert_rows(connection, members, ["party_id", "excluded"], ((one, True) for one in ids[left_out].tolist()))
+    if needed:
+        _mark_lacking(connection, members, plan.account_id, needed)
     zones = quiet_hours.place(connection, plan.account_id, members, policy)
     many = len(ids) >= _MANY * (connection.scalar(sa.select(sa.func.max(tables.parties.c.id))) or 0)
     judged = _judged(connection, run_id, plan, members, policy, now, many=many, zoned=bool(zones))
@@ -116,6 +123,18 @@ def judge(
     place, held_out = draw(plan.campaign, plan.seed, plan.holdout_percent, ids)
     there = np.searchsorted(ids, judged.party_id)  # a member who is no customer any more is nobody's recipient
     return verdicts.of(judged, place=place[there], held_out=held_out[there], limit=plan.limit), zones
+
+
+def _mark_lacking(connection: sa.Connection, members: sa.Table, account_id: str, needed: Sequence[str]) -> None:
+    """In one pass over the account's customers: who has no value for one of these variables."""
+    party = tables.parties.c
+    customers = sa.select(party.id.label("party_id")).where(party.account_id == account_id).subquery("customers")
+    lacking = (
+        sa.select(customers.c.party_id)
+        .select_from(missing_values.with_facts(customers))
+        .where(missing_values.lack_any(needed))
+    )
+    connection.execute(members.update().where(members.c.party_id.in_(lacking)).values(lacking=True))
 
 
 def draw(campaign: str, seed: int, holdout_percent: int, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -5,10 +5,11 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from data import runs, tables
+from data import host_steps, runs, tables
 from domain import campaigns, ledger
 from domain.campaigns import Run
 from domain.delivery import EventKind
+from domain.hosting import Step
 from domain.ledger import BatchState, MessageState, OutcomeKind, ProofKind
 from domain.reports import Audit
 
@@ -31,10 +32,29 @@ def audit(
     complaints = [*_balance(run, planned, named, states), *_evidence(connection, run_id)]
     complaints += _unknowns(connection, run_id, overdue)
     duplicates = missing = None
+    complaints += _hosted(connection, run_id, states["accepted"])
     if record is not None:
         duplicates, missing, found = _against(connection, run_id, record)
         complaints += found
     return Audit(run.members or 0, planned, named, states, duplicates, missing, tuple(complaints))
+
+
+def _hosted(connection: sa.Connection, run_id: str, accepted: int) -> Iterator[str]:
+    """Through a campaign host: one campaign, and as many as the host counted before it was scheduled."""
+    batch, attempt = tables.batches, tables.batch_attempts
+    look = host_steps.one(connection, run_id, Step.LAST_LOOK)
+    if look is None or not accepted:
+        return
+    if look.reference not in {None, str(accepted)}:  # None: somebody at the host had it sent before we looked
+        yield f"the host counted {look.reference} members in the run's segment, but {accepted} count as mailed"
+    went = (attempt.c.outcome == OutcomeKind.ACCEPTED) | _proved(attempt.c.id, ledger.CONFIRMING)
+    campaigns_sent = (
+        sa.select(sa.func.count(attempt.c.provider_reference.distinct()))
+        .join(batch, batch.c.id == attempt.c.batch_id)
+        .where(batch.c.run_id == run_id, went)
+    )
+    if (count := connection.scalar(campaigns_sent) or 0) > 1:
+        yield f"it went out as {count} campaigns of the host"
 
 
 def _skipped(connection: sa.Connection, run_id: str) -> dict[str | None, int]:
@@ -104,8 +124,9 @@ def _evidence(connection: sa.Connection, run_id: str) -> Iterator[str]:
     )
     if count := len(connection.execute(twice).all()):
         yield f"{count} batches were accepted in two attempts"
-    # What was released and then cut: the parts that carry another attempt went again.
-    part = batch.alias()
+    # What was released and then cut: the parts that carry a later attempt went again. One of the same instant is the
+    # same request, of which each message had its own answer (data.partial_results).
+    part, later = batch.alias(), attempt.alias()
     again = sa.select(sa.func.count(attempt.c.id.distinct())).where(
         batch.c.run_id == run_id,
         batch.c.state == BatchState.SPLIT,
@@ -115,7 +136,8 @@ def _evidence(connection: sa.Connection, run_id: str) -> Iterator[str]:
             part.c.run_id == run_id,
             part.c.id != batch.c.id,
             part.c.first_ordinal.between(batch.c.first_ordinal, batch.c.last_ordinal),
-            part.c.attempt_id != attempt.c.id,
+            part.c.attempt_id == later.c.id,
+            later.c.claimed_at > attempt.c.claimed_at,
             part.c.state.not_in([BatchState.PLANNED, BatchState.SPLIT]),
         ),
     )
@@ -168,14 +190,15 @@ def _events_against(connection: sa.Connection, run_id: str) -> Iterator[str]:
     )
     if count := connection.scalar(sa.select(sa.func.count()).select_from(twice)):
         yield f"{count} messages went out in two attempts, as events show"
+    # An ESP that refuses a mail, or throws a cancelled one away, may say that it dropped it: that is none that went out.
     refused = sa.select(sa.func.count(attempt.c.id.distinct())).where(
         of_run,
+        event.c.kind != EventKind.DROPPED,
         attempt.c.id == event.c.attempt_id,
         attempt.c.outcome.in_([OutcomeKind.NOT_SENT, OutcomeKind.REJECTED]),
     )
     if count := connection.scalar(refused):
         yield f"{count} attempts that count as not sent went out, as events show"
-    # An ESP that throws a cancelled mail away may say that it dropped it: that is no mail that went out.
     released = sa.select(sa.func.count(event.c.attempt_id.distinct())).where(
         of_run, event.c.kind != EventKind.DROPPED, _proved(event.c.attempt_id, ledger.RELEASING)
     )

@@ -90,7 +90,7 @@ def carve(connection: sa.Connection, row: Any, messages: int) -> int:
         return batch_id
     middle = row.first_ordinal + messages - 1
     connection.execute(batch.update().where(batch.c.id == batch_id).values(state=BatchState.SPLIT))
-    same = {**_of_part(row), "attempts": row.attempts, "attempt_id": row.attempt_id}
+    same = {**of_part(row), "attempts": row.attempts, "attempt_id": row.attempt_id}
     parts = ((row.first_ordinal, middle, row.not_before), (middle + 1, row.last_ordinal, None))
     first, _ = (
         connection.execute(
@@ -101,7 +101,7 @@ def carve(connection: sa.Connection, row: Any, messages: int) -> int:
     return int(first)
 
 
-def _of_part(row: Any) -> dict[str, Any]:
+def of_part(row: Any) -> dict[str, Any]:
     """What the parts of a batch have in common with it."""
     same = ("run_id", "zone", "mailbox_group", "canary", "refused_by")
     return {name: getattr(row, name) for name in same} | {"state": BatchState.PLANNED}
@@ -174,7 +174,7 @@ def hold(connection: sa.Connection, run_id: str, which: sa.ColumnElement[bool], 
 
 def split(connection: sa.Connection, row: Any, now: datetime) -> None:
     """The ESP refused the request as a whole: two halves, down to the message that it cannot take."""
-    same = {**_of_part(row), "attempts": 0, "not_before": now}
+    same = {**of_part(row), "attempts": 0, "not_before": now}
     halves = ledger.halves(row.first_ordinal, row.last_ordinal)
     connection.execute(
         tables.batches.insert(),

@@ -19,13 +19,31 @@ def of(asked: eligibility.Question, names: tuple[str, ...]) -> sa.Select[Any]:
 
     Its parameters: run_id, first_ordinal, last_ordinal; and the question's moments (data.eligibility).
     """
+    judged, reason, _ = _judged(asked, names)
+    values = (judged.c[name] for name in names)
+    return sa.select(judged.c.ordinal, judged.c.email, reason, *values).order_by(judged.c.ordinal)
+
+
+@lru_cache(maxsize=64)
+def refused(asked: eligibility.Question) -> sa.Select[Any]:
+    """Of those who may not be mailed now: ordinal, address, reason, and whether that address is another than was frozen.
+
+    An ESP that keeps the audience has the one that was frozen. The same parameters.
+    """
+    judged, reason, moved = _judged(asked, ())
+    query = sa.select(judged.c.ordinal, judged.c.email, reason, moved.label("moved"))
+    return query.where(reason.is_not(None)).order_by(judged.c.ordinal)
+
+
+def _judged(
+    asked: eligibility.Question, names: tuple[str, ...]
+) -> tuple[sa.Subquery, sa.ColumnElement[Any], sa.ColumnElement[bool]]:
     moments = {name: sa.bindparam(name, type_=Instant) for name in asked.moments(_ANY)}
     judged = eligibility.judged(asked, _unsent(names), moments=moments).subquery("judged")
     # The freeze planned each mailbox once. Where an address is another one since, that may hold no more.
-    moved = sa.case((judged.c.address_hash.is_distinct_from(judged.c.frozen_hash), SkipReason.ADDRESS_CHANGED))
-    reason = sa.func.coalesce(judged.c.reason, moved).label("reason")
-    values = (judged.c[name] for name in names)
-    return sa.select(judged.c.ordinal, judged.c.email, reason, *values).order_by(judged.c.ordinal)
+    moved = judged.c.address_hash.is_distinct_from(judged.c.frozen_hash)
+    reason = sa.func.coalesce(judged.c.reason, sa.case((moved, SkipReason.ADDRESS_CHANGED))).label("reason")
+    return judged, reason, moved
 
 
 def _unsent(names: tuple[str, ...]) -> sa.FromClause:

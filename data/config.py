@@ -26,6 +26,15 @@ class IntakeConfig(BaseModel):
     keep_days: int = Field(30, ge=1, description="raw records are kept so long once they are orders")
 
 
+class ContentConfig(BaseModel):
+    """What mail says and how it looks."""
+
+    templates: Path | None = Field(
+        None,
+        description="a folder with templates of your own and their _brand/, beside the shipped ones; docs/templates.md",
+    )
+
+
 class PrivacyConfig(BaseModel):
     """Secrets by which addresses are looked up and links are signed. Losing the pepper loses all suppressions."""
 

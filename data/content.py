@@ -1,31 +1,55 @@
-"""Templates: data/templates/<name>/ holds subject.txt, body.html, body.txt and template.toml.
+"""Templates: data/templates/<name>/ holds template.toml, subject.txt, body.html, and where wanted preheader.txt and body.txt.
 
-A placeholder of a recipient is `{{ name }}` and nothing more: the ESP fills it in, so no filter and no condition
-can look at its value. Everything that is the same for all (the shop's name, its address) is filled in here.
+A shop's own folder may hold more of them, or one of a shipped name in its place. In a campaign a recipient's placeholder
+is `{{ name }}` and nothing more: the ESP fills it in, so no filter and no condition can look at its value. Everything
+that is the same for all (the shop's name, its address, its brand) is filled in here. Templates for one mail at a time
+(orders, shipments, accounts) are rendered whole, by data/messages.py.
 """
 
 import hashlib
 import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin
 
 import minijinja
 
-from data import variables
-from domain import templates
+from data import brands, plain_text, template_engine, template_language, variables
+from data.brands import FOLDER, Brand
+from data.field_values import ITEM_KEYS
+from data.template_engine import Engine, TemplateError
+from domain import template_fields, templates
+from domain.suppression import Stream
+from domain.template_fields import Purpose
 from domain.templates import Content
 
-FOLDER = Path(__file__).parent / "templates"
+__all__ = [
+    "CONSTANTS",
+    "FOLDER",
+    "Template",
+    "TemplateError",
+    "engine",
+    "faults",
+    "filled",
+    "folder_of",
+    "load",
+    "names",
+    "render",
+]
+
 CONSTANTS = ("shop_name", "postal_address", "sender_name")
-_PARTS = ("subject.txt", "body.html", "body.txt")
-_TAG = re.compile(r"{{(.*?)}}|{%(.*?)%}", re.DOTALL)
+# What a file may use besides fields: the same for all recipients.
+_GIVEN = frozenset({*CONSTANTS, "brand", "content", "language", "stream"})
+_NEEDED = ("subject.txt", "body.html")
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
-
-
-class TemplateError(ValueError):
-    """The template cannot be used; the message names the file and what to change."""
+_MACRO = re.compile(r"\w+\.\w+\((?:\w+|[\s,=]|\"[^\"]*\"|\.\w+)*\)")  # of plain names and texts
+_HTML_TAG = re.compile(re.escape(templates.html_tag("N")).replace("N", r"(\w+)"))
+_KEYS = {"title", "description", "stream", "purpose", "language", "fallbacks", "content"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +62,13 @@ class Template:
     parts: Mapping[str, str]
     used: tuple[str, ...]  # variables of the recipient, in alphabetical order
     fallbacks: Mapping[str, str]
+    purpose: Purpose = Purpose.CAMPAIGN
+    language: str = "en-GB"
+    content: Mapping[str, Any] = field(default_factory=dict)  # what is the same for all, written by the author
+
+    @property
+    def stream(self) -> Stream:
+        return template_fields.stream(self.purpose)
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -46,104 +77,218 @@ class Template:
 
     @property
     def hash(self) -> str:
-        content = "\0".join([*(self.parts[part] for part in _PARTS), repr(sorted(self.fallbacks.items()))])
+        facts = repr([sorted(self.fallbacks.items()), self.language, self.content])
+        content = "\0".join([*(f"{part}\0{text}" for part, text in sorted(self.parts.items())), facts])
         return hashlib.sha256(content.encode()).hexdigest()
 
 
-def names(folder: Path = FOLDER) -> list[str]:
-    """All templates that there are."""
-    return sorted(path.parent.name for path in folder.glob("*/template.toml"))
+def names(own: Path | None = None, *, purpose: Purpose | None = None) -> list[str]:
+    """All templates that there are, or those of one purpose. `own` is the shop's folder, beside the shipped ones."""
+    found = {path.parent.name: path for folder in _folders(own) for path in folder.glob("*/template.toml")}
+    known = {name: path for name, path in found.items() if _NAME.fullmatch(name)}
+    return sorted(name for name, path in known.items() if purpose is None or _is_for(purpose, name, path))
 
 
-def load(name: str, folder: Path = FOLDER) -> Template:
-    """Read and check one template. Raises TemplateError."""
-    if name not in names(folder):
-        raise TemplateError(f"there is no template {name!r}; there are: {', '.join(names(folder))}")
-    manifest = tomllib.loads((folder / name / "template.toml").read_text("utf-8"))
-    parts = {part: _read(folder / name / part) for part in _PARTS}
-    used: set[str] = set()
-    for part, source in parts.items():
-        used |= _check_part(f"{name}/{part}", source)
-    for part in ("body.html", "body.txt"):
-        if not re.search(r"{{\s*unsubscribe_url\s*}}", parts[part]):
-            raise TemplateError(f"{name}/{part} has no {{{{ unsubscribe_url }}}}: marketing mail must offer a way out")
+def _is_for(purpose: Purpose, name: str, path: Path) -> bool:
+    """A template whose manifest cannot be read is for nothing: it must not take the form of all others with it."""
+    try:
+        return _purpose(_manifest(path), name) is purpose
+    except TemplateError:
+        return False
+
+
+def faults(own: Path | None = None) -> dict[str, str]:
+    """Templates that cannot be used, each with its reason."""
+    found = {}
+    for name in names(own):
+        try:
+            load(name, own)
+        except TemplateError as error:
+            found[name] = str(error)
+    return found
+
+
+def _folders(own: Path | None) -> list[Path]:
+    if own is not None and not own.is_dir():
+        raise TemplateError(f"there is no folder {own} with templates of your own: make it, or mend the setting")
+    return [FOLDER, *([own] if own else [])]
+
+
+def load(name: str, own: Path | None = None) -> Template:
+    """Read and check one template, the shop's own before a shipped one. Raises TemplateError."""
+    if name not in names(own):
+        raise TemplateError(f"there is no template {name!r}; there are: {', '.join(names(own))}")
+    place = folder_of(name, own)
+    manifest = _manifest(place / "template.toml")
+    purpose = _purpose(manifest, name)
+    parts = _parts(place)
+    brand = brands.load(own)
+    files = frozenset({*parts, *brand.parts})
+    used = {one for part, source in parts.items() for one in _check_part(f"{name}/{part}", source, purpose, files)}
+    known = set(template_fields.allowed(purpose))
     fallbacks = manifest.get("fallbacks", {})
-    if unknown := sorted(set(fallbacks) - set(variables.VARIABLES)):
+    if unknown := sorted(set(fallbacks) - known):
         raise TemplateError(f"{name}/template.toml gives fallbacks for variables that do not exist: {unknown}")
-    return Template(name, manifest["title"], manifest["description"], parts, tuple(sorted(used)), fallbacks)
+    if not all(isinstance(text, str) for text in fallbacks.values()):
+        raise TemplateError(f"{name}/template.toml: a fallback is text, and empty to leave the field out")
+    declared = {one: it.fallback for one, it in template_fields.FIELDS.items() if it.fallback is not None}
+    template = Template(
+        name,
+        manifest["title"],
+        manifest["description"],
+        parts,
+        tuple(sorted(used)),
+        {**{one: text for one, text in declared.items() if one in known}, **fallbacks},
+        purpose,
+        manifest.get("language", "en-GB"),
+        _plain(manifest.get("content", {}), f"{name}/template.toml, content"),
+    )
+    if purpose is Purpose.CAMPAIGN:  # a template that cannot be rendered is refused now, not when its run begins
+        render(template, dict.fromkeys(CONSTANTS, "-"), brand=brand)
+    return template
 
 
-def _read(path: Path) -> str:
+def folder_of(name: str, own: Path | None = None) -> Path:
+    """Where the files of a template are: the shop's own before a shipped one."""
+    return [folder / name for folder in _folders(own) if (folder / name / "template.toml").exists()][-1]
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    where = f"{path.parent.name}/{path.name}"
     try:
-        return path.read_text("utf-8").strip()
-    except FileNotFoundError as error:
-        raise TemplateError(f"{path.parent.name}/{path.name} is missing: a template has all of {_PARTS}") from error
+        found = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise TemplateError(f"{where} is no TOML: {error}") from error
+    if missing := {"title", "description"} - set(found):
+        raise TemplateError(f"{where} has no {' and no '.join(sorted(missing))}")
+    if unknown := sorted(set(found) - _KEYS):
+        raise TemplateError(f"{where} has {unknown}; there are {sorted(_KEYS)}")
+    return found
 
 
-def _check_part(where: str, source: str) -> set[str]:
+def _purpose(manifest: Mapping[str, Any], name: str) -> Purpose:
+    """What it is for; marketing without a purpose is a campaign. A stream that does not fit is refused."""
+    stream, asked = manifest.get("stream", Stream.MARKETING), manifest.get("purpose", Purpose.CAMPAIGN)
+    if asked not in set(Purpose):
+        raise TemplateError(f"{name}/template.toml: purpose must be one of {', '.join(Purpose)}")
+    if (wanted := template_fields.stream(Purpose(asked))) != stream:
+        raise TemplateError(f'{name}/template.toml: purpose = "{asked}" needs stream = "{wanted}"')
+    return Purpose(asked)
+
+
+def _parts(folder: Path) -> dict[str, str]:
+    parts = {
+        path.name: path.read_text("utf-8").strip() for path in sorted(folder.glob("*.*")) if path.suffix != ".toml"
+    }
+    for part in _NEEDED:
+        if part not in parts:
+            raise TemplateError(f"{folder.name}/{part} is missing: a template has all of {_NEEDED}")
+    # In the HTML, so escaped as HTML: what a part is called decides it.
+    parts["preheader.html"] = parts.pop("preheader.txt", "")
+    return parts
+
+
+def _plain(value: Any, where: str) -> Any:
+    try:
+        return template_engine.plain(value, where)
+    except TypeError as error:
+        raise TemplateError(str(error)) from error
+
+
+def _check_part(where: str, source: str, purpose: Purpose, files: frozenset[str]) -> set[str]:
     """Return the recipient's variables in one part."""
-    try:
-        found = minijinja.Environment().undeclared_variables_in_str(source)
-    except minijinja.TemplateError as error:
-        raise TemplateError(f"{where} is not a readable template: {error.message}") from error
-    known = {*variables.VARIABLES, *variables.LINKS}
-    if unknown := sorted(set(found) - known - set(CONSTANTS)):
-        raise TemplateError(f"{where} uses {unknown}; there are {sorted(known | set(CONSTANTS))}")
-    for match in _TAG.finditer(source):
-        text = (match[1] or match[2]).strip()
-        if text not in known and known.intersection(_WORD.findall(text)):
-            raise TemplateError(f"{where}: {match[0]} does more than name a recipient's variable; write {{{{ name }}}}")
-    return set(found) & known
+    found = template_engine.undeclared(where, source, files)
+    campaign = purpose is Purpose.CAMPAIGN
+    known = {*variables.VARIABLES, *variables.LINKS} if campaign else set(template_fields.allowed(purpose))
+    if unknown := sorted(found - known - _GIVEN):
+        raise TemplateError(f"{where} uses {unknown}; there are {sorted(known | _GIVEN)}")
+    for _, text in template_language.tags(source) if campaign else ():
+        if text not in known and known.intersection(_WORD.findall(text)) and not _MACRO.fullmatch(text):
+            raise TemplateError(f"{where}: {text!r} does more than name a recipient's variable; write {{{{ name }}}}")
+    return found & known
 
 
-def render(template: Template, constants: Mapping[str, str], *, subject: str | None = None) -> Content:
+def engine(template: Template, constants: Mapping[str, str], brand: Brand, *, subject: str | None = None) -> Engine:
+    """The template with its layout and everything that is the same for all. Raises TemplateError."""
+    own = {} if subject is None else {"subject.txt": subject}
+    content = {key: _resolved(value, key, brand.home) for key, value in template.content.items()}
+    given = {
+        "brand": brand.constants,
+        "content": content,
+        "language": template.language,
+        "stream": str(template.stream),
+    }
+    return Engine(template.name, {**brand.parts, **template.parts, **own}, {**constants, **given})
+
+
+def _resolved(value: Any, key: str, home: str) -> Any:
+    """Links of the author's content are relative to the shop; an address is escaped here, once.
+
+    Of products and articles in a list, what one has and another lacks is empty there.
+    """
+    if isinstance(value, dict):
+        return {inner: _resolved(one, inner, home) for inner, one in value.items()}
+    if isinstance(value, list):
+        keys = {*ITEM_KEYS, *(inner for one in value if isinstance(one, dict) for inner in one)}
+        full = ({**dict.fromkeys(keys, ""), **one} if isinstance(one, dict) else one for one in value)
+        return [_resolved(one, key, home) for one in full]
+    return minijinja.Markup(escape(urljoin(home, value))) if key in {"url", "image"} and value else value
+
+
+def render(
+    template: Template, constants: Mapping[str, str], *, subject: str | None = None, brand: Brand | None = None
+) -> Content:
     """Fill in what is the same for all, leaving one placeholder for each variable of a recipient.
 
     `subject` replaces the template's own; it may use the same placeholders. Raises TemplateError.
     """
-    parts = dict(template.parts)
-    used = set(template.used)
+    if template.purpose is not Purpose.CAMPAIGN:
+        raise TemplateError(f"{template.name} is for one mail at a time ({template.purpose}), not for a campaign")
+    used = {*template.used, *variables.LINKS}
     if subject is not None:
-        parts["subject.txt"] = subject
-        used |= _check_part("the subject", subject)
-    environment = minijinja.Environment(
-        templates=parts,
-        undefined_behavior="strict",
-        auto_escape_callback=lambda part: "html" if part.endswith(".html") else None,
-    )
-    rendered = {
-        part: environment.render_template(part, **constants, **_placeholders(used, html=part.endswith(".html")))
-        for part in _PARTS
-    }
-    if "\n" in rendered["subject.txt"] or "\r" in rendered["subject.txt"]:
+        used |= _check_part("the subject", subject, template.purpose, frozenset())
+    letter = engine(template, constants, brand or brands.load(), subject=subject)
+    plain = dict(_placeholders(used, html=False))
+    shown = letter.render("subject.txt", plain)
+    if "\n" in shown or "\r" in shown:
         raise TemplateError("the subject holds a line break")
-    digest = hashlib.sha256("\0".join(rendered[part] for part in _PARTS).encode()).hexdigest()
+    html = letter.render("body.html", dict(_placeholders(used, html=True)))
+    if "body.txt" in template.parts:
+        text = letter.render("body.txt", plain)
+    else:
+        text = _HTML_TAG.sub(lambda tag: templates.plain_tag(tag[1]), plain_text.of_html(html))
+    _check_way_out(template.name, html, text)
     return Content(
         name=template.name,
-        subject=rendered["subject.txt"],
-        html=rendered["body.html"],
-        text=rendered["body.txt"],
+        subject=shown,
+        html=html,
+        text=text,
         variables=tuple(sorted(used - {*variables.LINKS})),
-        hash=digest,
+        hash=hashlib.sha256(f"{shown}\0{html}\0{text}".encode()).hexdigest(),
     )
 
 
-def _placeholders(names: set[str], *, html: bool) -> dict[str, minijinja.Markup]:
+def _check_way_out(name: str, html: str, text: str) -> None:
+    link = variables.UNSUBSCRIBE_URL
+    for part, tag, shown in (("html", templates.html_tag, html), ("txt", templates.plain_tag, text)):
+        if tag(link) not in shown.replace(tag(link) + variables.PREFERENCES_PATH, ""):
+            raise TemplateError(f"{name}/body.{part} has no {{{{ {link} }}}}: marketing mail must offer a way out")
+
+
+def _placeholders(names: set[str], *, html: bool) -> Iterator[tuple[str, minijinja.Markup]]:
+    """Markup: a placeholder is not escaped, its value is."""
     tag = templates.html_tag if html else templates.plain_tag
-    tags = {name: tag(name) for name in names}
+    for name in names - {variables.PREFERENCES_URL}:
+        yield name, minijinja.Markup(tag(name))
     if variables.PREFERENCES_URL in names:
-        tags[variables.PREFERENCES_URL] = tag(variables.UNSUBSCRIBE_URL) + variables.PREFERENCES_PATH
-    # Markup: a placeholder is not escaped, its value is.
-    return {name: minijinja.Markup(text) for name, text in tags.items()}
+        yield variables.PREFERENCES_URL, minijinja.Markup(tag(variables.UNSUBSCRIBE_URL) + variables.PREFERENCES_PATH)
 
 
 def filled(content: Content, values: Mapping[str, str]) -> dict[str, str]:
     """The mail as one recipient sees it: the preview. Keys: subject, html, text."""
-    import html
-
     shown = {"subject": content.subject, "html": content.html, "text": content.text}
     for name, value in values.items():
         shown["subject"] = shown["subject"].replace(templates.plain_tag(name), value)
         shown["text"] = shown["text"].replace(templates.plain_tag(name), value)
-        shown["html"] = shown["html"].replace(templates.html_tag(name), html.escape(value))
+        shown["html"] = shown["html"].replace(templates.html_tag(name), escape(value))
     return shown

@@ -62,6 +62,16 @@ def suspend(connection: sa.Connection, run_id: str, *, now: datetime) -> bool:
     return True
 
 
+def too_late(connection: sa.Connection, run_id: str, *, why: str, now: datetime) -> bool:
+    """A paused run's mail goes out all the same, as its campaign host says: it counts as sending. Whether it was paused."""
+    run = runs.get(connection, run_id, locked=True)
+    if run.status is not RunStatus.PAUSED:
+        return False
+    run = runs.advance(connection, run, RunStatus.DISPATCHING, stop_reason=None)
+    _note(connection, run, "pause came too late", by="campaign host", detail={"why": why}, now=now)
+    return True
+
+
 def cancel(connection: sa.Connection, run_id: str, *, by: str, why: str, now: datetime) -> Cancelled:
     """End a run for ever: what is planned is not sent. Raises NotPossible, UnknownRun.
 

@@ -21,7 +21,11 @@ _FOLLOWS_A_MESSAGE = frozenset({EventKind.BOUNCED, EventKind.DROPPED, EventKind.
 # An ESP tries for three days, a server behind a mailbox for five more (RFC 5321 section 4.5.4.1).
 _BOUNCES_WITHIN = timedelta(days=8)
 _CLOCKS_DIFFER = timedelta(minutes=1)
-_MAY_BE_OUT = (BatchState.INFLIGHT, BatchState.UNKNOWN, BatchState.ACCEPTED)
+# Batches of which an ESP may tell something.
+MAY_BE_OUT = (BatchState.INFLIGHT, BatchState.UNKNOWN, BatchState.ACCEPTED)
+
+
+NO_BODY = 0  # what an ESP said at once, in its answer to a request, is in no body
 
 
 class Element(NamedTuple):
@@ -184,7 +188,7 @@ def _sent_to(
         .join(tables.batches, batch.id == mail_counts.of_batch(tables.batches.c.id))
         .join(tables.batch_attempts, attempt.id == batch.attempt_id)
         # The index begins with the account.
-        .where(party.account_id.in_(sa.select(tables.accounts.c.id)), batch.state.in_(_MAY_BE_OUT), *which)
+        .where(party.account_id.in_(sa.select(tables.accounts.c.id)), batch.state.in_(MAY_BE_OUT), *which)
     )
     found: dict[str, list[_Sent]] = {}
     for some in chunks(address_hashes):

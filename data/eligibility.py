@@ -28,7 +28,7 @@ from domain.policy import SendingPolicy
 from domain.preferences import Frequency
 from domain.suppression import Stream
 
-_EXCLUDED, _REFUSED, _ENOUGH = "excluded", "topic_refused", "enough"
+_EXCLUDED, _LACKING, _REFUSED, _ENOUGH = "excluded", "lacking", "topic_refused", "enough"
 _OF_PARTY = ("address_hash", "email", "relay", "erased_at")
 _RUNNING = (RunStatus.APPROVED, RunStatus.DISPATCHING, RunStatus.PAUSED)
 
@@ -115,7 +115,7 @@ def judged(
     """The rows of `among`, which has a column party_id, each with address_hash and reason.
 
     The reason is NULL for those who may be mailed. A column `excluded` of `among` says who belongs to a segment that
-    the run leaves out. Where `among` has read the parties' rows itself it brings address_hash, email, relay and
+    the run leaves out; a column `lacking` who has no value for what the template says. Where `among` has read the parties' rows itself it brings address_hash, email, relay and
     erased_at. `moments`: those of the question. `many`: these are so large a part of the account that one pass over its
     mailboxes is cheaper than a look-up for each.
     """
@@ -157,6 +157,7 @@ def _reason(facts: sa.Subquery, policy: SendingPolicy) -> sa.ColumnElement[Any]:
         (facts.c.suppressed_by.is_not(None), sa.literal("suppressed_") + facts.c.suppressed_by),
         *([(facts.c[_REFUSED], SkipReason.TOPIC_REFUSED)] if _REFUSED in facts.c else []),
         *([(facts.c[_EXCLUDED], SkipReason.EXCLUDED_SEGMENT)] if _EXCLUDED in facts.c else []),
+        *([(facts.c[_LACKING], SkipReason.MISSING_VALUE)] if _LACKING in facts.c else []),
         (facts.c.recent >= policy.cap_mails, SkipReason.FREQUENCY_CAP),
         *([(facts.c[_ENOUGH], SkipReason.FREQUENCY_CAP)] if _ENOUGH in facts.c else []),
         (facts.c.waiting > 0, SkipReason.HIGHER_PRIORITY),

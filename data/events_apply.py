@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from data import correlation, deliveries, events_effects, proofs, reactions, seeds, staging, tables, unplaced
 from data.correlation import Element, Placed
 from data.strays import Origins
-from domain import delivery
+from domain import delivery, machine_activity
 from domain.delivery import DeliveryEvent, DeliveryState
 
 _AS_TOLD = ("provider", "attempt_id", "occurred_at", "bounce_class", "fault", "detail", "machine", "cause")
@@ -60,7 +60,7 @@ def apply(
     reactions.keep(connection, new, now=now)
     deliveries.join(connection, folded(new))
     attempts = {one.event.attempt_id: one.element.inbox_id for one in new if one.event.attempt_id}
-    proofs.record(connection, attempts, now=now)
+    proofs.record(connection, attempts | proofs.parts_named(connection, new), now=now)
     seeds.confirm(connection, nameless.values(), now=now)
     return Applied(
         events=len(new),
@@ -81,13 +81,8 @@ def _insert(connection: sa.Connection, placed: dict[str, Placed]) -> Sequence[st
 
 def _row(key: str, one: Placed) -> tuple[object, ...]:
     element, event, run_id, ordinal, _ = one
-    page = _page(event.url) if event.url else None
+    page = machine_activity.bare(event.url) if event.url else None
     return (*element, key, run_id, ordinal, event.kind.value, page, *_as_told(event))
-
-
-def _page(url: str) -> str | None:
-    """Which page was clicked. What follows it often says by whom: shops put addresses and tokens there."""
-    return url.partition("?")[0].partition("#")[0] or None
 
 
 def folded(new: Iterable[Placed]) -> dict[tuple[str, int], DeliveryState]:

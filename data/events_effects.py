@@ -159,6 +159,8 @@ def _suppressions(refusals: Sequence[_Concerned[Reason]], now: datetime) -> list
 
 
 def _evidence(one: Placed) -> str:
+    if one.element.inbox_id == correlation.NO_BODY:
+        return f"{one.event.kind} at once: {one.event.message_id}"
     return f"{one.event.kind} event: inbox {one.element.inbox_id}, element {one.element.position}"
 
 

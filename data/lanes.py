@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from data import database, pools, traffic_rows
 from data.desk import Desk, Outlook, hand_over_key, never_quiet, release_key, sound
 from data.traffic_rows import ProviderState
-from domain import breaker, concurrency, failover, pacing, routing, warmup
+from domain import breaker, concurrency, failover, ledger, pacing, routing, warmup
 from domain.failover import Needs
 from domain.ledger import Outcome, OutcomeKind
 from domain.policy import SendingPolicy
@@ -120,7 +120,7 @@ class Lane:
             put_off = {route.name for route in permitted if desk.put_off(route)}
             return Stall(choice.reason, choice.wait_seconds, by_esp=bool(waiting) and waiting <= put_off)
         route = next(one for one in self.routes if one.name == choice.route)
-        messages = min(size, choice.at_most or size)
+        messages = min(size, choice.at_most or size, route.batch_size or size)
         release = desk.take(route, messages, probe=choice.probe)
         slot = str(uuid.uuid4())
         lease = timedelta(seconds=self.policy.lease_seconds)
@@ -139,12 +139,14 @@ class Lane:
         )
 
     def told(self, grant: Grant, outcome: Outcome, *, messages: int, seconds: float) -> None:
-        """Take in what the wire said: breaker, concurrency, Retry-After; give back what was not used."""
-        sent = 0 if outcome.kind is OutcomeKind.NOT_SENT else messages
+        """Take in what the wire said: breaker, concurrency, Retry-After; give back what was not used.
+
+        `messages`: so many were handed over, or may have been.
+        """
         with database.write(self.engine) as connection:
             now = self.clock()
             self._judge(connection, grant.route, outcome, seconds, now)
-            self._settle(connection, grant, sent, now)
+            self._settle(connection, grant, messages, now)
 
     def given_back(self, grant: Grant) -> None:
         """Nothing was tried: somebody else has the batch, or all its people were suppressed."""
@@ -157,9 +159,13 @@ class Lane:
         answered = outcome.kind is OutcomeKind.ACCEPTED
         after = replace(
             before,
-            breaker=breaker.after(before.breaker, outcome, now),
+            breaker=breaker.after(before.breaker, ledger.gravest(outcome), now),
             concurrency=concurrency.after(
-                before.concurrency, ceiling=route.concurrency, outcome=outcome, seconds=seconds, usual=before.latency
+                before.concurrency,
+                ceiling=route.concurrency,
+                outcome=ledger.gravest(outcome),
+                seconds=seconds,
+                usual=before.latency,
             ),
             latency=concurrency.usual(before.latency, seconds) if answered else before.latency,
         )

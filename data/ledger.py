@@ -15,7 +15,18 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from data import batches, claim_reading, database, eligibility, proofs, tables, variables
+from data import (
+    batches,
+    claim_reading,
+    database,
+    eligibility,
+    partial_results,
+    proofs,
+    tables,
+    told_at_once,
+    traffic_rows,
+    variables,
+)
 from data.desk import Outlook, no_outlook
 from data.traffic import Traffic
 from domain import campaigns, ledger, tokens
@@ -145,7 +156,8 @@ class SqlLedger:
         finally:
             # A hiccup here costs a slot and some tokens until the lease is over, and no mail.
             with suppress(sa.exc.OperationalError, sa.exc.TimeoutError):
-                self.traffic.told(batch.grant, outcome, messages=len(batch), seconds=seconds)
+                sent = ledger.handed_over(outcome, batch.message_ids)
+                self.traffic.told(batch.grant, outcome, messages=sent, seconds=seconds)
 
     def _record_while_leased(self, batch: Batch, outcome: Outcome) -> None:
         while True:
@@ -159,44 +171,56 @@ class SqlLedger:
     def _record(self, batch: Batch, outcome: Outcome) -> None:
         with database.write(self.engine) as connection:
             now = self.clock()
-            state = ledger.state_after(outcome.kind, len(batch))
-            blameless = state is BatchState.REJECTED and not batches.ever_accepted(connection, batch.run_id)
-            state = BatchState.PLANNED if blameless else state
-            refused = outcome.kind is OutcomeKind.REJECTED and not outcome.local
-            row = batches.close(
-                connection,
-                batch.batch_id,
-                state,
-                now,
-                attempt_id=batch.attempt_id,
-                refused_by=batch.grant.route.provider if refused else None,
-            )
-            settled = row is not None or proofs.told_late(connection, batch, outcome, now=now)
-            if row is not None:
-                batches.follow_up(connection, batch, row, outcome, now)
+            blameless = _all_refused(connection, batch, outcome)
+            told = ledger.simplified(outcome, batch.message_ids)
+            if told.exceptions:
+                row, settled = None, partial_results.record(connection, batch, told, blameless, now)
+            else:
+                row = self._close(connection, batch, told, now, blameless=blameless)
+                settled = row is not None or proofs.told_late(connection, batch, told, now=now)
+            if settled and not blameless:
+                told_at_once.record(connection, batch, outcome, now=now)
         if not settled:  # outside of the transaction: what was told late is kept
             raise ledger.LeaseLost(f"batch {batch.batch_id}: the lease of this attempt is over")
-        if blameless and row is not None and row.attempts >= ledger.REFUSALS_BEFORE_PAUSE:
-            raise ledger.AllRefused(f"the ESP took nothing of this campaign yet and says: {outcome.detail}")
+        if blameless and (told.exceptions or (row is not None and row.attempts >= ledger.REFUSALS_BEFORE_PAUSE)):
+            raise ledger.AllRefused(f"the ESP took nothing of this campaign yet and says: {_words(outcome)}")
+
+    def _close(
+        self, connection: sa.Connection, batch: Batch, outcome: Outcome, now: datetime, *, blameless: bool
+    ) -> Any | None:
+        """Write a result that is every message's; the batch's row then, None where the lease is over."""
+        refused = outcome.kind is OutcomeKind.REJECTED and not outcome.local
+        row = batches.close(
+            connection,
+            batch.batch_id,
+            BatchState.PLANNED if blameless else ledger.state_after(outcome.kind, len(batch)),
+            now,
+            attempt_id=batch.attempt_id,
+            refused_by=batch.grant.route.provider if refused else None,
+        )
+        if row is not None:
+            batches.follow_up(connection, batch, row, outcome, now)
+        return row
 
     def _messages(self, connection: sa.Connection, row: Any, now: datetime) -> list[sa.Row[Any]]:
         """The second reading: whoever may not be mailed any more becomes an exception, in the claim's transaction."""
+        found, refused = self.second_reading(connection, row.first_ordinal, row.last_ordinal, now)
+        leave_out(connection, row.run_id, refused, now)
+        return [message for message in found if message.ordinal not in refused] if refused else list(found)
+
+    def second_reading(
+        self, connection: sa.Connection, first: int, last: int, now: datetime
+    ) -> tuple[Sequence[sa.Row[Any]], dict[int, str]]:
+        """These people as they stand now, but those left out before; and by ordinal who gets no mail now, and why."""
         plan = self.run.plan
         asked = eligibility.question(
-            connection, plan.account_id, run_id=row.run_id, policy=self.policy, now=now, topic=plan.topic
+            connection, plan.account_id, run_id=self.run.id, policy=self.policy, now=now, topic=plan.topic
         )
         found = connection.execute(
             claim_reading.of(asked, self.content.variables),
-            {
-                "run_id": row.run_id,
-                "first_ordinal": row.first_ordinal,
-                "last_ordinal": row.last_ordinal,
-                **asked.moments(now),
-            },
+            {"run_id": self.run.id, "first_ordinal": first, "last_ordinal": last, **asked.moments(now)},
         ).all()
-        refused = self._refused(found)
-        _leave_out(connection, row, refused, now)
-        return [message for message in found if message.ordinal not in refused] if refused else list(found)
+        return found, self._refused(found)
 
     def _refused(self, found: Sequence[sa.Row[Any]]) -> dict[int, str]:
         """Ordinals of those who get no mail now, and why: the gate saw to all values, but features may be newer."""
@@ -221,20 +245,34 @@ class SqlLedger:
             lease_expires_at=row.lease_expires_at,
             campaign=self.run.plan.campaign,
             content=self.content,
-            sender=_sender(self.run.plan.sender, grant.route.domain),
+            sender=sender_at(self.run.plan.sender, grant.route.domain),
             pool=grant.route.ip_pool,
             message_ids=[campaigns.message_id(row.run_id, ordinal) for ordinal in ordinals],
             addresses=addresses,
-            variables={
-                name: variables.written(name, column, self.fallbacks.get(name))
-                for name, column in zip(self.content.variables, values, strict=True)
-            },
+            variables=self.written(values),
             unsubscribe_urls=(),
             grant=grant,
         )
 
+    def written(self, columns: Sequence[Sequence[Any]]) -> dict[str, list[str]]:
+        """The variables' values as the mail says them, from columns in the order of the content's variables."""
+        return {
+            name: variables.written(name, column, self.fallbacks.get(name))
+            for name, column in zip(self.content.variables, columns, strict=True)
+        }
 
-def _sender(sender: Sender, domain: str) -> Sender:
+
+def _all_refused(connection: sa.Connection, batch: Batch, outcome: Outcome) -> bool:
+    """Are single messages refused of a run of which no ESP ever took one? Then the campaign is at fault, not they."""
+    refused = ledger.refused_alone(outcome, batch.message_ids)
+    return refused and not batches.ever_accepted(connection, batch.run_id)
+
+
+def _words(outcome: Outcome) -> str:
+    return next((one.detail for one in outcome.exceptions.values() if one.detail), outcome.detail)
+
+
+def sender_at(sender: Sender, domain: str) -> Sender:
     """The mailbox of the run at the domain of the route, which its ESP signs for; answers come where they always do."""
     mailbox, _, own = sender.email.rpartition("@")
     if domain == own:
@@ -242,10 +280,11 @@ def _sender(sender: Sender, domain: str) -> Sender:
     return Sender(f"{mailbox}@{domain}", sender.name, sender.reply_to or sender.email)
 
 
-def _leave_out(connection: sa.Connection, row: Any, refused: Mapping[int, str], now: datetime) -> None:
+def leave_out(connection: sa.Connection, run_id: str, refused: Mapping[int, str], now: datetime) -> None:
+    """These, by ordinal, get no mail of this run, for that reason."""
     if not refused:
         return
-    exception = {"run_id": row.run_id, "state": MessageState.SUPPRESSED, "created_at": now}
+    exception = {"run_id": run_id, "state": MessageState.SUPPRESSED, "created_at": now}
     connection.execute(
         tables.message_exceptions.insert(),
         [{**exception, "ordinal": ordinal, "reason": reason} for ordinal, reason in refused.items()],
@@ -253,14 +292,13 @@ def _leave_out(connection: sa.Connection, row: Any, refused: Mapping[int, str], 
 
 
 def _write_attempt(connection: sa.Connection, row: Any, batch: Batch, worker: str, now: datetime) -> None:
-    route = batch.grant.route
     connection.execute(
         tables.batch_attempts.insert().values(
             id=batch.attempt_id,
             batch_id=row.id,
             number=row.attempts,
             worker=worker,
-            provider=route.provider,
+            provider=batch.grant.route.provider,
             content_hash=content_hash(batch),
             messages=len(batch),
             claimed_at=now,
@@ -268,17 +306,12 @@ def _write_attempt(connection: sa.Connection, row: Any, batch: Batch, worker: st
     )
     connection.execute(
         tables.attempt_routes.insert().values(
+            **traffic_rows.way(batch.grant.route),
             attempt_id=batch.attempt_id,
-            account_id=route.account_id,
-            route=route.name,
-            provider=route.provider,
-            pool=route.pool,
-            stream=route.stream,
             mailbox_group=batch.grant.mailbox_group,
             decision=batch.grant.decision,
             schedule_id=batch.schedule_id,
             send_at=batch.send_at,
-            domain=route.domain,
         )
     )
 

@@ -12,7 +12,8 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from data import batches, correlation, database, tables
-from domain import ledger
+from data.correlation import Placed
+from domain import campaigns, ledger
 from domain.ledger import BatchState, Outcome, OutcomeKind, ProofKind
 from domain.ports import Batch
 
@@ -20,9 +21,9 @@ from domain.ports import Batch
 def record(connection: sa.Connection, attempts: Mapping[str, int], *, now: datetime) -> None:
     """Keep a proof for every batch that waits for an answer or has none, and whose current attempt is named here.
 
-    `attempts`: the body of the inbox in which each is named. Also where it was released since. Of an attempt that the ESP, or its own worker, said was not sent, an event releases
-    or confirms nothing: the audit tells of it. The batches stay locked until the transaction ends, so that none is
-    claimed or released beside its proof.
+    `attempts`: the body of the inbox in which each is named. Also where it was released since. Of an attempt that the
+    ESP, or its own worker, said was not sent, an event releases or confirms nothing: the audit tells of it. The batches
+    stay locked until the transaction ends, so that none is claimed or released beside its proof.
     """
     batch, attempt, proof = tables.batches, tables.batch_attempts, tables.batch_proofs
     released = (batch.c.state == BatchState.PLANNED) & (attempt.c.outcome == OutcomeKind.UNKNOWN)
@@ -45,6 +46,50 @@ def record(connection: sa.Connection, attempts: Mapping[str, int], *, now: datet
         columns = ["batch_id", "attempt_id", "kind", "detail", "created_at"]
         kept = database.insert(connection, proof).from_select(columns, waiting).on_conflict_do_nothing()
         connection.execute(kept, named)
+
+
+def parts_named(connection: sa.Connection, placed: Collection[Placed]) -> dict[str, int]:
+    """The same for unknown messages that have an attempt of their own: by the message, and the attempt it was a part of.
+
+    Of ESPs whose mail bears the whole attempt's name. By its own name it is found without this.
+    """
+    runs = {one.run_id for one in placed if one.run_id is not None and one.event.attempt_id is not None}
+    batch = tables.batches.c
+    waiting = {
+        (row.run_id, row.first_ordinal + place): row.attempt_id
+        for some in correlation.chunks(sorted(runs))
+        for row in connection.execute(
+            sa.select(batch.run_id, batch.first_ordinal, batch.last_ordinal, batch.attempt_id).where(
+                batch.run_id.in_(some), batch.state == BatchState.UNKNOWN
+            )
+        )
+        if ledger.is_part(row.attempt_id)
+        for place in range(row.last_ordinal - row.first_ordinal + 1)
+    }
+    return {
+        own: one.element.inbox_id
+        for one in placed
+        if waiting
+        and one.run_id is not None
+        and one.ordinal is not None
+        and (own := waiting.get((one.run_id, one.ordinal))) is not None
+        and one.event.attempt_id is not None
+        and own == ledger.own_attempt(one.event.attempt_id, campaigns.message_id(one.run_id, one.ordinal))
+    }
+
+
+def keep_heard(connection: sa.Connection, sent: Batch, batch_id: int, own: str, ordinal: int, now: datetime) -> None:
+    """Keep a proof of one message whose event came before its worker wrote that nobody knows what became of it."""
+    event = tables.delivery_events.c
+    heard = connection.scalar(
+        sa.select(event.inbox_id)
+        .where(event.run_id == sent.run_id, event.ordinal == ordinal, event.attempt_id.in_((sent.attempt_id, own)))
+        .limit(1)
+    )
+    if heard is not None:
+        row = {"batch_id": batch_id, "attempt_id": own, "kind": ProofKind.EVENT, "detail": f"inbox {heard}"}
+        kept = database.insert(connection, tables.batch_proofs).values({**row, "created_at": now})
+        connection.execute(kept.on_conflict_do_nothing())
 
 
 def _open(connection: sa.Connection, attempt_ids: Collection[str]) -> list[str]:

@@ -105,13 +105,15 @@ def _happened(
 def _unsubscribed(connection: sa.Connection, provider: str, first: date, last: date) -> Iterator[tuple[date, str, int]]:
     """Who left by the ESP. It never hears of those who left by our own link, one click or page: these are no difference."""
     event = tables.delivery_events.c
+    run = tables.campaign_runs.c
+    lately = sa.select(run.id).where(run.created_at >= start_of(first) - _READ_FOR)
     left = (
         sa.select(event.run_id, event.ordinal, sa.func.min(event.occurred_at).label("left_at"))
-        .where(event.kind == EventKind.UNSUBSCRIBED, event.provider != _RETURNED_MAIL, event.run_id.is_not(None))
+        .where(event.kind == EventKind.UNSUBSCRIBED, event.provider != _RETURNED_MAIL, event.run_id.in_(lately))
         .group_by(event.run_id, event.ordinal)
         .subquery()
     )
-    batch, run = tables.batches.c, tables.campaign_runs.c
+    batch = tables.batches.c
     joined, _ = sent(None)
     day = day_number(left.c.left_at)
     query = (
@@ -124,7 +126,6 @@ def _unsubscribed(connection: sa.Connection, provider: str, first: date, last: d
         .where(
             batch.state == BatchState.ACCEPTED,
             tables.batch_attempts.c.provider == provider,
-            run.created_at >= start_of(first) - _READ_FOR,
             left.c.left_at >= start_of(first),
             left.c.left_at < start_of(last) + _DAY,
         )

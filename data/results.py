@@ -8,8 +8,9 @@ import sqlalchemy as sa
 from data import tables
 from domain.delivery import Seen, Severity
 from domain.guardrails import Results
-from domain.ledger import BatchState
+from domain.ledger import BatchState, MessageState
 from domain.routes import MIXED
+from domain.suppression import Reason
 
 _REFUSED = Seen.BOUNCED | Seen.DROPPED
 # A person's acts prove a delivery of which the ESP never told. A drop is none of the mailbox provider's answers.
@@ -21,7 +22,7 @@ _ANSWERED = _ARRIVED | Seen.BOUNCED | Seen.DEFERRED
 def of_run(
     connection: sa.Connection, run_id: str, *, canary: bool | None = None, since: datetime | None = None
 ) -> dict[str, Results]:
-    """What is known of a run's accepted messages, by mailbox group.
+    """What is known of a run's accepted messages, and of those refused at once as nobody's, by mailbox group.
 
     `canary`: only the batches that are, or are not, of the canary. `since`: only those that went out from then on.
     """
@@ -32,7 +33,47 @@ def of_run(
     if since is not None:
         where &= went_out() >= since
     went = batch if since is None else with_route()
-    return _results(connection, went, where, sa.func.coalesce(batch.c.mailbox_group, MIXED))
+    found = _results(connection, went, where, sa.func.coalesce(batch.c.mailbox_group, MIXED))
+    for group, count in _refused_at_once(connection, run_id, canary, since).items():
+        found[group] = found.get(group, Results()) + Results(accepted=count, heard=count, hard=count)
+    return found
+
+
+def _refused_at_once(
+    connection: sa.Connection, run_id: str, canary: bool | None, since: datetime | None
+) -> dict[str, int]:
+    """Messages that a relay refused in the same breath because nobody is there: as bad a sign as the bounce to come.
+
+    Only who was suppressed for it counts: other refusals blame the mail or us.
+    """
+    batch, exception = tables.batches.c, tables.message_exceptions.c
+    member, suppressed = tables.audience.c, tables.suppressions.c
+    group = sa.func.coalesce(batch.mailbox_group, MIXED)
+    run = tables.campaign_runs.c
+    account = sa.select(run.account_id).where(run.id == run_id).scalar_subquery()
+    gone = sa.exists().where(
+        suppressed.account_id == account,
+        suppressed.address_hash == member.address_hash,
+        suppressed.reason.in_((Reason.HARD_BOUNCE, Reason.INVALID)),
+    )
+    query = (
+        sa.select(group, sa.func.count())
+        .select_from(
+            tables.batches.join(
+                tables.message_exceptions,
+                (exception.run_id == batch.run_id)
+                & exception.ordinal.between(batch.first_ordinal, batch.last_ordinal)
+                & (exception.state == MessageState.REJECTED),
+            ).join(tables.audience, (member.run_id == exception.run_id) & (member.ordinal == exception.ordinal))
+        )
+        .where(batch.run_id == run_id, batch.state == BatchState.REJECTED, batch.refused_by.is_not(None), gone)
+        .group_by(group)
+    )
+    if canary is not None:
+        query = query.where(batch.canary.is_(canary))
+    if since is not None:
+        query = query.where(batch.finished_at >= since)
+    return {name: int(count) for name, count in connection.execute(query)}
 
 
 def of_pool(connection: sa.Connection, account_id: str, pool: str, since: datetime) -> dict[str, Results]:
@@ -41,11 +82,10 @@ def of_pool(connection: sa.Connection, account_id: str, pool: str, since: dateti
     A week of a large sender are millions of rows: ask once and keep the answer for a while, never batch by batch.
     """
     batch, attempt, route = tables.batches, tables.batch_attempts, tables.attempt_routes
-    went = route.join(attempt, attempt.c.id == route.c.attempt_id).join(batch, batch.c.id == attempt.c.batch_id)
+    went = route.join(attempt, attempt.c.id == route.c.attempt_id).join(batch, batch.c.attempt_id == attempt.c.id)
     where = (
         (route.c.account_id == account_id)
         & (route.c.pool == pool)
-        & (batch.c.attempt_id == route.c.attempt_id)
         & (batch.c.state == BatchState.ACCEPTED)
         & (went_out() >= since)
     )

@@ -55,6 +55,7 @@ def create(connection: sa.Connection, plan: RunPlan, *, flow_run_id: str | None,
             priority=plan.priority,
             two_phase=plan.two_phase,
             topic=plan.topic,
+            leave_out_missing=plan.leave_out_missing,
             created_at=now,
         )
         .on_conflict_do_nothing(index_elements=["flow_run_id"])
@@ -185,6 +186,7 @@ def from_row(row: Any) -> Run:
             priority=row.priority,
             two_phase=row.two_phase,
             topic=row.topic,
+            leave_out_missing=row.leave_out_missing,
         ),
         status=RunStatus(row.status),
         flow_run_id=row.flow_run_id,

@@ -97,6 +97,15 @@ def confirm(connection: sa.Connection, events: Iterable[DeliveryEvent], *, now: 
         connection.execute(seed.update().where(seed.c.id == seed_id).values(**values))
 
 
+def told(connection: sa.Connection, seed_id: str) -> str | None:
+    """What its events said of it: "" where nothing but good, the ESP's words of trouble; None: nothing came yet."""
+    seed = tables.seed_messages
+    row = connection.execute(sa.select(seed.c.confirmed_at, seed.c.detail).where(seed.c.id == seed_id)).one_or_none()
+    if row is None or row.confirmed_at is None:
+        return None
+    return row.detail if (row.detail or "").startswith(tuple(f"{kind}:" for kind in _TROUBLE)) else ""
+
+
 def health(connection: sa.Connection, provider: str, now: datetime) -> SeedHealth:
     """How this ESP fares by the seed messages of the last hour, those of all accounts."""
     seed = tables.seed_messages

@@ -13,12 +13,10 @@ import sqlalchemy as sa
 from data import correlation, mail_counts, tables
 from data.correlation import Customer
 from domain.address_marks import MarkKind
-from domain.ledger import BatchState
 from domain.suppression import Reason
 
 # What is true of the mailbox.
 _OF_THE_MAILBOX = frozenset({Reason.HARD_BOUNCE, Reason.INVALID})
-_MAY_BE_OUT = (BatchState.INFLIGHT, BatchState.UNKNOWN, BatchState.ACCEPTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +98,7 @@ def _mailed(connection: sa.Connection, address_hashes: Iterable[str]) -> Mapping
         )
         # The index begins with the account.
         .where(party.account_id.in_(sa.select(tables.accounts.c.id)))
-        .where(mail_counts.of_batch(tables.batches.c.state).in_(_MAY_BE_OUT))
+        .where(mail_counts.of_batch(tables.batches.c.state).in_(correlation.MAY_BE_OUT))
         .distinct()
     )
     found: dict[str, set[str]] = defaultdict(set)

@@ -9,6 +9,7 @@ from data.schema.campaigns import (
     batches,
     campaign_runs,
     campaigns,
+    host_steps,
     message_exceptions,
     previews,
 )
@@ -19,6 +20,7 @@ from data.schema.delivery import (
     unplaced_events,
     webhook_inbox,
 )
+from data.schema.esp_templates import esp_templates, pinned_templates
 from data.schema.governance import audit_log, esp_listings, sync_cursors
 from data.schema.intake import (
     dead_letters,
@@ -44,6 +46,7 @@ from data.schema.people import (
     topic_refusals,
     topics,
 )
+from data.schema.preflight import preflights
 from data.schema.reconciliation import reconciliation_differences, reconciliations
 from data.schema.traffic import (
     attempt_routes,
@@ -79,8 +82,10 @@ __all__ = [
     "dead_letters",
     "delivery_events",
     "esp_listings",
+    "esp_templates",
     "feature_marks",
     "feature_refreshes",
+    "host_steps",
     "installation",
     "intake_batches",
     "intake_cursors",
@@ -103,8 +108,10 @@ __all__ = [
     "order_lines",
     "orders",
     "parties",
+    "pinned_templates",
     "pool_volumes",
     "pools",
+    "preflights",
     "previews",
     "provider_states",
     "reactions",

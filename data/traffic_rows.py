@@ -14,6 +14,7 @@ from data import database, tables
 from domain import warmup
 from domain.breaker import Breaker, BreakerState
 from domain.pacing import Bucket
+from domain.routes import Route
 from domain.suppression import Stream
 from domain.warmup import WarmUp
 
@@ -123,6 +124,18 @@ def requests_under_way(
     for provider, stream, count in connection.execute(query.group_by(slot.provider, slot.stream)):
         found.setdefault(provider, {})[Stream(stream)] = count
     return dict(found)
+
+
+def way(route: Route) -> dict[str, Any]:
+    """What `attempt_routes` keeps of the route itself, whatever went by it."""
+    return {
+        "account_id": route.account_id,
+        "route": route.name,
+        "provider": route.provider,
+        "pool": route.pool,
+        "stream": route.stream,
+        "domain": route.domain,
+    }
 
 
 def take_slot(connection: sa.Connection, slot_id: str, provider: str, stream: Stream, until: datetime) -> None:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from data import tables
 from data.columns import days_between
+from domain import template_fields
 
 # Given with each message by the ledger, not read from a column.
 UNSUBSCRIBE_URL = "unsubscribe_url"
@@ -53,19 +54,26 @@ _watermark = (
     .correlate(tables.customer_features)
     .scalar_subquery()
 )
-VARIABLES: Mapping[str, Variable] = {
-    "first_name": Variable(tables.parties.c.first_name, str, "the customer's first name"),
-    "last_name": Variable(tables.parties.c.last_name, str, "the customer's last name"),
-    "order_count": Variable(_features.orders, str, "how many orders they made"),
-    "net_revenue": Variable(_features.net_revenue, _amount, "what they spent in all, less refunds"),
-    "average_order_value": Variable(_features.average_order_value, _amount, "what they spend on one order"),
-    "first_order_on": Variable(_features.first_order_at, _date, "the day of their first order"),
-    "last_order_on": Variable(_features.last_order_at, _date, "the day of their latest order"),
-    "days_since_last_order": Variable(
-        days_between(_features.last_order_at, _watermark), str, "days since their latest order, as of the last refresh"
-    ),
-    "favourite_category": Variable(_features.favourite_category, str, "the category they buy most of"),
-}
+
+
+def _variable(name: str, column: sa.ColumnElement[Any], write: Callable[[Any], str]) -> tuple[str, Variable]:
+    return name, Variable(column, write, template_fields.FIELDS[name].meaning)
+
+
+# What each is, its type and its fallback: domain/template_fields.py. Here is where a campaign reads it.
+VARIABLES: Mapping[str, Variable] = dict(
+    [
+        _variable("first_name", tables.parties.c.first_name, str),
+        _variable("last_name", tables.parties.c.last_name, str),
+        _variable("order_count", _features.orders, str),
+        _variable("net_revenue", _features.net_revenue, _amount),
+        _variable("average_order_value", _features.average_order_value, _amount),
+        _variable("first_order_on", _features.first_order_at, _date),
+        _variable("last_order_on", _features.last_order_at, _date),
+        _variable("days_since_last_order", days_between(_features.last_order_at, _watermark), str),
+        _variable("favourite_category", _features.favourite_category, str),
+    ]
+)
 
 
 def columns(names: tuple[str, ...]) -> dict[str, sa.ColumnElement[Any]]:

@@ -29,6 +29,9 @@ ROLES = frozenset(
     }
 )
 
+# RFC 5321's atext and dots, and of RFC 6531 whatever is beyond ASCII.
+_LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\u00a0-\U0010ffff-]+")
+
 
 class InvalidAddress(ValueError):
     """The text cannot be an e-mail address; the message says why and never repeats the text."""
@@ -70,6 +73,22 @@ def _ascii_domain(domain: str) -> str:
 def _is_label(label: str) -> bool:
     plain = label.replace("-", "")
     return 0 < len(label) <= 63 and plain.isalnum() and label[0] != "-" and label[-1] != "-"  # noqa: PLR2004 - RFC 1035
+
+
+def in_envelope(address: str) -> str:
+    """The address as it stands in an SMTP envelope: its domain in A-labels, its local part as given, quoted if need be.
+
+    Raises InvalidAddress where it cannot stand there. The local part may hold what is not ASCII (RFC 6531).
+    """
+    canonical(address)
+    local, _, domain = unicodedata.normalize("NFC", address.strip()).rpartition("@")
+    if not _LOCAL.fullmatch(local):
+        raise InvalidAddress("the part before the @ holds a character that no envelope takes")
+    # Some Japanese mailboxes have two dots in a row, or one at the end: only quoted are they right (RFC 5321).
+    quoted = f'"{local}"' if local[0] == "." or local[-1] == "." or ".." in local else local
+    if len(quoted.encode()) > 64:  # noqa: PLR2004 - RFC 5321 section 4.5.3.1.1, octets
+        raise InvalidAddress("the part before the @ is longer than 64 octets")
+    return f"{quoted}@{_ascii_domain(unicodedata.normalize('NFKC', domain))}"
 
 
 def is_valid(address: str | None) -> bool:

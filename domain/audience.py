@@ -21,6 +21,7 @@ class SkipReason(StrEnum):
     SUPPRESSED_SOFT_LIMIT = "suppressed_soft_limit"
     TOPIC_REFUSED = "topic_refused"
     EXCLUDED_SEGMENT = "excluded_segment"
+    MISSING_VALUE = "missing_value"
     FREQUENCY_CAP = "frequency_cap"
     HIGHER_PRIORITY = "higher_priority"
     DUPLICATE_ADDRESS = "duplicate_address"
@@ -45,6 +46,7 @@ SENTENCE = {
     SkipReason.SUPPRESSED_SOFT_LIMIT: "too many mails in a row did not get through",
     SkipReason.TOPIC_REFUSED: "wants no mail about this campaign's topic",
     SkipReason.EXCLUDED_SEGMENT: "belongs to a segment that this run leaves out",
+    SkipReason.MISSING_VALUE: "has no value for something that the template says",
     SkipReason.FREQUENCY_CAP: "got enough marketing mail lately",
     SkipReason.HIGHER_PRIORITY: "is about to get the mail of a campaign that goes first",
     SkipReason.DUPLICATE_ADDRESS: "shares the mailbox with another customer in this audience",

@@ -1,6 +1,7 @@
 """The part of domain/bounce_table.py that blames the person without ending mail: full, disabled, a domain not found.
 
-A recipient's own rules stand above all that names the sender, whom they name too ("sender not authenticated"). Full stands above what is said of content (both name sizes), the rest below what is said of networks and systems.
+A recipient's own rules stand above all that names the sender, whom they name too ("sender not authenticated"). Full
+stands above what is said of content (both name sizes), the rest below what is said of networks and systems.
 """
 
 from domain import bounce_sources as sources

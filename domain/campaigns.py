@@ -103,6 +103,7 @@ class RunPlan:
     two_phase: bool = False  # the ESP lets each batch go a quarter of an hour later, so that it can be called back
     priority: int = 0  # of two running campaigns the one with the larger number keeps a person who is in both
     topic: str | None = None  # who refused it is left out; None: it goes to all who did not refuse marketing mail
+    leave_out_missing: bool = False  # who lacks a value that the template needs is left out, else the run stops
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from domain.kpis import BOUNCE_RATE, COMPLAINT_RATE, DELIVERABILITY, UNSUBSCRIBE_RATE, Figures, Kpi
-from domain.rates import SMALL_SAMPLE, Rate
+from domain.rates import LEAST, SMALL_SAMPLE, Rate
 
 DAYS = 28  # of history
 MAILBOX, DOMAIN = "mailbox", "domain"
 RISING = (BOUNCE_RATE, COMPLAINT_RATE, UNSUBSCRIBE_RATE)
 # Of a million mails the interval is a tenth of a point wide: what nobody would mind must not be an alarm.
 _HALF_AS_MUCH_AGAIN = 1.5
-# One person who complains of forty mails is no jump, whatever the interval says.
-_LEAST = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,7 @@ def _jumped(kpi: Kpi, now: Rate, before: Rate) -> bool:
         return False
     bad, bad_before = _bad(kpi, now), _bad(kpi, before)
     surely = bad.interval[0] > bad_before.interval[1]
-    return surely and bad.part >= _LEAST and (bad.value or 0) >= _HALF_AS_MUCH_AGAIN * (bad_before.value or 0)
+    return surely and bad.part >= LEAST and (bad.value or 0) >= _HALF_AS_MUCH_AGAIN * (bad_before.value or 0)
 
 
 def _bad(kpi: Kpi, rate: Rate) -> Rate:

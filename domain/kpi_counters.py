@@ -4,6 +4,7 @@ Each is a figure of domain.kpis under a shorter name: its numerator is the count
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from domain import kpi_advice, kpi_words, kpis
 from domain.kpis import Figures, Kpi
@@ -25,6 +26,7 @@ _GROUPS: dict[str, tuple[tuple[str, Kpi], ...]] = {
         ("unsubscribed", kpis.UNSUBSCRIBE_RATE),
     ),
 }
+_UNITS = ((86_400, "d"), (3600, "h"), (60, "min"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,29 @@ def _counter(label: str, kpi: Kpi, figures: Figures) -> Counter:
     share = "" if rate.value is None else f"{100 * rate.value:.{kpi.digits}f} %"
     stands = kpi_advice.verdict(kpi, figures)
     return Counter(label, rate.part, share, stands, f"{kpi.over} ÷ {kpi.under}")
+
+
+def behind(*, bodies: int, oldest: timedelta | None, batches: int, events: int) -> str:
+    """How far the counters are behind what the sending services told.
+
+    `bodies` wait to be read, `oldest` since so long; `batches` are not counted yet; `events` wait for their message.
+    """
+    parts = ["Every webhook that came was read."]
+    if bodies and oldest is not None:
+        noun = "webhook waits" if bodies == 1 else "webhooks wait"
+        parts = [f"{bodies:,} {noun} to be read, the oldest for {span(oldest)}."]
+    if batches:
+        parts.append(f"What came of {batches:,} batches is counted within minutes.")
+    if events:
+        noun = "event waits until its message is" if events == 1 else "events wait until their message is"
+        parts.append(f"{events:,} {noun} known.")
+    return " ".join(parts)
+
+
+def span(time: timedelta) -> str:
+    """A length of time in one unit."""
+    seconds = max(0, round(time.total_seconds()))
+    return next((f"{seconds // unit} {name}" for unit, name in _UNITS if seconds >= unit), f"{seconds} s")
 
 
 def markdown(figures: Figures) -> str:

@@ -136,10 +136,8 @@ def trend(kpi: Kpi, now: Rate, before: Rate) -> str:
 
 def anomaly(one: Anomaly, name: str | None = None) -> str:
     """A jump in a sentence. `name`: what people call the group, where it is no mailbox group."""
-    return (
-        f"{name or (mailbox_groups.shown(one.group) if one.by == MAILBOX else one.group)}, mail of {one.day:%d %b}: {one.kpi.label} {rate(one.kpi, one.now)} of"
-        f" {one.now.whole:,}; in the weeks before {rate(one.kpi, one.before)} of {one.before.whole:,}"
-    )
+    shown = name or (mailbox_groups.shown(one.group) if one.by == MAILBOX else one.group)
+    return f"{shown}, mail of {one.day:%d %b}: {one.kpi.label} {rate(one.kpi, one.now)} of {one.now.whole:,}; in the weeks before {rate(one.kpi, one.before)} of {one.before.whole:,}"
 
 
 def explanation(kpi: Kpi) -> list[tuple[str, str]]:

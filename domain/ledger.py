@@ -3,9 +3,14 @@
 Sources: shared/DESIGN.md section 4; the outcome table of facts/reliability.md section 2.
 """
 
-from dataclasses import dataclass
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
+
+from domain.delivery import DeliveryEvent
 
 
 class BatchState(StrEnum):
@@ -44,7 +49,14 @@ NEXT: dict[BatchState, frozenset[BatchState]] = {
             BatchState.UNKNOWN,
         }
     ),
-    BatchState.UNKNOWN: frozenset({BatchState.ACCEPTED, BatchState.PLANNED, BatchState.HELD}),
+    BatchState.UNKNOWN: frozenset(
+        {
+            BatchState.ACCEPTED,
+            BatchState.PLANNED,
+            BatchState.HELD,
+            BatchState.SPLIT,  # its worker was late, and knows of each message what became of it
+        }
+    ),
     BatchState.ACCEPTED: frozenset(),
     BatchState.REJECTED: frozenset(),
     BatchState.SUPPRESSED: frozenset(),
@@ -74,7 +86,12 @@ class OutcomeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One answer for one batch. `detail` is for people and holds no address."""
+    """One answer for one batch. `detail` is for people and holds no address.
+
+    `exceptions`: by message id what became of those of which something else is known; of the rest the outcome itself
+    speaks. An ESP that takes each message by itself (SMTP), or says of each whether it took it, fills it.
+    `event`: a refusal that says something of the mailbox, as a bounce would that came later.
+    """
 
     kind: OutcomeKind
     detail: str = ""
@@ -83,6 +100,9 @@ class Outcome:
     retry_after: timedelta | None = None
     stop_provider: bool = False  # 401, 403: no further request makes sense until somebody mends the configuration
     local: bool = False  # ended by ourselves before any connection: it says nothing of the ESP
+    forbidden: bool = False  # a rule of ours forbids this recipient: it says nothing of the campaign either
+    exceptions: Mapping[str, "Outcome"] = field(default_factory=dict, hash=False)
+    event: DeliveryEvent | None = field(default=None, compare=False)  # what it told of this one message at once
 
 
 class ProofKind(StrEnum):
@@ -121,6 +141,69 @@ def state_after(outcome: OutcomeKind, size: int) -> BatchState:
         OutcomeKind.NOT_SENT: BatchState.PLANNED,
         OutcomeKind.UNKNOWN: BatchState.UNKNOWN,
     }[outcome]
+
+
+_ALONE = frozenset({OutcomeKind.REJECTED, OutcomeKind.UNKNOWN})
+
+
+class Part(NamedTuple):
+    """Messages in a row of one outcome; `messages` are places in the batch."""
+
+    outcome: Outcome
+    messages: range
+
+
+def parts(outcome: Outcome, message_ids: Sequence[str]) -> list[Part]:
+    """Cut a batch whose messages fared differently. Refused and unknown ones stand alone: each needs its own proof."""
+    found: list[Part] = []
+    for place, message_id in enumerate(message_ids):
+        own = outcome.exceptions.get(message_id, outcome)
+        if found and own.kind is found[-1].outcome.kind and own.kind not in _ALONE:
+            found[-1] = Part(found[-1].outcome, range(found[-1].messages.start, place + 1))
+        else:
+            found.append(Part(own, range(place, place + 1)))
+    return found
+
+
+def simplified(outcome: Outcome, message_ids: Sequence[str]) -> Outcome:
+    """The same; without exceptions where all messages met with the same, so that they stay together."""
+    found = parts(outcome, message_ids)
+    return replace(found[0].outcome, exceptions={}) if len(found) == 1 else outcome
+
+
+def gravest(outcome: Outcome) -> Outcome:
+    """What an answer says of the ESP's health: that of a message which nobody knows the fate of, if there is one."""
+    return next((one for one in outcome.exceptions.values() if one.kind is OutcomeKind.UNKNOWN), outcome)
+
+
+def handed_over(outcome: Outcome, message_ids: Sequence[str]) -> int:
+    """Of how many messages it is not certain that they were not sent."""
+    return sum(outcome.exceptions.get(one, outcome).kind is not OutcomeKind.NOT_SENT for one in message_ids)
+
+
+def refused_alone(outcome: Outcome, message_ids: Sequence[str]) -> bool:
+    """Did the ESP refuse single messages and take none: the only one of a batch, or so many of one as pause a run?"""
+    if not outcome.exceptions:
+        return state_after(outcome.kind, len(message_ids)) is BatchState.REJECTED and not outcome.forbidden
+    each = [outcome.exceptions.get(one, outcome) for one in message_ids]
+    refused = sum(one.kind is OutcomeKind.REJECTED and not one.forbidden for one in each)
+    return refused >= REFUSALS_BEFORE_PAUSE and all(one.kind is not OutcomeKind.ACCEPTED for one in each)
+
+
+def own_attempt(attempt_id: str, message_id: str) -> str:
+    """The name of one message's part in an attempt, where the ESP takes each message by itself.
+
+    The mail carries it instead of the attempt: what is heard of one of them proves nothing of its neighbours.
+    """
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{attempt_id} {message_id}"))
+
+
+def is_part(attempt_id: str) -> bool:
+    """Whether it is such a name: an attempt's own is random (version 4), a part's is made of it (version 5)."""
+    try:
+        return uuid.UUID(attempt_id).version == 5  # noqa: PLR2004 - RFC 9562 section 5.5
+    except ValueError:
+        return False
 
 
 # Doubling from two seconds to a minute: a 429 clears within seconds, an outage within the run's window.

@@ -76,7 +76,12 @@ def page(url: str | None) -> str | None:
     """What is kept of a clicked link: its page. Of one that unsubscribes the word, as it may hold a token."""
     if url and _UNSUBSCRIBE.search(url):
         return _LEAVING
-    return url.partition("?")[0].partition("#")[0] or None if url else None
+    return bare(url) if url else None
+
+
+def bare(url: str) -> str | None:
+    """Which page a link leads to. What follows often says whose it was: shops put addresses and tokens there."""
+    return url.partition("?")[0].partition("#")[0] or None
 
 
 def _is_address(text: str) -> bool:

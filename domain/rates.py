@@ -8,7 +8,7 @@ from domain import proportions
 # Below so many the interval is shown with the rate: at 1,000 a share near 98 % is known to about one point.
 SMALL_SAMPLE = 1000
 # One complaint of eighty mails is surely past the line, and yet nothing to act on.
-_LEAST = 5
+LEAST = 5
 
 
 class Verdict(StrEnum):
@@ -70,6 +70,6 @@ class Lines:
         if not missed:
             return Verdict.GOOD
         wrong = rate.whole - rate.part if self.high_is_good else rate.part
-        if not sure or wrong < _LEAST:
+        if not sure or wrong < LEAST:
             return Verdict.UNSURE
         return Verdict.BAD if worse else Verdict.WARN

@@ -58,6 +58,7 @@ class Route:
     schedules: bool = False  # the ESP keeps mail until a time that we name
     ip_pool: str | None = None  # the ESP's own name of the pool
     concurrency: int = 8
+    batch_size: int | None = None  # so many messages does the ESP take in one request; None: all of a batch
     hand_over: Pace = field(default_factory=Pace)
     release: dict[str, Pace] = field(default_factory=dict)
 

@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from tasks import bounces, guarding, lifting, live, reporting, resolving, upkeep
+from tasks import bounces, guarding, hosting, lifting, live, reporting, resolving, upkeep
 
 
 @flow(name="process-delivery-events")
@@ -14,6 +14,7 @@ def process_delivery_events() -> dict[str, int]:
     """
     failures = upkeep.Failures()
     counts: dict[str, int] = {}
+    _follow_hosts(counts, failures)
     with failures.kept("process delivery events"):
         counts |= upkeep.process_events()
     changed: list[str] = []
@@ -43,3 +44,12 @@ def process_delivery_events() -> dict[str, int]:
         counts |= upkeep.look_after_runs()
     failures.raise_kept()
     return counts
+
+
+def _follow_hosts(counts: dict[str, int], failures: upkeep.Failures) -> None:
+    """Whether what campaign hosts were asked for went out: a call a run. Their reports are the flow pull-reports' work."""
+    with failures.kept("list the runs at campaign hosts"):
+        for run_id in hosting.runs_to_follow():
+            with failures.kept(f"follow {run_id} at its host"):
+                for name, count in hosting.follow(run_id).items():
+                    counts[name] = counts.get(name, 0) + count

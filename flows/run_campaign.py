@@ -1,4 +1,4 @@
-"""Run a campaign: gate, freeze, preview, approval, dispatch, settle.
+"""Run a campaign: pre-flight, gate, freeze, preview, approval, dispatch, settle.
 
 A flow run may be started twice, and is started again from the top after an approval: the ledger's state decides
 what is still to be done, so every stage may be repeated.
@@ -12,7 +12,7 @@ from prefect.flow_runs import suspend_flow_run
 from prefect.input import RunInput
 from pydantic import Field
 
-from tasks import artifacts, campaign, dispatch, gates, guarding, reporting, watching
+from tasks import artifacts, campaign, dispatch, gates, guarding, hosting, preflight, reporting, watching
 from tasks.campaign import RunState
 from tasks.request import CampaignRequest, Mode
 
@@ -62,11 +62,14 @@ def run_campaign(request: CampaignRequest) -> str:
     run = campaign.open_run(
         request, campaign.flow_run_key(runtime.flow_run.id), due_at=runtime.flow_run.scheduled_start_time
     )
-    if run.status == "created":
+    is_new = run.status == "created"
+    if is_new:
+        preflight.check_run(run.run_id)
         gates.check_data(run.run_id)
         run = campaign.freeze_audience(run.run_id)
     if run.status == "frozen":
         gates.check_audience(run.run_id)
+        preflight.check_audience(run.run_id)
         artifacts.publish_preview(run.run_id)
         run = campaign.finish_dry_run(run.run_id) if not run.live else run
     if run.status in {"frozen", "awaiting_approval"}:
@@ -75,6 +78,8 @@ def run_campaign(request: CampaignRequest) -> str:
         run = _hold_for_person(run)  # a person answered, and the flow started again
     if run.status in {"approved", "dispatching"}:
         watching.leave_if_stopped()
+        if not is_new:
+            preflight.check_again(run.run_id)
         _dispatch(run.run_id)
         watching.leave_if_stopped()
         _hold_for_person(run)  # its canary may have done badly meanwhile
@@ -113,8 +118,9 @@ def _hold_for_person(run: RunState) -> RunState:
 
 def _dispatch(run_id: str) -> None:
     """Hand over until there is nothing left to claim. Raises PutOff when the ESP takes nothing for an hour."""
+    hand_over = hosting.hand_over if hosting.sends_by_itself(run_id) else dispatch.dispatch_wave
     patience = dispatch.Patience()
-    while (state := dispatch.dispatch_wave(run_id)).seconds_until_next is not None:
+    while (state := hand_over(run_id)).seconds_until_next is not None:
         if patience.ended(state, time.monotonic()):
             raise PutOff(
                 f"The ESP has taken nothing for an hour. {state.open:,} messages are not sent yet and nothing is lost:"

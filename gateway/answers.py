@@ -20,6 +20,7 @@ _BUSY = "This cannot be answered right now. Nothing was changed; try again in a 
 _STAFF = {
     "/campaigns": "There is no campaign run of this name.",
     "/kpis": "There is no account of this name.",
+    "/deliverability": "There is no account of this name, or no such period or grouping.",
     "/previews": "There is no preview of this name.",
     "/health": "There is no such page.",
     "/metrics": "There is no such page.",

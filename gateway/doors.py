@@ -10,13 +10,15 @@ from datetime import datetime
 
 from pydantic import SecretStr
 
-from data import ledger
+from data import host_events, ledger
 from domain.ports import EventReader
 from gateway.oauth import TokenDesk
 from gateway.webhooks import Door
 from providers.mailchimp import events as marketing
 from providers.mailchimp import transactional_events as transactional
 from providers.mailchimp.webhook import MarketingEvents, TransactionalEvents
+from providers.postmark import events as postmark
+from providers.postmark.webhook import PostmarkEvents
 from providers.readers import event_readers
 from providers.sendgrid import signature
 from providers.sendgrid.webhook import SendGridEvents
@@ -61,17 +63,20 @@ def doors(settings: Settings, desk: TokenDesk | None) -> Mapping[str, Door]:
             is_probe=transactional.is_empty,
             success=_OK,
         )
+    if settings.postmark.webhook_credentials:
+        found[postmark.PROVIDER] = Door(PostmarkEvents(_plain(settings.postmark.webhook_credentials)))
     return found
 
 
 def readers(settings: Settings) -> Mapping[str, EventReader]:
     """Who reads the bodies of which provider."""
-    return event_readers(
+    posted = event_readers(
         mailchimp=settings.mailchimp,
         returned=settings.returns,
         link_key=settings.privacy.link_key.get_secret_value(),
         link_purpose=ledger.UNSUBSCRIBE_PURPOSE,
     )
+    return {**posted, host_events.PROVIDER: host_events.PulledEvents()}
 
 
 def _plain(secrets: list[SecretStr]) -> list[str]:

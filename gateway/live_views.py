@@ -13,7 +13,6 @@ TONE = {Verdict.GOOD: "good", Verdict.WARN: "warn", Verdict.BAD: "bad", Verdict.
 _OFTEN_SECONDS, _SELDOM_SECONDS = 5, 60
 _FRESH, _OVER = timedelta(hours=1), timedelta(days=2)
 _OPEN = (RunStatus.APPROVED, RunStatus.DISPATCHING, RunStatus.PAUSED, RunStatus.DISPATCHED)
-_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
 def page(found: Live, now: datetime) -> dict[str, Any]:
@@ -38,7 +37,7 @@ def page(found: Live, now: datetime) -> dict[str, Any]:
             for name, some in kpi_counters.counters(found.figures).items()
         ],
         "last_event": _last_event(found, now),
-        "behind": behind(found, now),
+        "behind": _behind(found, now),
         "is_behind": bool(found.bodies_waiting or found.batches_left),
         "as_of": f"{now:%H:%M:%S} UTC",
         "every": every(found, now),
@@ -58,30 +57,14 @@ def every(found: Live, now: datetime) -> int | None:
 def _last_event(found: Live, now: datetime) -> str:
     if found.last_event_at is None:
         return "No event yet."
-    ago = max(0, round((now - found.last_event_at).total_seconds()))
-    return f"Last event {_span(ago)} ago ({moment(found.last_event_at)})."
+    return f"Last event {kpi_counters.span(now - found.last_event_at)} ago ({moment(found.last_event_at)})."
 
 
-def behind(found: Live, now: datetime) -> str:
-    """How far the counters are behind what the sending services told."""
-    parts = []
-    if found.bodies_waiting and found.oldest_waiting_at is not None:
-        waits = max(0, round((now - found.oldest_waiting_at).total_seconds()))
-        noun = "webhook waits" if found.bodies_waiting == 1 else "webhooks wait"
-        parts.append(f"{count(found.bodies_waiting)} {noun} to be read, the oldest for {_span(waits)}.")
-    else:
-        parts.append("Every webhook that came was read.")
-    if found.batches_left:
-        parts.append(f"What came of {count(found.batches_left)} batches is counted within minutes.")
-    if found.events_waiting:
-        noun = "event waits until its message is" if found.events_waiting == 1 else "events wait until their message is"
-        parts.append(f"{count(found.events_waiting)} {noun} known.")
-    return " ".join(parts)
-
-
-def _span(seconds: int) -> str:
-    """A length of time in one unit."""
-    for unit, name in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min")):
-        if seconds >= unit:
-            return f"{seconds // unit} {name}"
-    return f"{seconds} s"
+def _behind(found: Live, now: datetime) -> str:
+    oldest = found.oldest_waiting_at
+    return kpi_counters.behind(
+        bodies=found.bodies_waiting,
+        oldest=None if oldest is None else now - oldest,
+        batches=found.batches_left,
+        events=found.events_waiting,
+    )

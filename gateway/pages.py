@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import datetime
+from typing import TypeVar
 
 import sqlalchemy as sa
 from fastapi import APIRouter, HTTPException
@@ -18,6 +19,7 @@ from gateway import live_views, plots, rendering, security
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _RECENT = 50
 _READ = ["GET", "HEAD"]
+_Read = TypeVar("_Read")
 
 
 def router(engine: sa.Engine, clock: Callable[[], datetime]) -> APIRouter:
@@ -69,20 +71,18 @@ def _preview(engine: sa.Engine, preview_id: str) -> Preview:
 
 
 def _live(engine: sa.Engine, run_id: str) -> Live:
-    if not _ID.fullmatch(run_id):
-        raise HTTPException(404)
-    try:
-        with database.read(engine) as connection:
-            return live.read(connection, run_id)
-    except runs.UnknownRun:
-        raise HTTPException(404) from None
+    return _of_run(engine, run_id, live.read)
 
 
 def _report(engine: sa.Engine, run_id: str) -> RunReport:
+    return _of_run(engine, run_id, reports.run_report)
+
+
+def _of_run(engine: sa.Engine, run_id: str, read: Callable[[sa.Connection, str], _Read]) -> _Read:
     if not _ID.fullmatch(run_id):
         raise HTTPException(404)
     try:
         with database.read(engine) as connection:
-            return reports.run_report(connection, run_id)
+            return read(connection, run_id)
     except runs.UnknownRun:
         raise HTTPException(404) from None

@@ -23,6 +23,7 @@ _SHORT = {
     SkipReason.SUPPRESSED_SOFT_LIMIT: "did not get through",
     SkipReason.TOPIC_REFUSED: "refused this topic",
     SkipReason.EXCLUDED_SEGMENT: "excluded segment",
+    SkipReason.MISSING_VALUE: "lacks a value",
     SkipReason.FREQUENCY_CAP: "enough mail lately",
     SkipReason.HIGHER_PRIORITY: "other campaign first",
     SkipReason.DUPLICATE_ADDRESS: "shared mailbox",

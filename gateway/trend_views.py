@@ -7,7 +7,7 @@ from data.kpi_trends import Key, Trend, Trends
 from domain import kpi_advice, kpi_words, kpis, mailbox_groups
 from domain.kpi_tables import By
 from domain.kpis import Figures, Kpi
-from domain.rates import Rate, Verdict
+from domain.rates import ALARMS, Rate, Verdict
 from gateway import sparklines
 from gateway.figures import count
 
@@ -19,7 +19,6 @@ GROUPINGS: dict[str, tuple[str, tuple[By, ...]]] = {
 }
 _SHOWN = 12  # groups; whatever is wrong with a smaller one is shown as well
 _LABEL = {kpis.DELIVERABILITY: "Delivered", kpis.BOUNCE_RATE: "Bounced", kpis.COMPLAINT_RATE: "Complained"}
-_ALARMS = (Verdict.WARN, Verdict.BAD)
 _ORDER = (Verdict.BAD, Verdict.WARN, Verdict.UNSURE, Verdict.GOOD, Verdict.NONE)
 _BADGE = {
     Verdict.BAD: ("bad", "far past a line"),
@@ -66,7 +65,7 @@ def _stands(figures: Figures, one: Trend) -> Verdict:
 def _judged(found: Trends, one: Trend) -> tuple[Figures, str]:
     """What a group is judged by, and of when that is: good weeks before do not hide how bad it is now."""
     lately, whole = _stands(one.recent, one), _stands(one.total, one)
-    if lately in _ALARMS and _ORDER.index(lately) <= _ORDER.index(whole):
+    if lately in ALARMS and _ORDER.index(lately) <= _ORDER.index(whole):
         return one.recent, f" in the last {found.recent_days} days"
     return one.total, ""
 

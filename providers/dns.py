@@ -17,7 +17,7 @@ class NoNameServer(RuntimeError):
 
 
 class DnsConfig(BaseModel):
-    """How the mailbox provider behind a domain is found: by its MX, once a month."""
+    """Which name servers are asked: for the mailbox provider behind a domain, once a month, and for a sender's records."""
 
     nameservers: list[str] = Field(
         default_factory=list, description="IP or IP:port of those that are asked; none: the machine's own"
@@ -44,20 +44,26 @@ def _parsed(server: str) -> tuple[str, int]:
     return str(ip_address(host.strip("[]"))), int(port) if port else _PORT
 
 
+def resolver_of(config: DnsConfig) -> dns.resolver.Resolver:
+    """A resolver without a cache, which asks for names as they are. Safe to share between threads. Raises NoNameServer."""
+    try:
+        resolver = dns.resolver.Resolver(configure=not config.nameservers)
+    except dns.resolver.NoResolverConfiguration as error:
+        raise NoNameServer("this machine knows no name server: name one in OMS_DNS_NAMESERVERS") from error
+    if config.nameservers:
+        servers = map(_parsed, config.nameservers)
+        resolver.nameservers = [dns.nameserver.Do53Nameserver(host, port) for host, port in servers]
+    resolver.lifetime = config.timeout_seconds
+    resolver.search = []  # a domain is never one of the machine's own network
+    return resolver
+
+
 class DnsNameServer:
     """One resolver without a cache: its answers are kept in the database. Safe to share between threads."""
 
     def __init__(self, config: DnsConfig) -> None:
         """Raises NoNameServer."""
-        try:
-            self._resolver = dns.resolver.Resolver(configure=not config.nameservers)
-        except dns.resolver.NoResolverConfiguration as error:
-            raise NoNameServer("this machine knows no name server: name one in OMS_DNS_NAMESERVERS") from error
-        if config.nameservers:
-            servers = map(_parsed, config.nameservers)
-            self._resolver.nameservers = [dns.nameserver.Do53Nameserver(host, port) for host, port in servers]
-        self._resolver.lifetime = config.timeout_seconds
-        self._resolver.search = []  # a domain is never one of the machine's own network
+        self._resolver = resolver_of(config)
 
     def mail_hosts(self, domain: str) -> tuple[str, ...] | None:
         """See ports.NameServer. A domain without MX receives at itself (RFC 5321, 5.1); "." says nowhere (RFC 7505)."""

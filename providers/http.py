@@ -4,7 +4,9 @@ No retries and no redirects: the ledger owns attempts, and a redirected POST may
 Source of the table: shared/DESIGN.md section 4 and the outcome table of facts/reliability.md section 2.
 """
 
+import socket
 import ssl
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -54,6 +56,37 @@ KIND_OF_EXCEPTION: dict[type[Exception], OutcomeKind] = {
     httpx.WriteTimeout: OutcomeKind.UNKNOWN,
 }
 
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an HTTP status says of a batch. `stop`: somebody has to mend the configuration first."""
+
+    kind: OutcomeKind
+    stop: bool = False
+
+
+# facts/reliability.md section 2. Whatever neither this table nor the vendor's own knows is unknown, every 5xx above all.
+VERDICTS = {
+    400: Verdict(OutcomeKind.REJECTED),
+    413: Verdict(OutcomeKind.REJECTED),
+    422: Verdict(OutcomeKind.REJECTED),
+    # It is the base URL, a proxy or our program, and nothing was taken. The same mails pass once that is mended, so
+    # they must not end as rejected.
+    404: Verdict(OutcomeKind.NOT_SENT, stop=True),
+    405: Verdict(OutcomeKind.NOT_SENT, stop=True),
+    415: Verdict(OutcomeKind.NOT_SENT, stop=True),
+    401: Verdict(OutcomeKind.NOT_SENT, stop=True),
+    403: Verdict(OutcomeKind.NOT_SENT, stop=True),
+    429: Verdict(OutcomeKind.NOT_SENT),
+    # No ESP's API redirects, so a proxy or a wrong base URL (http for https) spoke. These three say that the resource
+    # is elsewhere and nothing was done here. 302 and 303 are also how a server answers after it did the work, so they
+    # stay unknown.
+    301: Verdict(OutcomeKind.NOT_SENT, stop=True),
+    307: Verdict(OutcomeKind.NOT_SENT, stop=True),
+    308: Verdict(OutcomeKind.NOT_SENT, stop=True),
+}
+ANYTHING_ELSE = Verdict(OutcomeKind.UNKNOWN)
+
 # A word of the other side that parks a batch is believed within these bounds: no hot loop, no batch parked for a year.
 _SHORTEST_WAIT = timedelta(seconds=1)
 _LONGEST_WAIT = timedelta(hours=1)
@@ -98,10 +131,25 @@ def outcome_of_exception(error: Exception) -> Outcome:
     return Outcome(kind, detail=own if own == root else f"{own} from {root}")
 
 
+def told(error: Exception, host: str) -> str:
+    """Why there was no answer, for a person: nothing of the request, of the exception its kind alone."""
+    root = _root(error)
+    if isinstance(root, socket.gaierror):
+        return f"the name {host} cannot be resolved: check how it is written, and this machine's network"
+    if isinstance(root, ssl.SSLCertVerificationError):
+        return f"the certificate of {host} is not good: a proxy in between, or a wrong clock"
+    if isinstance(root, ConnectionRefusedError):
+        return f"{host} refused the connection: check the address, the port and any firewall"
+    if isinstance(error, httpx.TimeoutException) or isinstance(root, TimeoutError):
+        return f"{host} did not answer in time: check the network and any firewall"
+    own = type(error).__name__
+    return own if error is root else f"{own} from {type(root).__name__}"
+
+
 def _root(error: Exception) -> BaseException:
     """The operating system's own exception (gaierror, ConnectionRefusedError, SSLCertVerificationError …), if any.
 
-    httpx raises from httpcore's exception, and that one carries the first of all as its argument.
+    httpx raises from httpcore's exception, and that one carries the first of all as its argument; so does URLError.
     """
     inner = error.__cause__ or error
     first = inner.args[0] if inner.args else inner

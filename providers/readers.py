@@ -10,6 +10,8 @@ from providers.mailchimp import events as marketing
 from providers.mailchimp import transactional_events as transactional
 from providers.mailchimp.config import MailchimpConfig
 from providers.mailchimp.webhook import MarketingEvents, TransactionalEvents
+from providers.postmark import events as postmark
+from providers.postmark.webhook import PostmarkEvents
 from providers.routes_file import RoutesFile
 from providers.sendgrid.webhook import SendGridEvents
 from providers.smtp import returns
@@ -25,6 +27,7 @@ def event_readers(
         "sendgrid": SendGridEvents([]),
         marketing.PROVIDER: MarketingEvents(list_id=mailchimp.marketing_list_id),
         transactional.PROVIDER: TransactionalEvents(),
+        postmark.PROVIDER: PostmarkEvents(),
         returns.PROVIDER: ReturnedMail(
             keys={"1": link_key},
             link_purpose=link_purpose,
@@ -37,7 +40,9 @@ def event_readers(
 def webhook_accounts(declared: RoutesFile, account_id: str) -> Mapping[str, frozenset[str]]:
     """Provider → the accounts to which what its webhook tells may belong, as far as that is declared.
 
-    Mailchimp has no routes yet: its keys stand in the settings, and so are those of the account that the settings name.
+    The settings' own keys are those of the account that the settings name, besides those with a route. SendGrid's are
+    any account's that has no routes.
     """
-    own = frozenset({account_id})
-    return declared.users | {marketing.PROVIDER: own, transactional.PROVIDER: own}
+    users, own = declared.users, frozenset({account_id})
+    of_settings = (marketing.PROVIDER, transactional.PROVIDER, postmark.PROVIDER)
+    return users | {name: users.get(name, own) | own for name in of_settings}

@@ -6,21 +6,17 @@ read anew; one that cannot be right is refused whole, so that no mail takes a wa
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from functools import lru_cache
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal
-from urllib.parse import urlsplit
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from domain import mailbox_groups
-from domain.routes import MIXED, Pace, Route
+from domain.routes import MIXED, Route
 from domain.suppression import Stream
+from providers.esp_connection import BUILT_IN, HOSTS, NAME, SCHEDULING, Connection, Contract, PaceRow, Row
 
-_NAME = r"^[a-z0-9][a-z0-9_.-]{0,59}$"
-# A key itself holds small letters or dots, so it cannot be taken for the name of its variable.
-_VARIABLE = r"^[A-Z][A-Z0-9_]{0,99}$"
 _DOMAIN = r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]$"
 
 
@@ -32,74 +28,13 @@ class UnknownConnection(LookupError):
     """No provider of that name is declared; the message names those there are."""
 
 
-class _Row(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PaceRow(_Row):
-    """How fast; see domain.routes.Pace."""
-
-    per_minute: float | None = Field(None, gt=0, allow_inf_nan=False)
-    burst: float | None = Field(None, gt=0, allow_inf_nan=False)
-
-    def pace(self) -> Pace:
-        return Pace(self.per_minute, self.burst)
-
-
-_POSTS_AS = {"sendgrid": "sendgrid", "sandbox": "sendgrid"}
-
-
-class Connection(_Row):
-    """One account at one ESP: where it is, by which key, and what it can bear.
-
-    None as `base_url` or `api_key_env` stands for what the settings of that kind say.
-    """
-
-    kind: Literal["sendgrid", "sandbox"]
-    api_key_env: str | None = Field(None, pattern=_VARIABLE, description="the variable that holds the key")
-    base_url: str | None = None
-    concurrency: int = Field(8, ge=1, le=64, description="requests under way at once")
-    hand_over: PaceRow = PaceRow()
-    cost_per_thousand: float = Field(0.0, ge=0, allow_inf_nan=False, description="of mails, in any one currency")
-    residency: str | None = Field(None, pattern=r"^[a-z]{2,20}$", description="where it keeps data, such as eu")
-    activity_lookup: bool = Field(False, description="the ESP's look-up of single mails is paid for and may be asked")
-    ip_pool: str | None = Field(None, min_length=1, max_length=64, description="the ESP's own name of a pool of IPs")
-    esp_account: str | None = Field(None, pattern=_NAME, description="the same for all keys of one account at the ESP")
-
-    @field_validator("base_url")
-    @classmethod
-    def _safe(cls, url: str | None) -> str | None:
-        """The key travels with each request: never in clear over a network."""
-        if url is None:
-            return None
-        parts = urlsplit(url)
-        if parts.username or parts.password:
-            raise ValueError("needs no user and no password: the key has its own variable")
-        if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and _at_home(parts.hostname))):
-            raise ValueError("needs https://, or http:// to this machine")
-        return url.rstrip("/")
-
-    @model_validator(mode="after")
-    def _has_key(self) -> "Connection":
-        if self.kind == "sendgrid" and self.api_key_env is None:
-            raise ValueError("api_key_env must name the environment variable that holds the key")
-        return self
-
-
-def _at_home(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-class RouteRow(_Row):
+class RouteRow(Row):
     """One way out of one account; see domain.routes.Route."""
 
-    name: str = Field(pattern=_NAME)
+    name: str = Field(pattern=NAME)
     stream: Stream
     provider: str
-    pool: str = Field(pattern=_NAME)
+    pool: str = Field(pattern=NAME)
     domain: str = Field(
         pattern=_DOMAIN, max_length=253, description="small letters, without scheme; international ones as xn--"
     )
@@ -108,7 +43,7 @@ class RouteRow(_Row):
     shared_pool: bool = False
     warm_up: bool = False
     authenticated: bool = True
-    release: dict[str, PaceRow] = {}
+    release: dict[str, PaceRow] = Field(default_factory=dict)
 
     @field_validator("release")
     @classmethod
@@ -119,11 +54,11 @@ class RouteRow(_Row):
         return release
 
 
-class RoutesFile(_Row):
+class RoutesFile(Row):
     """The whole file."""
 
-    providers: dict[str, Connection] = {}
-    accounts: dict[str, tuple[RouteRow, ...]] = {}
+    providers: dict[str, Connection] = Field(default_factory=dict)
+    accounts: dict[str, tuple[RouteRow, ...]] = Field(default_factory=dict)
     residency: dict[str, str] = Field({}, description="account -> where its data must stay, such as eu")
 
     @model_validator(mode="after")
@@ -133,6 +68,7 @@ class RoutesFile(_Row):
             *self._twice(),
             *self._of_both_streams(),
             *self._shared_unsaid(),
+            *self._by_hosts(),
             *self._twofold(),
         ]:
             raise ValueError("; ".join(faults))
@@ -154,7 +90,17 @@ class RoutesFile(_Row):
     @property
     def vendors(self) -> dict[str, str]:
         """Provider → by whose webhook its events come, where that is another name: the sandbox posts as SendGrid does."""
-        return {"sandbox": "sendgrid"} | {name: _POSTS_AS[one.kind] for name, one in self.providers.items()}
+        return {"sandbox": "sendgrid"} | {name: one.contract for name, one in self.providers.items()}
+
+    @property
+    def contracts(self) -> dict[str, Contract]:
+        """Whose contract each provider speaks, of the settings' own and the declared ones."""
+        return {**BUILT_IN, **{name: one.contract for name, one in self.providers.items()}}
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The providers that send whole campaigns by themselves."""
+        return frozenset(name for name, contract in self.contracts.items() if contract in HOSTS)
 
     @property
     def users(self) -> dict[str, frozenset[str]]:
@@ -189,6 +135,12 @@ class RoutesFile(_Row):
             names = [row.name for row in rows]
             for name in sorted({name for name in names if names.count(name) > 1}):
                 yield f"accounts.{account}: there are two routes {name}"
+
+    def _by_hosts(self) -> Iterator[str]:
+        for account, rows in self.accounts.items():
+            for row in rows:
+                if row.provider in self.hosts and row.stream is Stream.TRANSACTIONAL:
+                    yield f"accounts.{account}: route {row.name} is transactional, and {row.provider} sends campaigns only"
 
     def _shared_unsaid(self) -> Iterator[str]:
         """Who sends through another's pool must have a good record: only a pool that is said to be shared asks for it."""
@@ -231,7 +183,7 @@ def _route(account_id: str, row: RouteRow, connection: Connection) -> Route:
         residency=connection.residency,
         concurrency=connection.concurrency,
         ip_pool=connection.ip_pool,
-        schedules=True,  # both kinds speak SendGrid's API
+        schedules=connection.contract in SCHEDULING,
         hand_over=connection.hand_over.pace(),
         release={group: pace.pace() for group, pace in row.release.items()},
     )
@@ -240,9 +192,18 @@ def _route(account_id: str, row: RouteRow, connection: Connection) -> Route:
 def built_in(account_id: str, domain: str) -> tuple[Route, ...]:
     """The ways of an account of which no file says anything: each provider of the settings, with a pool a stream."""
     return tuple(
-        Route(f"{provider}-{stream}", account_id, stream, provider, f"{provider}-{stream}", domain, schedules=True)
-        for provider in ("sandbox", "sendgrid")
+        Route(
+            f"{provider}-{stream}",
+            account_id,
+            stream,
+            provider,
+            f"{provider}-{stream}",
+            domain,
+            schedules=contract in SCHEDULING,
+        )
+        for provider, contract in BUILT_IN.items()
         for stream in Stream
+        if stream is Stream.MARKETING or contract not in HOSTS
     )
 
 

@@ -10,12 +10,13 @@ import settings
 from data import audience_sample, content, database, reports
 from data.features.frame import NoFeatures
 from data.features.population import FeaturesMoved
+from data.missing_values import Gaps
 from domain import mailbox_groups
 from domain.campaigns import Run
 from domain.kpis import Figures
 from domain.reports import Audit, RunReport, Step, lines, percent
 from domain.validation import Validation
-from tasks import pace_words, pacing, preview_markdown, previews, wiring
+from tasks import pace_words, pacing, preview_markdown, previews, variable_words, wiring
 
 _BAR = 24
 
@@ -83,6 +84,16 @@ def publish_preview(run_id: str) -> None:
         description="The mail, filled in for a sample customer",
     )
     _publish_people(report.run)
+
+
+def publish_gaps(run: Run, gaps: Gaps) -> None:
+    """Who has no value for what the template says: of everybody, whether the run stops for it or not."""
+    if gaps.gaps:
+        create_markdown_artifact(
+            variable_words.markdown(gaps, left_out=run.plan.leave_out_missing),
+            key=f"variables-{run.id}",
+            description="Who has no value for what the template says",
+        )
 
 
 def _publish_people(run: Run) -> None:

@@ -1,6 +1,6 @@
 """The steps of a campaign run. Each can be repeated: the ledger's state decides what is still to be done."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -12,7 +12,8 @@ import settings
 from data import accounts, audience, audit_log, content, control, database, runs, topics
 from domain.accounts import Account
 from domain.campaigns import Run, RunPlan, RunStatus, Sender
-from tasks import choosing, pace_words, pacing, wiring
+from domain.esp_templates import as_template, kept_name
+from tasks import choosing, esps, pace_words, pacing, pinning, wiring
 from tasks.request import CampaignRequest, Mode
 
 
@@ -62,6 +63,7 @@ def open_run(request: CampaignRequest, flow_run_id: str, due_at: datetime | None
             run = _new_run(connection, request, flow_run_id, due_at, now)
     if meant is None and run.status is RunStatus.STOPPED:
         raise TooLate(f"Nothing was sent: {run.stop_reason}.")
+    pinning.pin(run)
     get_run_logger().info("Run %s of campaign %s is %s", run.id, run.plan.campaign, run.status)
     return state_of(run)
 
@@ -94,7 +96,7 @@ def _plan(request: CampaignRequest, account: Account) -> RunPlan:
         account_id=account.id,
         campaign=request.campaign,
         segment=request.segment,
-        template=request.template,
+        template=as_template(request.esp_template) if request.esp_template else request.template,
         provider=request.provider,
         subject=request.subject or None,
         sender=Sender(
@@ -109,6 +111,7 @@ def _plan(request: CampaignRequest, account: Account) -> RunPlan:
         priority=request.priority,
         two_phase=request.two_phase,
         topic=request.topic or None,
+        leave_out_missing=request.leave_out_missing,
     )
 
 
@@ -118,10 +121,12 @@ def freeze_audience(run_id: str) -> RunState:
     engine = wiring.engine()
     with database.read(engine) as connection:
         run = runs.get(connection, run_id)
-        _, rendered = wiring.content_of(connection, run)
+        template, rendered = wiring.content_of(connection, run)
     choice = choosing.choose(engine, run.plan)
     most = wiring.batch_size(run)
     policy = settings.load().sending
+    if esps.is_host(run.plan.provider):  # it mails everybody at once: nobody can go first
+        policy = replace(policy, canary_percent=0)
     with database.write(engine) as connection:
         run = runs.get(connection, run_id, locked=True)
         if run.status is not RunStatus.CREATED:
@@ -131,6 +136,9 @@ def freeze_audience(run_id: str) -> RunState:
             run,
             choice.members.party_ids.tolist(),
             excluded=choice.excluded.tolist(),
+            needed=[one for one in rendered.variables if one not in template.fallbacks]
+            if run.plan.leave_out_missing
+            else (),
             definition_hash=choice.members.definition_hash,
             code_version=choosing.code_version(),
             template_hash=rendered.hash,
@@ -153,21 +161,26 @@ def await_approval(run_id: str) -> str:
             run = runs.advance(connection, run, RunStatus.AWAITING_APPROVAL)
         if run.status is RunStatus.CANCELLED:
             raise control.NotPossible(f"run {run_id} was cancelled: there is nothing to say yes or no to")
-        _, rendered = wiring.content_of(connection, run)
-    subject = content.filled(rendered, wiring.sample_values(content.load(run.plan.template)))["subject"]
+        template, rendered = wiring.content_of(connection, run)
+    subject = content.filled(rendered, wiring.sample_values(template))["subject"]
     return (
         f"## Send **{run.plan.campaign}** to **{run.planned:,} people**?\n\n"
         f"| | |\n|---|---|\n"
         f"| Segment | {run.plan.segment}, {run.members:,} members |\n"
         f"| Left out | {sum((run.skipped or {}).values()):,} |\n"
         f"| Topic | {run.plan.topic or 'none: also to those who refused one'} |\n"
-        f"| Template | {run.plan.template} |\n"
+        f"| Template | {_template_line(run, template)} |\n"
         f"| Subject | {subject} |\n"
         f"| From | {run.plan.sender.name} |\n"
         f"| Through | {run.plan.provider} |\n"
         f"| Plan | {pace_words.line(pacing.of_run(run_id))} |\n\n"
         f"Waterfall and preview are on this run's **Artifacts** tab. Run `{run.id}`."
     )
+
+
+def _template_line(run: Run, template: content.Template) -> str:
+    """Of one that the provider keeps: which version is meant, as nothing here shows it."""
+    return template.name if kept_name(run.plan.template) is None else f"{template.name}, {template.description}"
 
 
 @task(task_run_name="record decision on {run_id}", cache_policy=NO_CACHE)

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 
 from data import database, inbox, reconciliation_figures, reconciliation_reading
 from domain import reconciliation, reconciliation_counts
-from domain.esp_record import DayFigures, Measure, StatsSource
+from domain.esp_record import DayFigures, Measure, NotBought, StatsSource
 from domain.reconciliation import Accepted, Difference, Explanation, Kind
 from domain.reconciliation_counts import Circumstances
 from tasks import esps, wiring
@@ -82,7 +82,9 @@ def of_counts(
     `before` and `after`: accepted mail as in `of_the_ledger`.
     """
     first, last = night.first - _DAY, min(night.last + _DAY, night.now.date())
-    with closing(esps.stats_source(providers[0])) as source:
+    if (found_source := esps.reach(providers[0]).stats()) is None:
+        raise NotBought(f"{providers[0]} has no figures by day that could be compared")
+    with closing(found_source) as source:
         here, machines, campaigns = _ours(night, providers, source, first, last)
         labels = {source.label(campaign) for campaign in campaigns}
         answers = source.by_day({*labels, source.label(_SEED_CAMPAIGN)}, first, last)

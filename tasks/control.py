@@ -4,7 +4,7 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from data import control, database
-from tasks import continuing, prefect_api, wiring
+from tasks import continuing, host_upkeep, prefect_api, wiring
 
 
 @task(task_run_name="pause {run_id}", cache_policy=NO_CACHE)
@@ -12,7 +12,8 @@ def pause(run_id: str, *, by: str, why: str) -> str:
     """Nothing further is handed over until somebody lets it go on. Raises NotPossible, UnknownRun."""
     with database.write(wiring.engine()) as connection:
         control.pause(connection, run_id, by=by, why=why, now=wiring.clock())
-    return _told(f"Run {run_id} is paused. To continue, start this deployment with 'Go on'.")
+    told = host_upkeep.carried(run_id)
+    return _told(f"{told} Run {run_id} is paused. To continue, start this deployment with 'Go on'.".strip())
 
 
 @task(task_run_name="cancel {run_id}", cache_policy=NO_CACHE)
@@ -20,7 +21,8 @@ def cancel(run_id: str, *, by: str, why: str) -> str:
     """What is not sent yet is never sent. Raises NotPossible, UnknownRun."""
     with database.write(wiring.engine()) as connection:
         done = control.cancel(connection, run_id, by=by, why=why, now=wiring.clock())
-    return _told(f"Run {run_id} is cancelled: {done.messages:,} messages are not sent.")
+    told = host_upkeep.carried(run_id)
+    return _told(f"{told} Run {run_id} is cancelled: {done.messages:,} messages are not sent.".strip())
 
 
 @task(task_run_name="continue {run_id}", cache_policy=NO_CACHE)

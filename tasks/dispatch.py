@@ -79,7 +79,7 @@ class Patience:
 def dispatch_wave(run_id: str) -> Dispatched:
     """Send every batch that can be claimed now. Raises ProviderRefuses."""
     book = sending.prepared(run_id)
-    _start(run_id)
+    start(run_id)
     done = sending.hand_over(book, lambda workers: _show_progress(run_id, workers))
     logger = get_run_logger()
     logger.info("Handed over %d messages", sum(tally.messages for tally in done.tallies))
@@ -98,7 +98,7 @@ def dispatch_wave(run_id: str) -> Dispatched:
     return _state(run_id, done.stalled)
 
 
-def _start(run_id: str) -> None:
+def start(run_id: str) -> None:
     """Open the run for claims; the window counts from the approval, not from the request."""
     now = wiring.clock()
     with database.write(wiring.engine()) as connection:

@@ -5,10 +5,10 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 import settings
-from data import database, last_good, runs, segment_sizes, variables
+from data import database, last_good, missing_values, runs, segment_sizes, variables
 from domain.campaigns import NEXT, Run, RunStatus
 from domain.validation import Validation
-from tasks import artifacts, verdicts, wiring
+from tasks import artifacts, variable_words, verdicts, wiring
 
 
 class GateFailed(RuntimeError):
@@ -57,7 +57,10 @@ def check_audience(run_id: str) -> None:
         least_members=config.gate.least_members,
         now=wiring.clock(),
     )
-    _conclude(run_id, found, stops=True)
+    with database.read(engine) as connection:
+        gaps = missing_values.of_run(connection, run, rendered.variables, template.fallbacks)
+    artifacts.publish_gaps(run, gaps)
+    _conclude(run_id, found, stops=True, advice=variable_words.advice(gaps))
 
 
 def _trailing_members(connection: sa.Connection, run: Run) -> list[int]:
@@ -75,7 +78,7 @@ def _trailing_members(connection: sa.Connection, run: Run) -> list[int]:
     return [size.members for size in sizes]
 
 
-def _conclude(run_id: str, *validations: Validation, stops: bool) -> None:
+def _conclude(run_id: str, *validations: Validation, stops: bool, advice: str = "") -> None:
     """Keep the verdict with the run, show it, and stop the run where it is bad; offer the last good snapshot then."""
     failures = [check for validation in validations for check in validation.failures()]
     offer = ""
@@ -83,7 +86,7 @@ def _conclude(run_id: str, *validations: Validation, stops: bool) -> None:
         run = runs.get(connection, run_id, locked=True)
         runs.note_validation(connection, run, {v.gate: v.as_json() for v in validations})
         if failures and stops and RunStatus.STOPPED in NEXT[run.status]:  # else it was cancelled meanwhile
-            offer = _offer(connection, run)
+            offer = f"{advice} {_offer(connection, run)}".strip()
             reason = "; ".join(f"{check.sentence} ({check.observed})" for check in failures)
             runs.advance(
                 connection,

@@ -75,7 +75,7 @@ def _take_off(engine: sa.Engine, asked: Request, lifting: list[Reason], now: dat
     for account_id, provider in lists.lists_in_use.fn():
         if account_id != asked.account_id:
             continue
-        sink = esps.suppression_sink(provider)
+        sink = esps.lists(provider)
         with database.read(engine) as connection:
             listings = suppressions_push.to_take_off(
                 connection,
@@ -114,7 +114,7 @@ def leave_lists() -> dict[str, int]:
             taken_off += list_exits.leave(
                 engine,
                 exits,
-                sink=esps.suppression_sink(provider),
+                sink=esps.lists(provider),
                 shared=lists.is_shared(provider),
                 clock=wiring.clock,
             )

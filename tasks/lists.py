@@ -19,6 +19,7 @@ _OVERLAP = timedelta(hours=6)
 _EPOCH = datetime.fromtimestamp(0, UTC)
 # A large account's lists are thousands of pages. Half a day less than a week: no night begins to the minute.
 _WHOLE_EVERY = timedelta(days=6, hours=12)
+_OF_THE_SETTINGS = frozenset({"mailchimp", "mailchimp-transactional"})
 
 
 @task(task_run_name="list ESPs with suppression lists", cache_policy=NO_CACHE)
@@ -28,13 +29,14 @@ def lists_in_use() -> list[tuple[str, str]]:
     The lists are the ESP account's, whichever of its keys is used, so `provider` is here the name of that account.
     """
     config = settings.load()
-    found = [(account_id, esps.esp_account(name)) for account_id, name in upkeep.providers_in_use.fn()]
+    in_use = {(account_id, esps.esp_account(name)) for account_id, name in upkeep.providers_in_use.fn()}
+    found = {(account_id, account) for account_id, account in in_use if esps.lists_of(account) is not None}
     own = config.mailchimp
     if own.marketing_api_key and own.marketing_list_id:
-        found.append((config.account, "mailchimp"))
+        found.add((config.account, esps.esp_account("mailchimp")))
     if own.transactional_api_key:
-        found.append((config.account, "mailchimp-transactional"))
-    return sorted(set(found))
+        found.add((config.account, esps.esp_account("mailchimp-transactional")))
+    return sorted(found)
 
 
 def are_due(night: Night, account_id: str, provider: str) -> bool:
@@ -63,7 +65,7 @@ def merge_suppressions(night: Night, account_id: str, provider: str, *, whole: b
         engine,
         account_id=account_id,
         provider=provider,
-        listed=esps.suppression_source(provider).suppressions(since, now),
+        listed=esps.lists(provider).suppressions(since, now),
         pepper=wiring.pepper(),
         now=now,
         alive=lambda: turn.renew(night),
@@ -93,7 +95,7 @@ def push_suppressions(night: Night, account_id: str, provider: str) -> int:
         wiring.engine(),
         account_id=account_id,
         provider=provider,
-        sink=esps.suppression_sink(provider),
+        sink=esps.lists(provider),
         shared=is_shared(provider),
         clock=wiring.clock,
         alive=lambda: turn.renew(night),
@@ -113,7 +115,7 @@ def compare_lists(night: Night, account_id: str, provider: str) -> list[Differen
             connection,
             account_id=account_id,
             provider=provider,
-            sink=esps.suppression_sink(provider),
+            sink=esps.lists(provider),
             shared=is_shared(provider),
             now=wiring.clock(),
         )
@@ -147,9 +149,9 @@ def _of_list(night: Night, one: ListDifference) -> list[Difference]:
 def is_shared(provider: str) -> bool:
     """Whether mail of more than one account may go through that account at an ESP.
 
-    Mailchimp is the one account's that is set up.
+    What the settings reach at Mailchimp is of the one account that they name.
     """
-    if provider in esps.MAILCHIMP_LISTS:
+    if provider in _OF_THE_SETTINGS and provider not in esps.declared().providers:
         return False
     with database.read(wiring.engine()) as connection:
         known = [accounts.get(connection, name) for name in accounts.names(connection)]

@@ -101,14 +101,10 @@ def _figures(found: Live) -> str:
 
 def _behind(found: Live) -> str:
     now = wiring.clock()
-    parts = [f"As of {now:%Y-%m-%d %H:%M:%S} UTC."]
-    if found.bodies_waiting and found.oldest_waiting_at:
-        seconds = (now - found.oldest_waiting_at).total_seconds()
-        parts.append(f"{found.bodies_waiting:,} webhook bodies wait to be read, the oldest for {seconds:,.0f} seconds.")
-    else:
-        parts.append("Every webhook that came was read.")
-    if found.batches_left:
-        parts.append(f"What came of {found.batches_left:,} batches is counted in the next minutes.")
-    if found.events_waiting:
-        parts.append(f"{found.events_waiting:,} events wait until their message is known.")
-    return " ".join(parts)
+    told = kpi_counters.behind(
+        bodies=found.bodies_waiting,
+        oldest=now - found.oldest_waiting_at if found.oldest_waiting_at else None,
+        batches=found.batches_left,
+        events=found.events_waiting,
+    )
+    return f"As of {now:%Y-%m-%d %H:%M:%S} UTC. {told}"

@@ -17,6 +17,15 @@ def line(plan: PacePlan) -> str:
     return "; ".join(told)
 
 
+def by_host(provider: str) -> str:
+    """Of a run whose ESP sends it itself: what of our plan does not apply there."""
+    return (
+        f"{provider} sends it itself, to everybody at once: no canary goes first, mailbox providers are not paced,"
+        " the quiet hours are those of the shop's own zone. It is scheduled minutes ahead and can be called back until it"
+        " goes; then no more"
+    )
+
+
 def markdown(plan: PacePlan) -> str:
     """The section of an artifact."""
     head = ["Mailbox provider", "People", "A minute", "Released until (UTC)", "Limited by", "Largest day of 4 weeks"]

@@ -1,5 +1,6 @@
 """The plan of a run before it begins, put together: its people, its ways out, and what the last weeks saw."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import settings
@@ -7,7 +8,7 @@ from data import database, runs, traffic_rows, volumes
 from domain import pace_plan, pacing
 from domain.pace_plan import PacePlan, Question
 from domain.suppression import Stream
-from tasks import wiring
+from tasks import esps, pace_words, wiring
 
 
 def of_run(run_id: str) -> PacePlan:
@@ -22,7 +23,7 @@ def of_run(run_id: str) -> PacePlan:
         answers = traffic_rows.latencies(connection, Stream.MARKETING)
         routes = wiring.permitted(connection, run)
     policy = settings.load().sending
-    return pace_plan.make(
+    plan = pace_plan.make(
         Question(
             people=people,
             routes=routes,
@@ -39,3 +40,6 @@ def of_run(run_id: str) -> PacePlan:
             today=volumes.today(days, now=now),
         )
     )
+    if not esps.is_host(run.plan.provider):
+        return plan
+    return replace(plan, warnings=(pace_words.by_host(run.plan.provider), *plan.warnings))

@@ -24,6 +24,7 @@ DEPLOYMENTS = {
     "run-campaign": "run-campaign/run-campaign",
     "refresh-features": "refresh-features/refresh-features",
     "process-delivery-events": "process-delivery-events/process-delivery-events",
+    "pull-reports": "pull-reports/pull-reports",
     "reconcile": "reconcile/reconcile",
     "report-kpis": "report-kpis/report-kpis",
     "ingest-orders": "ingest-orders/ingest-orders",

@@ -75,7 +75,7 @@ def pull(provider: str, attempts: Sequence[Accepted], *, minutes: float, alive: 
 
     Never raises for what the wire did: `trouble` tells.
     """
-    source = esps.activity_source(provider)
+    source = esps.reach(provider).activity()
     if source is None:
         return Pulled(attempts_left=len(attempts), bought=False)
     with closing(source):

@@ -5,18 +5,18 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, create_model, field_validator, model_validator
 
-from data import content
 from domain import rule_fields, rule_values, rules
 from domain.campaigns import Refinement
+from domain.routes import AUTOMATIC
 from domain.rules import Operator, Rule
 from segments import registry, selection
 from segments.definition import Segment
 from segments.parameters import Parameter
-from tasks import esps
+from tasks import esps, wiring
 
 # Choices are fixed when the deployment is made: deploy again after adding a segment or a template.
 _SEGMENTS = registry.load()
-_TEMPLATES = content.names()
+_TEMPLATES = wiring.campaign_templates()
 _PROVIDERS = esps.providers()
 
 
@@ -141,8 +141,21 @@ class CampaignRequest(BaseModel):
     template: str = Field(
         "",
         title="Template",
-        description="Needed. What they read.",
+        description="Needed, unless the provider keeps it. What they read.",
         json_schema_extra={"enum": ["", *_TEMPLATES]},
+    )
+    esp_template: str = Field(
+        "",
+        max_length=100,
+        title="Template kept by the provider",
+        description="Its name there, instead of a template above: campaigns templates at-esp lists them. The version "
+        "that is active when the run begins is what everybody gets; if it is changed meanwhile, the run stops.",
+    )
+    leave_out_missing: bool = Field(
+        False,
+        title="Leave out who lacks a value",
+        description="Who has no value for something that the template says, such as a first name, and for which the "
+        "template has no words instead, gets no mail and is counted. Otherwise the run stops and shows who lacks what.",
     )
     topic: str = Field(
         "",
@@ -235,7 +248,7 @@ class CampaignRequest(BaseModel):
             raise ValueError(f"there is no {info.field_name} {value!r}; there are: {', '.join(options)}")
         return value
 
-    @field_validator("subject", "sender_name")
+    @field_validator("subject", "sender_name", "esp_template")
     @classmethod
     def _one_line(cls, value: str) -> str:
         if not value.isprintable():
@@ -269,8 +282,16 @@ class CampaignRequest(BaseModel):
 
     @model_validator(mode="after")
     def _chosen(self) -> Self:
-        if not self.resume_run and not (self.campaign and self.segment and self.template):
+        if not self.resume_run and not (self.campaign and self.segment and (self.template or self.esp_template)):
             raise ValueError("give the campaign a name, and choose a segment and a template")
+        return self
+
+    @model_validator(mode="after")
+    def _one_template(self) -> Self:
+        if self.template and self.esp_template:
+            raise ValueError(f"choose one template: {self.template}, or {self.esp_template} that the provider keeps")
+        if self.esp_template and self.provider == AUTOMATIC:
+            raise ValueError(f"{self.esp_template} is kept by one provider: choose that one instead of {AUTOMATIC}")
         return self
 
     @model_validator(mode="after")

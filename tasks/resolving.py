@@ -34,7 +34,9 @@ def providers_to_ask() -> list[str]:
 @task(task_run_name="ask {provider} about unknown batches", cache_policy=NO_CACHE, retries=0)
 def resolve(provider: str) -> dict[str, int]:
     """Ask one ESP about its unknown batches, soonest deadline first, and do what it proves. Safe to repeat."""
-    inquirer = esps.inquirer(provider)
+    if esps.is_host(provider):  # it is asked about its campaigns (tasks/host_upkeep.py)
+        return {}
+    inquirer = esps.reach(provider).inquirer()
     if inquirer is None:  # events may still confirm; else the batches are held
         return {}
     with closing(inquirer):

@@ -4,27 +4,30 @@ import math
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 import settings
 from data import accounts as account_rows
-from data import content, database, installation, ledger, runs, variables, vetting
+from data import brands, content, database, esp_templates, installation, ledger, runs, variables, vetting
 from data.channels import connections as connection_file
 from data.intake import drain, thresholds
 from domain import failover
 from domain.accounts import Account
-from domain.campaigns import Run, RunPlan
+from domain.campaigns import Run, RunPlan, Sender
+from domain.esp_templates import kept_name
 from domain.failover import Needs
 from domain.policy import SendingPolicy
 from domain.routes import AUTOMATIC, Route
 from domain.suppression import Stream
+from domain.template_fields import Purpose
 from domain.templates import Content
 from domain.validation import Validation
 from providers import routes_file
 from providers.sendgrid.schedule import CALL_BACK_UNTIL
-from tasks import esps
+from tasks import esps, half_configured
 
 # Marketing has four fifths of these under way at once; with the three unknown ones that open the breaker that is nine.
 _MOST_CALLED_BACK = 8
@@ -46,13 +49,13 @@ def engine() -> sa.Engine:
 
 
 def batch_size(run: Run) -> int:
-    """So many messages does each ESP that this run may go through take in one request."""
+    """So many messages the largest ESP that this run may go through takes in one request; for others batches are cut."""
     with database.read(engine()) as connection:
         account = account_rows.get(connection, run.plan.account_id)
-    names = {way.provider for way in ways(account, run.plan)}
+    names = {way.provider for way in ways(account, run.plan) if not esps.is_host(way.provider)}
     with ExitStack() as stack:
         mailers = [stack.enter_context(closing(esps.mailer(name))) for name in sorted(names)]
-        return min((one.capabilities.batch_size for one in mailers), default=settings.load().sending.batch_size)
+        return max((one.capabilities.batch_size for one in mailers), default=settings.load().sending.batch_size)
 
 
 def pepper() -> str:
@@ -61,15 +64,35 @@ def pepper() -> str:
 
 
 def content_of(connection: sa.Connection, run: Run) -> tuple[content.Template, Content]:
-    """The run's template, and what it says once the shop's own facts are filled in."""
+    """The run's template, and what it says once the shop's own facts are filled in.
+
+    Of one that its ESP keeps: the version that the run has pinned. Raises NotPinned.
+    """
+    if kept_name(run.plan.template) is not None:
+        pinned = esp_templates.of_run(connection, run)
+        return esp_templates.as_template(pinned), esp_templates.as_content(pinned, subject=run.plan.subject)
     account = account_rows.get(connection, run.plan.account_id)
-    template = content.load(run.plan.template)
-    constants = {
-        "shop_name": account.name,
-        "postal_address": account.postal_address,
-        "sender_name": run.plan.sender.name,
-    }
-    return template, content.render(template, constants, subject=run.plan.subject)
+    return local_content(account, run.plan.sender, run.plan.template, subject=run.plan.subject)
+
+
+def local_content(
+    account: Account, sender: Sender, name: str, *, subject: str | None
+) -> tuple[content.Template, Content]:
+    """A local template, and what it says of this account, in its brand. Raises TemplateError."""
+    own = own_templates()
+    template = content.load(name, own)
+    constants = {"shop_name": account.name, "postal_address": account.postal_address, "sender_name": sender.name}
+    return template, content.render(template, constants, subject=subject, brand=brands.load(own, account.id))
+
+
+def own_templates() -> Path | None:
+    """The shop's own folder of templates and brands, beside the shipped ones."""
+    return settings.without_secrets().content.templates
+
+
+def campaign_templates() -> list[str]:
+    """The names of templates that a campaign may use."""
+    return content.names(own_templates(), purpose=Purpose.CAMPAIGN)
 
 
 def connections() -> connection_file.Connections:
@@ -113,8 +136,8 @@ def check_live(plan: RunPlan, account: Account) -> None:
 
 
 def _check_provider(provider: str) -> None:
-    config, esp = settings.load(), esps.sendgrid_config(provider)
-    longest = esp.connect_timeout_seconds + esp.read_timeout_seconds
+    config, esp = settings.load(), esps.reach(provider)
+    longest = esp.longest_request_seconds
     if config.sending.lease_seconds < 2 * longest:
         raise CannotStart(f"OMS_SENDING_LEASE_SECONDS must be at least {2 * longest:.0f}: twice a request's time-outs.")
     if provider in esps.declared().rehearsals:
@@ -123,8 +146,10 @@ def _check_provider(provider: str) -> None:
         raise CannotStart(
             "OMS_GATEWAY_PUBLIC_URL must be an https address that customers can reach: unsubscribe links begin with it."
         )
-    if esp.validate_only:
-        raise CannotStart("OMS_SENDGRID_VALIDATE_ONLY is on: SendGrid would accept everything and send nothing.")
+    if (why := esp.refuses()) is not None:
+        raise CannotStart(why)
+    if lacks := half_configured.of_provider(provider, config):
+        raise CannotStart(f"{provider} is half configured: {'; '.join(lacks)}. `campaigns doctor` says more.")
 
 
 def routes(account: Account, stream: Stream) -> tuple[Route, ...]:
@@ -135,17 +160,29 @@ def routes(account: Account, stream: Stream) -> tuple[Route, ...]:
 def _built_in(account: Account, stream: Stream) -> tuple[Route, ...]:
     domain = account.sender_email.rpartition("@")[2]
     return tuple(
-        replace(one, concurrency=settings.load().sendgrid.concurrency)
+        replace(one, concurrency=_at_once(one.provider))
         for one in routes_file.built_in(account.id, domain)
         if one.stream is stream
     )
 
 
+def _at_once(provider: str) -> int:
+    """How many requests at once the settings allow a provider of theirs; the sandbox as many as SendGrid."""
+    config = settings.load()
+    own = {
+        "mailchimp-transactional": config.mailchimp.transactional_concurrency,
+        "mailchimp": config.mailchimp.concurrency,
+        "postmark": config.postmark.concurrency,
+        "smtp": config.smtp.connections,
+    }
+    return own.get(provider, config.sendgrid.concurrency)
+
+
 def ways(account: Account, plan: RunPlan) -> tuple[Route, ...]:
     """The routes of the provider that a run names, or all that are declared for its account."""
     own = esps.declared().routes(account.id, Stream.MARKETING)
-    if plan.provider == AUTOMATIC:
-        return own
+    if plan.provider == AUTOMATIC:  # a host sends whole campaigns: only who names it can mean it
+        return tuple(one for one in own if not esps.is_host(one.provider))
     found = tuple(one for one in own if one.provider == plan.provider)
     return found or tuple(one for one in _built_in(account, Stream.MARKETING) if one.provider == plan.provider)
 

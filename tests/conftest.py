@@ -29,8 +29,8 @@ hypothesis.settings.register_profile("gate", _PATIENT, derandomize=True, databas
 hypothesis.settings.register_profile("explore", _PATIENT)
 hypothesis.settings.load_profile(os.environ.get("OMS_HYPOTHESIS", "gate"))
 
-# The contract suite lives outside test files; its assertions explain a failure too.
-pytest.register_assert_rewrite("tests.providers.contract")
+# The contract suites live outside test files; their assertions explain a failure too.
+pytest.register_assert_rewrite("tests.providers.contract", "tests.providers.template_store_contract")
 
 _MEMORY = Path("/dev/shm")
 # A worker's server takes about 100 MB, a test's database 10; Docker's own /dev/shm has 64.

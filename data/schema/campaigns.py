@@ -1,4 +1,4 @@
-"""Campaigns and the ledger: runs, audiences, batches, attempts, proofs, exceptions."""
+"""Campaigns and the ledger: runs, audiences, batches, attempts, proofs, exceptions; steps at campaign hosts."""
 
 import sqlalchemy as sa
 
@@ -57,6 +57,8 @@ campaign_runs = sa.Table(
     base.text("canary", required=False),  # domain.guardrails.CanaryState; NULL: the run has none
     sa.Column("canary_figures", Json, nullable=True),
     sa.Column("two_phase", sa.Boolean, nullable=False, server_default=sa.false()),
+    # Who lacks a value of the template's: left out with that reason, or the run stops.
+    sa.Column("leave_out_missing", sa.Boolean, nullable=False, server_default=sa.false()),
     base.text("topic", required=False),  # data.topics; a name, not a key: a topic may be given up after the run
     sa.Index(None, "account_id", "created_at"),
 )
@@ -150,4 +152,23 @@ message_exceptions = sa.Table(
     base.text("state"),
     base.text("reason"),
     base.at("created_at"),
+)
+
+# What is done at a campaign host for a run that goes through one (domain.hosting.Step), each part of a step a row.
+host_steps = sa.Table(
+    "host_steps",
+    base.metadata,
+    base.run(primary_key=True),
+    sa.Column("step", sa.Text, primary_key=True),
+    sa.Column("first_ordinal", sa.Integer, primary_key=True),  # 0 where the step has no parts
+    sa.Column("last_ordinal", sa.Integer, nullable=False, server_default="0"),
+    base.text("state"),
+    base.count("attempts"),
+    base.text("worker", required=False),
+    base.at("lease_expires_at", required=False),
+    base.at("not_before", required=False),
+    base.text("reference", required=False),  # what the host calls it: the campaign's id, a count, up to when
+    base.text("detail", required=False),
+    base.at("started_at", required=False),
+    base.at("finished_at", required=False),
 )

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, SecretStr, field_validator
 
+_LIST_ID = re.compile(r"[A-Za-z0-9]+")
 _DATA_CENTRE = re.compile(r"[a-z]{2,}\d+")
 # It stands in a URL's path, where it is all that tells Mailchimp from anybody: 20 characters are out of reach.
 _URL_SECRET = re.compile(r"[A-Za-z0-9_-]{20,}")
@@ -18,6 +19,14 @@ class MailchimpConfig(BaseModel):
     """One Mailchimp account: Marketing (3.0) and Transactional, which have keys of their own."""
 
     marketing_api_key: SecretStr | None = Field(None, description="API key of Mailchimp Marketing, with its -us1")
+    marketing_access_token: SecretStr | None = Field(
+        None, description="OAuth token of Mailchimp Marketing, in place of a key; Mailchimp tells its data centre"
+    )
+    marketing_metadata_url: str = Field(
+        "https://login.mailchimp.com/oauth2/metadata",
+        pattern="^https?://",
+        description="where Mailchimp tells the data centre of an OAuth token",
+    )
     marketing_base_url: str | None = Field(
         None, pattern="^https?://", description="where Marketing's API is; none: at the data centre that the key names"
     )
@@ -30,6 +39,17 @@ class MailchimpConfig(BaseModel):
     )
     transactional_api_key: SecretStr | None = Field(None, description="API key of Mailchimp Transactional")
     transactional_base_url: str = Field("https://mandrillapp.com/api/1.0", pattern="^https?://")
+    transactional_batch_size: int = Field(
+        1,
+        ge=1,
+        le=1000,
+        description="mails in one request of Transactional; only alone does a mail carry its List-Unsubscribe header",
+    )
+    transactional_concurrency: int = Field(16, ge=1, le=64, description="requests to Transactional under way at once")
+    transactional_subaccount: str | None = Field(None, min_length=1, description="id of a subaccount that mails")
+    transactional_lookup: bool = Field(
+        False, description="attempt_id is a searchable field of Transactional's metadata: unknown batches are looked up"
+    )
     transactional_webhook_keys: list[SecretStr] = Field(
         [], description="keys of Transactional's webhooks, one a webhook; several while one is rotated"
     )
@@ -69,6 +89,26 @@ class MailchimpConfig(BaseModel):
     def required_marketing_key(self) -> str:
         """Marketing's API key in clear. Raises MailchimpNotConfigured."""
         return _required(self.marketing_api_key, "OMS_MAILCHIMP_MARKETING_API_KEY")
+
+    def marketing_token(self) -> str | None:
+        """Marketing's OAuth token in clear, if that is how it is reached. Raises MailchimpNotConfigured for both ways."""
+        token = self.marketing_access_token.get_secret_value().strip() if self.marketing_access_token else ""
+        key = self.marketing_api_key.get_secret_value().strip() if self.marketing_api_key else ""
+        if token and key:
+            raise MailchimpNotConfigured(
+                "OMS_MAILCHIMP_MARKETING_API_KEY and OMS_MAILCHIMP_MARKETING_ACCESS_TOKEN are both set: leave one out, so"
+                " that it is plain which account is meant"
+            )
+        return token or None
+
+    def required_list_id(self) -> str:
+        """The audience that the customers are in. Raises MailchimpNotConfigured."""
+        if not _LIST_ID.fullmatch(self.marketing_list_id):
+            raise MailchimpNotConfigured(
+                "OMS_MAILCHIMP_MARKETING_LIST_ID must name the audience of the customers: its ID stands in Mailchimp"
+                " under Audience, Settings, Audience name and defaults"
+            )
+        return self.marketing_list_id
 
     def required_transactional_key(self) -> str:
         """Transactional's API key in clear. Raises MailchimpNotConfigured."""

@@ -3,7 +3,7 @@
 import re
 import secrets
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -15,8 +15,8 @@ _SHOP = "https://shop.example.com/"
 _LINK = re.compile(r"""href\s*=\s*["'](https?://[^"']+)["']""", re.IGNORECASE)
 
 
-class _Recipient(NamedTuple):
-    """One address of one personalization."""
+class Person(NamedTuple):
+    """One address that a request names, and what travels with it. `copy`: a further one of the same personalization."""
 
     message_id: str
     attempt_id: str | None
@@ -25,6 +25,22 @@ class _Recipient(NamedTuple):
     key: str
     custom_args: dict[str, str]
     send_at: float
+
+
+class Taken(NamedTuple):
+    """A request that passed its vendor's rules.
+
+    `dropped`: why an address (in lower case) gets nothing; `listed`: onto which list an event puts an address.
+    """
+
+    vendor: str
+    reference: str
+    common: Mapping[str, Any]
+    links: Sequence[str]
+    people: Sequence[Person]
+    dropped: Mapping[str, str]
+    invalid_because: str
+    listed: Callable[[fate.End, fate.Kind, str, float], suppressions.Entry | None]
 
 
 class _Rows(NamedTuple):
@@ -43,23 +59,37 @@ def new_reference() -> str:
 def record(
     connection: sqlite3.Connection, payload: Mapping[str, Any], reference: str, *, seed: int, delay: float, now: float
 ) -> None:
-    """Write down everything under the X-Message-Id. `payload` has passed the rules."""
-    request = connection.execute(
-        "INSERT INTO requests (x_message_id, accepted_at, common, links) VALUES (?, ?, ?, ?)",
-        (reference, now, _json(_common(payload)), _json(_links(payload))),
-    )
+    """Write down everything of SendGrid's mail/send under the X-Message-Id. `payload` has passed the rules."""
     people = list(_recipients(payload, reference))
     group = groups.listing(payload["asm"]["group_id"]) if "asm" in payload else None
-    dropped = suppressions.reasons(connection, [person.address.lower() for person in people], now, group=group)
+    taken = Taken(
+        "sendgrid",
+        reference,
+        _common(payload),
+        _links(payload),
+        people,
+        suppressions.reasons(connection, [person.address.lower() for person in people], now, group=group),
+        suppressions.DROPPED_BECAUSE[suppressions.Listing.INVALID_EMAILS],
+        suppressions.entry,
+    )
+    write(connection, taken, seed=seed, delay=delay, now=now)
+
+
+def write(connection: sqlite3.Connection, taken: Taken, *, seed: int, delay: float, now: float) -> None:
+    """Write down a request, its people, and every event that will be due."""
+    request = connection.execute(
+        "INSERT INTO requests (x_message_id, accepted_at, common, links, vendor) VALUES (?, ?, ?, ?, ?)",
+        (taken.reference, now, _json(taken.common), _json(taken.links), taken.vendor),
+    )
     (last,) = connection.execute("SELECT COALESCE(MAX(id), 0) FROM recipients").fetchone()
     rows = _Rows([], [], [])
-    for row_id, person in enumerate(people, start=last + 1):
-        because = dropped.get(person.address.lower())
+    for row_id, person in enumerate(taken.people, start=last + 1):
+        because = taken.dropped.get(person.address.lower())
         story = fate.of(seed=seed, key=person.key, address=person.address, suppressed=because is not None)
         if story.end is fate.End.INVALID:
-            because = suppressions.DROPPED_BECAUSE[suppressions.Listing.INVALID_EMAILS]
+            because = taken.invalid_because
         rows.recipients.append(_recipient_row(row_id, request.lastrowid, person, story.end, because))
-        _add_events(rows, row_id, story, person.address, start=max(now, person.send_at), delay=delay)
+        _add_events(rows, row_id, story, person, taken, now=now, delay=delay)
     _insert(connection, rows)
 
 
@@ -81,13 +111,14 @@ def take_back(connection: sqlite3.Connection, reference: str, *, send_at: float)
 def _insert(connection: sqlite3.Connection, rows: _Rows) -> None:
     connection.executemany("INSERT INTO recipients VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows.recipients)
     connection.executemany(
-        "INSERT INTO events (recipient_id, position, kind, occurred_at, due_at, repeat) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO events (recipient_id, position, kind, occurred_at, due_at, repeat, vendor)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
         rows.events,
     )
     suppressions.add(connection, rows.suppressions)
 
 
-def _recipients(payload: Mapping[str, Any], reference: str) -> Iterator[_Recipient]:
+def _recipients(payload: Mapping[str, Any], reference: str) -> Iterator[Person]:
     common_args = payload.get("custom_args", {})
     for position, personalization in enumerate(payload["personalizations"]):
         custom_args = {**common_args, **personalization.get("custom_args", {})}
@@ -95,7 +126,7 @@ def _recipients(payload: Mapping[str, Any], reference: str) -> Iterator[_Recipie
         send_at = personalization.get("send_at", payload.get("send_at", 0))
         people = [*personalization["to"], *personalization.get("cc", ()), *personalization.get("bcc", ())]
         for order, person in enumerate(people):
-            yield _Recipient(
+            yield Person(
                 message_id=ours or f"{reference}.{position}",
                 attempt_id=custom_args.get("attempt_id"),
                 address=person["email"],
@@ -107,7 +138,7 @@ def _recipients(payload: Mapping[str, Any], reference: str) -> Iterator[_Recipie
 
 
 def _recipient_row(
-    row_id: int, request_id: int | None, recipient: _Recipient, end: fate.End, because: str | None
+    row_id: int, request_id: int | None, recipient: Person, end: fate.End, because: str | None
 ) -> tuple[Any, ...]:
     return (
         row_id,
@@ -123,15 +154,18 @@ def _recipient_row(
     )
 
 
-def _add_events(rows: _Rows, row_id: int, story: fate.Fate, address: str, *, start: float, delay: float) -> None:
+def _add_events(
+    rows: _Rows, row_id: int, story: fate.Fate, person: Person, taken: Taken, *, now: float, delay: float
+) -> None:
     """Add each event, its repetition half a delay later where there is one, and what it means for the address."""
+    start = max(now, person.send_at)
     for position, step in enumerate(story.steps):
         at = start + step.at * delay
         due_at = start + step.reported_at * delay
-        rows.events.append((row_id, position, step.kind, at, due_at, fate.NONE))
+        rows.events.append((row_id, position, step.kind, at, due_at, fate.NONE, taken.vendor))
         if step.repeat != fate.NONE:
-            rows.events.append((row_id, position, step.kind, at, due_at + 0.5 * delay, step.repeat))
-        if entry := suppressions.entry(story.end, step.kind, address, at):
+            rows.events.append((row_id, position, step.kind, at, due_at + 0.5 * delay, step.repeat, taken.vendor))
+        if entry := taken.listed(story.end, step.kind, person.address, at):
             rows.suppressions.append(entry)
 
 
@@ -152,8 +186,12 @@ def _common(payload: Mapping[str, Any]) -> dict[str, Any]:
 def _links(payload: Mapping[str, Any]) -> list[str]:
     """The links that are the same for everyone; those with a variable in them are left out."""
     variables = tuple(payload["personalizations"][0].get("substitutions", ()))
-    found = (link for part in payload.get("content", ()) for link in _LINK.findall(part["value"]))
-    return [link for link in found if not any(name in link for name in variables)] or [_SHOP]
+    return links("".join(part["value"] for part in payload.get("content", ())), variables)
+
+
+def links(text: str, variables: Sequence[str]) -> list[str]:
+    """The links of a mail that are the same for everyone."""
+    return [link for link in _LINK.findall(text) if not any(name in link for name in variables)] or [_SHOP]
 
 
 def _json(value: Any) -> str:

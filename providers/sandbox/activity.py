@@ -76,7 +76,7 @@ def _rows(connection: sqlite3.Connection, where: str, values: list[Any], until: 
     return connection.execute(
         "SELECT r.*, q.x_message_id, q.accepted_at, q.common, q.links"  # noqa: S608 - columns of ours
         " FROM recipients r JOIN requests q ON q.id = r.request_id"
-        f" LEFT JOIN scheduled s ON s.x_message_id = q.x_message_id WHERE {where}"
+        f" LEFT JOIN scheduled s ON s.x_message_id = q.x_message_id WHERE q.vendor = 'sendgrid' AND {where}"
         " AND MAX(q.accepted_at, COALESCE(s.send_at, 0)) <= ? ORDER BY r.id DESC LIMIT ?",
         (*values, until, limit),
     ).fetchall()

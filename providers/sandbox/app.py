@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from providers.sandbox import (
     activity_routes,
+    dynamic_template_routes,
     faults,
     group_routes,
     inquiry_routes,
@@ -22,8 +23,14 @@ from providers.sandbox import (
     stats_routes,
 )
 from providers.sandbox.config import SandboxConfig
-from providers.sandbox.poster import Poster
+from providers.sandbox.mandrill import account_routes, message_routes, template_routes
+from providers.sandbox.mandrill import errors as mandrill_errors
+from providers.sandbox.mandrill import events as mandrill_events
+from providers.sandbox.marketing import app as marketing_app
+from providers.sandbox.marketing import schema as marketing_schema
+from providers.sandbox.poster import Poster, sendgrid
 from providers.sandbox.problems import Refused, Violation
+from providers.sandbox.relay import server as relay
 from providers.sandbox.state import Sandbox
 from providers.sandbox.store import Store
 
@@ -44,12 +51,20 @@ def create_app(config: SandboxConfig) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         store = Store(config.store)
         key = store.signing_key()
-        poster = Poster(config, store=store, key=key, dial=dial)
+        outlets = [sendgrid(config, key), mandrill_events.outlet(config), relay.outlet(config)]
+        poster = Poster(outlets, first_pause=config.webhook_retry_seconds, store=store, dial=dial)
+        with store.read() as connection:  # a script commits by itself
+            marketing_schema.make(connection)
+        listening = await relay.listen(config, store=store, dial=dial, wake=poster.wake)
         posting = asyncio.create_task(poster.run())
         app.state.sandbox = Sandbox(config, store, key, dial, poster, posting)
+        campaigning = asyncio.create_task(marketing_app.run(marketing))
         yield
+        if listening is not None:
+            listening.close()
         posting.cancel()
-        await asyncio.gather(posting, return_exceptions=True)
+        campaigning.cancel()
+        await asyncio.gather(posting, campaigning, return_exceptions=True)
         store.close()
 
     dial = faults.Dial()
@@ -61,7 +76,13 @@ def create_app(config: SandboxConfig) -> FastAPI:
     app.include_router(activity_routes.router)
     app.include_router(stats_routes.router)
     app.include_router(inquiry_routes.router)
+    app.include_router(dynamic_template_routes.router)
+    app.include_router(message_routes.router)
+    app.include_router(account_routes.router)
+    app.include_router(template_routes.router)
+    marketing = marketing_app.mount(app, faults.MARKETING)
     app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(mandrill_errors.Failed, mandrill_errors.answer)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(ClientDisconnect, _left)
@@ -73,9 +94,11 @@ def _refused(_request: Request, error: Exception) -> JSONResponse:
     return JSONResponse(problems.body(error.violations), status_code=error.status)
 
 
-def _invalid(_request: Request, error: Exception) -> JSONResponse:
-    """Say which part of a request is wrong, in SendGrid's shape instead of FastAPI's."""
+def _invalid(request: Request, error: Exception) -> JSONResponse:
+    """Say which part of a request is wrong, in the vendor's shape instead of FastAPI's."""
     assert isinstance(error, RequestValidationError)
+    if request.url.path.startswith(mandrill_errors.PREFIX):
+        return mandrill_errors.invalid(request, error)
     found = [Violation(each["msg"], ".".join(str(part) for part in each["loc"][1:]) or None) for each in error.errors()]
     return JSONResponse(problems.body(found), status_code=400)
 

@@ -13,6 +13,15 @@ class SandboxConfig(BaseModel):
     webhook_url: str | None = Field(
         None, pattern="^https?://", description="where signed events are posted; none: events stay queryable"
     )
+    mandrill_webhook_url: str | None = Field(
+        None, pattern="^https?://", description="where events of Mailchimp Transactional's end points are posted"
+    )
+    mandrill_webhook_key: SecretStr = Field(SecretStr("sandbox-webhook"), description="by which those are signed")
+    smtp_port: int | None = Field(
+        None, ge=0, le=65535, description="where mail is taken as a relay takes it; none: not"
+    )
+    smtp_returns_host: str = Field("127.0.0.1", description="where the relay's bounces and complaints are delivered")
+    smtp_returns_port: int | None = Field(None, ge=1, le=65535, description="none: they stay queryable")
     webhook_retry_seconds: float = Field(
         1.0, gt=0, le=60, description="pause after a webhook post that failed; it doubles up to a minute"
     )

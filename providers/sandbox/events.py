@@ -112,12 +112,13 @@ def _particulars(kind: Kind, row: Mapping[str, Any], token: str) -> dict[str, An
             classes = {"type": no.type, "bounce_classification": no.classification}
             return {"reason": no.reason, "status": no.status, "ip": _OUR_IP, "tls": 1, **classes}
         case Kind.OPEN | Kind.MACHINE_OPEN | Kind.CLICK:
-            return _engagement(kind, row)
+            return engagement(kind, row)
         case _:
             return {}
 
 
-def _engagement(kind: Kind, row: Mapping[str, Any]) -> dict[str, Any]:
+def engagement(kind: Kind, row: Mapping[str, Any]) -> dict[str, Any]:
+    """What is told of whoever opened or clicked."""
     if kind is Kind.MACHINE_OPEN:
         return {"useragent": _MACHINE_AGENT, "ip": "203.0.113.1", "sg_machine_open": True, "sg_content_type": "html"}
     reader = {"useragent": _HUMAN_AGENT, "ip": f"203.0.113.{row['recipient_id'] % 250 + 2}"}

@@ -16,7 +16,7 @@ router = APIRouter()
 @router.get("/health")
 def health(sandbox: Running) -> JSONResponse:
     """Answer 503 when events are no longer posted, which only a restart cures."""
-    dead = sandbox.config.webhook_url is not None and sandbox.posting.done()
+    dead = sandbox.poster.posts and sandbox.posting.done()
     return JSONResponse({"status": "not posting events" if dead else "ok"}, status_code=503 if dead else 200)
 
 

@@ -4,7 +4,8 @@ import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
 
 import httpx
 import orjson
@@ -23,49 +24,105 @@ _LOOK_AGAIN = 1.0  # a clock that jumps delays events by this much at most
 _SHUFFLE = 2654435761  # Knuth's multiplier: neighbours end up far apart, the same way each time
 
 
-class Poster:
-    """The background task of one sandbox."""
+class Outlet(NamedTuple):
+    """How one vendor's events are told; None: they stay queryable. `deliver` says whether they were taken."""
 
-    def __init__(self, config: SandboxConfig, *, store: Store, key: SigningKey, dial: Dial) -> None:
-        self._url = config.webhook_url
-        self._seed = config.seed
-        self._first_pause = config.webhook_retry_seconds
-        self._pause = self._first_pause
-        self._store = store
-        self._key = key
-        self._dial = dial
-        self._news = asyncio.Event()
+    vendor: str
+    deliver: Callable[[httpx.AsyncClient, Sequence[sqlite3.Row], float], Awaitable[bool]] | None
+
+
+def webhook(
+    vendor: str, url: str | None, dress: Callable[[Sequence[sqlite3.Row], float], tuple[bytes, dict[str, str]]]
+) -> Outlet:
+    """Events that are posted to a URL; `dress` makes body and headers of them, as of now."""
+
+    async def deliver(client: httpx.AsyncClient, rows: Sequence[sqlite3.Row], now: float) -> bool:
+        assert url is not None
+        body, headers = dress(rows, now)
+        try:
+            response = await client.post(url, content=body, headers=headers)
+        except httpx.HTTPError:
+            return False
+        return response.is_success
+
+    return Outlet(vendor, None if url is None else deliver)
+
+
+def sendgrid(config: SandboxConfig, key: SigningKey) -> Outlet:
+    """A JSON array, signed."""
+
+    def dress(rows: Sequence[sqlite3.Row], now: float) -> tuple[bytes, dict[str, str]]:
+        # SendGrid's body ends in a line break, which is signed with the rest.
+        body = orjson.dumps([events.render(dict(row), seed=config.seed) for row in rows]) + b"\r\n"
+        return body, {"Content-Type": "application/json", **key.headers(body, timestamp=int(now))}
+
+    return webhook("sendgrid", config.webhook_url, dress)
+
+
+class Poster:
+    """The background task of one sandbox: one vendor's receiver that is down keeps no other waiting."""
+
+    def __init__(self, outlets: Sequence[Outlet], *, first_pause: float, store: Store, dial: Dial) -> None:
+        self._lines = [
+            _Line(outlet, first_pause=first_pause, store=store, dial=dial)
+            for outlet in outlets
+            if outlet.deliver is not None
+        ]
 
     def wake(self) -> None:
         """Say that there may be something to post."""
-        self._news.set()
+        for line in self._lines:
+            line.news.set()
+
+    @property
+    def posts(self) -> bool:
+        """Whether anybody is told anything."""
+        return bool(self._lines)
 
     async def run(self) -> None:
         """Post until cancelled."""
-        if self._url is None:
-            return
         # Redirects are not followed, as at SendGrid. A proxy of the environment has no business with loopback.
         async with httpx.AsyncClient(timeout=10.0, trust_env=False) as client:
             try:
-                while True:
-                    self._news.clear()
-                    if seconds := await self._round(client, self._url):
-                        await self._wait(seconds)
+                async with asyncio.TaskGroup() as group:
+                    for line in self._lines:
+                        group.create_task(line.run(client))
             except Exception:
                 _log.exception("no more events are posted; what is due is kept: mend the cause and start anew")
                 raise
 
-    async def _round(self, client: httpx.AsyncClient, url: str) -> float:
+
+class _Line:
+    """What goes to one receiver."""
+
+    def __init__(self, outlet: Outlet, *, first_pause: float, store: Store, dial: Dial) -> None:
+        self.news = asyncio.Event()
+        self._outlet = outlet
+        self._first_pause = first_pause
+        self._pause = first_pause
+        self._store = store
+        self._dial = dial
+
+    async def run(self, client: httpx.AsyncClient) -> None:
+        while True:
+            self.news.clear()
+            if seconds := await self._round(client):
+                await self._wait(seconds)
+
+    async def _round(self, client: httpx.AsyncClient) -> float:
         """Post once, if anything is due; return how long to wait."""
         if self._dial.faults.hold_events:
             return _LOOK_AGAIN
-        ids, body, headers = await run_in_threadpool(self._next_post)
+        now = time.time()
+        rows = await run_in_threadpool(self._next, now)
+        ids = [row["id"] for row in rows]
         if not ids:
             return await run_in_threadpool(self._until_next)
         if self._dial.faults.lose_events:  # as SendGrid does after a day of tries
             await run_in_threadpool(self._mark, ids)
             return 0.0
-        if not await self._posted(client, url, body, headers):
+        assert self._outlet.deliver is not None
+        if not await self._outlet.deliver(client, rows, now):
             pause, self._pause = self._pause, min(self._pause * 2, _LONGEST_PAUSE)
             _log.warning("the webhook did not take %d events; they are kept, next try in %.1f s", len(ids), pause)
             await asyncio.sleep(pause)  # not to be cut short by new events
@@ -77,30 +134,20 @@ class Poster:
     async def _wait(self, seconds: float) -> None:
         try:
             async with asyncio.timeout(seconds):
-                await self._news.wait()
+                await self.news.wait()
         except TimeoutError:
             pass
 
-    async def _posted(self, client: httpx.AsyncClient, url: str, body: bytes, headers: dict[str, str]) -> bool:
-        try:
-            response = await client.post(url, content=body, headers=headers)
-        except httpx.HTTPError:
-            return False
-        return response.is_success
-
-    def _next_post(self) -> tuple[list[int], bytes, dict[str, str]]:
-        now = time.time()
+    def _next(self, now: float) -> list[sqlite3.Row]:
         with self._store.read() as connection:
-            rows = _due(connection, now)
+            rows = _due(connection, self._outlet.vendor, now)
         rows.sort(key=lambda row: row["id"] * _SHUFFLE % 2**32)
-        # SendGrid's body ends in a line break, which is signed with the rest.
-        body = orjson.dumps([events.render(dict(row), seed=self._seed) for row in rows]) + b"\r\n"
-        headers = {"Content-Type": "application/json", **self._key.headers(body, timestamp=int(now))}
-        return [row["id"] for row in rows], body, headers
+        return rows
 
     def _until_next(self) -> float:
+        asked = "SELECT MIN(due_at) FROM events WHERE posted_at IS NULL AND vendor = ?"
         with self._store.read() as connection:
-            (due_at,) = connection.execute("SELECT MIN(due_at) FROM events WHERE posted_at IS NULL").fetchone()
+            (due_at,) = connection.execute(asked, (self._outlet.vendor,)).fetchone()
         return _LOOK_AGAIN if due_at is None else min(max(due_at - time.time(), 0.0), _LOOK_AGAIN)
 
     def _mark(self, ids: Sequence[int]) -> None:
@@ -109,11 +156,11 @@ class Poster:
             connection.executemany("UPDATE events SET posted_at = ? WHERE id = ?", [(now, row_id) for row_id in ids])
 
 
-def _due(connection: sqlite3.Connection, now: float) -> list[sqlite3.Row]:
+def _due(connection: sqlite3.Connection, vendor: str, now: float) -> list[sqlite3.Row]:
     return connection.execute(
-        "SELECT e.id, e.recipient_id, e.position, e.kind, e.occurred_at, e.repeat, r.address, r.custom_args, r.fate,"
-        " r.dropped_because, q.x_message_id, q.accepted_at, q.common, q.links"
-        " FROM (SELECT * FROM events WHERE posted_at IS NULL AND due_at <= ? ORDER BY due_at LIMIT ?) AS e"
+        "SELECT e.id, e.recipient_id, e.position, e.kind, e.occurred_at, e.repeat, r.address, r.message_id,"
+        " r.custom_args, r.fate, r.dropped_because, q.x_message_id, q.accepted_at, q.common, q.links"
+        " FROM (SELECT * FROM events WHERE posted_at IS NULL AND vendor = ? AND due_at <= ? ORDER BY due_at LIMIT ?) AS e"
         " JOIN recipients AS r ON r.id = e.recipient_id JOIN requests AS q ON q.id = r.request_id",
-        (now, _EVENTS_A_POST),
+        (vendor, now, _EVENTS_A_POST),
     ).fetchall()

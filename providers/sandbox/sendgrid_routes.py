@@ -1,5 +1,6 @@
 """SendGrid's endpoints: mail/send, suppressions, the public key of the signed webhook."""
 
+import sqlite3
 import time
 from typing import Annotated, Any
 
@@ -8,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field, model_validator
 
-from providers.sandbox import acceptance, faults, rules, schedules, suppressions
+from providers.sandbox import acceptance, faults, kept_templates, rules, schedules, suppressions
 from providers.sandbox.problems import Refused, Violation
 from providers.sandbox.state import Running, Sandbox, require_key
 from providers.sandbox.suppressions import Listing
@@ -52,8 +53,16 @@ def _take(sandbox: Sandbox, body: bytes) -> Response:
         return Response(status_code=200)
     reference = acceptance.new_reference()
     with sandbox.store.write() as connection:
+        _refuse_unknown_template(connection, payload)
         schedules.take(connection, payload, reference, sandbox.config, now=now)
     return Response(status_code=202, headers={"X-Message-Id": reference})
+
+
+def _refuse_unknown_template(connection: sqlite3.Connection, payload: dict[str, Any]) -> None:
+    """A dynamic template that nobody made, or of which no version is active, has no content."""
+    template_id = payload.get("template_id", "")
+    if template_id.startswith("d-") and not kept_templates.may_be_sent(connection, template_id):
+        raise Refused(400, Violation("The template_id names no template with an active version.", "template_id"))
 
 
 @router.get("/v3/user/webhooks/event/settings/signed")

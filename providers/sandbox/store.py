@@ -1,4 +1,4 @@
-"""The sandbox's own SQLite file: requests, their recipients, events due, schedules, suppressions, the signing key.
+"""The sandbox's own SQLite file: requests, recipients, events due, schedules, suppressions, templates, the signing key.
 
 An event is one small row until it is posted; its JSON is made then. A repetition is a row of its own, so that a restart
 and a retry need no special case.
@@ -18,7 +18,8 @@ CREATE TABLE IF NOT EXISTS requests (
     x_message_id TEXT NOT NULL,
     accepted_at REAL NOT NULL,
     common TEXT NOT NULL,  -- JSON: what every event of the request carries
-    links TEXT NOT NULL    -- JSON: what can be clicked
+    links TEXT NOT NULL,   -- JSON: what can be clicked
+    vendor TEXT NOT NULL DEFAULT 'sendgrid'
 );
 CREATE TABLE IF NOT EXISTS recipients (
     id INTEGER PRIMARY KEY,
@@ -41,9 +42,11 @@ CREATE TABLE IF NOT EXISTS events (
     occurred_at REAL NOT NULL,
     due_at REAL NOT NULL,
     repeat INTEGER NOT NULL,
-    posted_at REAL
+    posted_at REAL,
+    vendor TEXT NOT NULL DEFAULT 'sendgrid'  -- the request's, by which what is due is found
 );
-CREATE INDEX IF NOT EXISTS events_due ON events (due_at) WHERE posted_at IS NULL;
+DROP INDEX IF EXISTS events_due;
+CREATE INDEX IF NOT EXISTS events_due_by_vendor ON events (vendor, due_at) WHERE posted_at IS NULL;
 CREATE INDEX IF NOT EXISTS events_by_recipient ON events (recipient_id);
 CREATE TABLE IF NOT EXISTS suppressions (
     email TEXT NOT NULL,
@@ -72,6 +75,35 @@ CREATE TABLE IF NOT EXISTS scheduled (  -- requests with a time of their own
     payload TEXT NOT NULL  -- JSON: to take it on again when it is resumed
 );
 CREATE INDEX IF NOT EXISTS scheduled_by_batch ON scheduled (batch_id);
+CREATE TABLE IF NOT EXISTS templates (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    generation TEXT NOT NULL,
+    updated_at TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS template_versions (
+    id TEXT PRIMARY KEY,
+    template_id TEXT NOT NULL REFERENCES templates,
+    active INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    html_content TEXT NOT NULL,
+    plain_content TEXT NOT NULL,
+    generate_plain_content INTEGER NOT NULL,
+    editor TEXT NOT NULL,
+    updated_at TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS versions_by_template ON template_versions (template_id);
+CREATE TABLE IF NOT EXISTS mandrill_templates (
+    slug TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    labels TEXT NOT NULL,  -- JSON
+    draft TEXT NOT NULL,  -- JSON
+    published TEXT,  -- JSON; NULL: never
+    published_at REAL,
+    created_at REAL NOT NULL,
+    updated_at REAL NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS signing_keys (pem BLOB NOT NULL);
 """
 
@@ -87,6 +119,10 @@ class Store:
         self._connection.execute("PRAGMA journal_mode = WAL")
         # A killed process loses nothing so; only a power cut could, and nobody's mail hangs on the sandbox.
         self._connection.execute("PRAGMA synchronous = NORMAL")
+        for table in ("requests", "events"):  # of a file that is older than the second vendor
+            columns = [row["name"] for row in self._connection.execute(f"PRAGMA table_info({table})")]
+            if columns and "vendor" not in columns:
+                self._connection.execute(f"ALTER TABLE {table} ADD COLUMN vendor TEXT NOT NULL DEFAULT 'sendgrid'")
         self._connection.executescript(_SCHEMA)
 
     @contextmanager

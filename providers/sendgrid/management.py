@@ -8,7 +8,9 @@ the key; and a dozen kinds of exception where a caller needs one.
 import http.client
 import json
 import logging
+import urllib.parse
 import urllib.request
+from collections.abc import Mapping
 from typing import IO, Any
 
 import python_http_client
@@ -43,14 +45,15 @@ class Management:
             timeout=config.read_timeout_seconds,
         )
 
+        self._address = urllib.parse.urlsplit(base_url).hostname or base_url
         self.asm_group_id = config.asm_group_id
 
-    def get(self, path: str, params: dict[str, int]) -> Any:
+    def get(self, path: str, params: Mapping[str, int | str]) -> Any:
         """Read /v3/`path`. Raises ManagementError."""
-        return self._call("get", path, query_params=params)
+        return self._call("get", path, query_params=dict(params))
 
-    def post(self, path: str, body: dict[str, Any]) -> Any:
-        """Add to /v3/`path`. Raises ManagementError."""
+    def post(self, path: str, body: dict[str, Any] | None) -> Any:
+        """Add to /v3/`path`, or have done what it names. Raises ManagementError."""
         return self._call("post", path, request_body=body)
 
     def delete(self, path: str, body: dict[str, Any] | None = None) -> None:
@@ -72,7 +75,7 @@ class Management:
         # URLError, timeouts and resets are OSErrors; the last is what json says of an HTML page.
         except (OSError, http.client.HTTPException, ValueError) as error:
             told = masked(f"SendGrid gave no usable answer to {path}")
-            raise ManagementError(f"{told}: {type(error).__name__}") from None
+            raise ManagementError(f"{told}: {pooled.told(error, self._address)}") from None
 
 
 def _refusal(path: str, error: Any) -> str:

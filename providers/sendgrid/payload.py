@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from domain import ports, templates
+from providers import batch_checks
 from providers.sendgrid import checks
 from providers.sendgrid.config import SendGridConfig
 
@@ -41,17 +42,17 @@ def build(batch: ports.Batch, config: SendGridConfig) -> bytes:
     checks.recipients(batch)
     checks.sender(batch)
     checks.scheduling(batch)
-    checks.header_text("subject", batch.content.subject)
+    batch_checks.header_text("subject", batch.content.subject)
     values = {**batch.variables, UNSUBSCRIBE_VARIABLE: batch.unsubscribe_urls}
     try:
         body = _dynamic(batch, values) if batch.content.esp_template_id else _inline(batch, values)
         return orjson.dumps(body | _settings(batch, config))
     except orjson.JSONEncodeError:  # its text may repeat a value
-        raise checks.RecipientRefused("a value is not valid Unicode (half of a surrogate pair)") from None
+        raise batch_checks.RecipientRefused("a value is not valid Unicode (half of a surrogate pair)") from None
 
 
 def _inline(batch: ports.Batch, values: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    checks.inline_content(batch, tuple(values))
+    batch_checks.inline_content(batch, tuple(values))
     content = batch.content
     columns = _substitutions(content, values)
     checks.substitutions(columns)
@@ -69,7 +70,7 @@ def _substitutions(content: templates.Content, values: Mapping[str, Sequence[str
     for name, column in values.items():
         plain, escaped = templates.plain_tag(name), templates.html_tag(name)
         if plain in content.subject:
-            checks.header_values(name, column)
+            batch_checks.header_values(name, column)
         if plain in content.subject or plain in content.text:
             columns[plain] = column
         if escaped in content.html:
@@ -90,7 +91,7 @@ def _dynamic(batch: ports.Batch, values: Mapping[str, Sequence[str]]) -> dict[st
     """Handlebars escapes by itself, so values travel as they are."""
     checks.dynamic_content(batch, tuple(values))
     for name, column in values.items():
-        checks.header_values(name, column)  # the template at SendGrid may use any of them in its subject
+        batch_checks.header_values(name, column)  # the template at SendGrid may use any of them in its subject
     content = batch.content
     # The published contract requires subject and content beside a template too, which overrides both. Our parts are
     # not sent: placeholders in them would reach the customer, should the template lack a part.

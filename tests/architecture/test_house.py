@@ -69,12 +69,25 @@ def test_deployments_are_module_paths_of_flows_that_exist() -> None:
     assert names == {
         *("run-campaign", "refresh-features", "process-delivery-events", "reconcile", "report-kpis"),
         *("ingest-orders", "pull-orders", "watch-intake", "group-mailboxes", "probe-routes", "control-campaign"),
-        *("fetch-returned-mail", "look-again", "heed-anomaly"),
+        *("fetch-returned-mail", "look-again", "heed-anomaly", "preflight", "pull-reports"),
     }
     for one in deployments:
         module, _, function = one["entrypoint"].rpartition(".")
         assert ":" not in one["entrypoint"]
         assert isinstance(getattr(importlib.import_module(module), function), Flow)
+
+
+def test_mailers_are_opened_in_one_place() -> None:
+    """Where the guard stands around them that lets nobody but internal addresses through outside production."""
+    opened = re.compile(r"\bopen_(?:mailer|host)\(|\b\w+(?:Mailer|Host)\((?!Protocol)")
+    outside = [path for path in SOURCES if path.relative_to(ROOT).parts[0] not in {"providers", "domain"}]
+    callers = {str(path.relative_to(ROOT)) for path in outside if opened.search(path.read_text())}
+    around = {"tasks/trial_mail.py": "InternalMailer(", "tasks/pinning.py": "PinnedMailer("}  # one more guard each
+    assert callers == {"tasks/esp_kinds.py", *around}
+    for place, guard in around.items():
+        assert set(opened.findall((ROOT / place).read_text())) == {guard}
+    reached = re.compile(r"\.(?:mailer|host)\(\)")
+    assert {str(path.relative_to(ROOT)) for path in outside if reached.search(path.read_text())} == {"tasks/esps.py"}
 
 
 def test_lock_files_name_no_host_and_pin_by_hash() -> None:

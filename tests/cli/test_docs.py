@@ -40,16 +40,19 @@ def test_the_commands_are_those_that_were_promised() -> None:
         *("segments list", "segments show", "segments new", "segments check", "segments preview"),
         *("gate check", "gate accept"),
         "bounces judge",
-        *("run", "pause", "resume", "cancel", "plan", "status", "audit", "report", "explain"),
+        *("run", "preflight", "pause", "resume", "cancel", "plan", "status", "audit", "report", "explain"),
         *("kpis show", "kpis explain", "kpis recompute"),
         *("environment show", "environment claim"),
         *("events show", "events replay"),
         *("rates load", "rates list", "account show", "account limit", "account vet", "routes"),
         *("account language", "topics add", "topics list", "topics remove"),
-        *("returns listen", "returns fetch"),
+        *("returns listen", "returns fetch", "webhooks list", "webhooks register", "webhooks remove"),
+        *("templates at-esp", "templates versions", "templates push", "templates pull", "templates compare"),
+        *("templates pin", "templates missing"),
         *("suppressions list", "suppressions show", "suppressions add", "suppressions remove"),
         *("suppressions export", "suppressions import"),
         *("reconcile", "reconcile history"),
+        *("templates list", "templates show", "templates check", "templates preview", "templates new"),
     }
 
 

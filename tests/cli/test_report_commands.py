@@ -1,13 +1,17 @@
 """What is told of runs: status, audit, report."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from data import database, tables
+from data import database, host_steps, pools, tables
 from domain.campaigns import RunStatus
+from domain.hosting import StepState
 from domain.ledger import BatchState
+from domain.routes import Route
+from domain.suppression import Stream
 from tests.cli.conftest import Campaigns
 from tests.cli.fakes import FakeServer
 from tests.data import ledger_rows
@@ -52,7 +56,8 @@ def test_one_run(run_id: str, campaigns: Campaigns) -> None:
     assert "  people              6 planned of 8 in the segment" in lines
     assert "  held                2 messages" in lines
     found = campaigns("status", run_id, "--json").json
-    assert list(found) == [*FACTS, "messages", "messages_by_batch_state"]
+    assert list(found) == [*FACTS, "messages", "messages_by_batch_state", "scheduled"]
+    assert found["scheduled"] is None
     assert found["messages"] == {
         "accepted": 3,
         "rejected": 0,
@@ -63,6 +68,30 @@ def test_one_run(run_id: str, campaigns: Campaigns) -> None:
         "open": 0,
     }
     assert found["messages_by_batch_state"] == {"accepted": 4, "held": 2}
+
+
+def test_a_campaign_that_its_host_keeps_until_its_time(shop: sa.Engine, campaigns: Campaigns) -> None:
+    at = datetime(2026, 11, 23, 2, 30, tzinfo=UTC)
+    with database.write(shop) as connection:
+        people = ledger_rows.add_parties(connection, "shop", 2)
+        batches = [BatchRow(0, 1, BatchState.INFLIGHT, attempt="a1")]
+        run_id = ledger_rows.add_run(connection, "shop", people, batches, status=RunStatus.DISPATCHING)
+        connection.execute(tables.campaign_runs.update().values(provider="mailchimp"))
+        host_steps.note_schedule(connection, run_id, StepState.DONE, finished_at=at)
+        way = Route("m", "shop", Stream.MARKETING, "mailchimp", "mailchimp-marketing", "shop.example.com")
+        pools.ensure(connection, [way], now=at)
+        route = {"route": "m", "provider": "mailchimp", "pool": "mailchimp-marketing", "stream": "marketing"}
+        row = {"attempt_id": "a1", "account_id": "shop", "mailbox_group": "mixed", "decision": {}, "send_at": at}
+        connection.execute(tables.attempt_routes.insert().values(row | route))
+    told = f"scheduled at mailchimp for 2026-11-23 02:30 UTC: `campaigns pause {run_id}` calls it back"
+    assert campaigns("status", run_id).lines[1] == told
+    assert campaigns("status", run_id, "--json").json["scheduled"] == told
+    with database.write(shop) as connection:
+        connection.execute(tables.campaign_runs.update().values(status=RunStatus.PAUSED))
+        connection.execute(tables.batches.update().values(state=BatchState.PLANNED, not_before=at))
+    text = campaigns("status", run_id).out
+    assert "scheduled at" not in text
+    assert "next attempt" not in text, "nothing is tried while it is paused"
 
 
 def test_a_ledger_that_balances(run_id: str, campaigns: Campaigns) -> None:
@@ -131,6 +160,18 @@ class TestOnOneDatabase:
         assert found["waterfall"][0] == {"code": "members", "label": "in the segment", "count": 8}
         assert found["figures"]["deliverability"] == pytest.approx(2 / 3)
         assert found["by_mailbox_provider"].keys() == {"gmail", "other"}
+
+    def test_a_relay_that_does_not_tell_of_deliveries(self, shop: sa.Engine, run_id: str, campaigns: Campaigns) -> None:
+        with database.write(shop) as connection:
+            connection.execute(tables.campaign_runs.update().values(provider="smtp"))
+            connection.execute(tables.message_delivery.delete())
+        lines = campaigns("report", run_id).lines
+        assert any(line.split() == ["delivered:", "this", "relay", "does", "not", "tell", "–", "–"] for line in lines)
+        assert [line.split()[1:3] for line in lines if line.startswith(("gmail", "other"))] == [
+            ["2", "–"],
+            ["1", "–"],
+        ], lines
+        assert campaigns("status").lines[1].split()[6] == "–"
 
     def test_the_page_in_one_file(self, run_id: str, campaigns: Campaigns) -> None:
         assert campaigns("report", run_id, "--html", "page.html").status == 0

@@ -37,7 +37,10 @@ def audited(engine: sa.Engine) -> list[dict[str, object]]:
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.usefixtures("declared")
-def test_routes_say_what_carries_nothing_and_why(campaigns: Campaigns) -> None:
+def test_routes_say_what_carries_nothing_and_why(environment: pytest.MonkeyPatch, campaigns: Campaigns) -> None:
+    assert "not set up: there is no SendGrid API key" in campaigns("routes").out
+    for key in ("ESP_KEY", "SECOND_KEY"):
+        environment.setenv(key, "SG.s3cret")
     told = campaigns("routes")
     assert told.status == 0
     assert "carries nothing: its ESP keeps data elsewhere than the account demands" in told.out
@@ -61,6 +64,45 @@ def test_without_a_file_the_providers_of_the_settings_are_shown(campaigns: Campa
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.usefixtures("shop")
+def test_only_what_has_a_key_is_in_use_and_its_limits_are_its_own(
+    environment: pytest.MonkeyPatch, campaigns: Campaigns
+) -> None:
+    environment.setenv("OMS_POSTMARK_SERVER_TOKEN", "k3y")
+    environment.setenv("OMS_POSTMARK_CONCURRENCY", "5")
+    environment.setenv("OMS_SMTP_CONNECTIONS", "3")
+    settings.load.cache_clear()
+    lines = {line.split()[0]: line for line in campaigns("routes").lines if "-marketing " in line}
+    in_use = {name for name, line in lines.items() if line.endswith("in use")}
+    assert in_use == {"sandbox-marketing", "postmark-marketing"}
+    assert "5 requests at once" in lines["postmark-marketing"]
+    assert "3 requests at once" in lines["smtp-marketing"]
+    assert "not set up: there is no Mailchimp API key" in lines["mailchimp-marketing"]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_sandbox_that_speaks_smtp_needs_its_port(
+    declared: Path, environment: pytest.MonkeyPatch, campaigns: Campaigns
+) -> None:
+    row = "{name: news, stream: marketing, provider: relay, pool: news, domain: news.shop.example}"
+    declared.write_text(
+        f"providers: {{relay: {{kind: sandbox, speaks: smtp}}}}\naccounts: {{shop: [{row}]}}\n", "utf-8"
+    )
+
+    def doctor() -> dict[str, object]:
+        (one,) = [check for check in campaigns("doctor", "--json").json["checks"] if check["what"] == "routes"]
+        return dict(one)
+
+    assert not doctor()["ok"]
+    assert "relay speaks smtp, and the sandbox takes none: set OMS_SANDBOX_SMTP_PORT" in str(doctor()["found"])
+    assert "not set up: the sandbox takes no mail by SMTP: set OMS_SANDBOX_SMTP_PORT" in campaigns("routes").out
+    environment.setenv("OMS_SANDBOX_SMTP_PORT", "8026")
+    settings.load.cache_clear()
+    assert doctor()["ok"]
+    assert "in use" in campaigns("routes").out
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_file_that_cannot_be_used_is_one_sentence(campaigns: Campaigns, declared: Path) -> None:
     declared.write_text(FILE.replace("pool: spare", "pool: Spare pool"), "utf-8")
     assert "accounts.shop.2.pool: " in campaigns("routes").mistake
@@ -75,7 +117,9 @@ def test_doctor_names_the_keys_that_are_missing(environment: pytest.MonkeyPatch,
         (one,) = [check for check in checks if check["what"] == "routes"]
         return one["ok"], one["found"]
 
-    assert found() == (False, "not set, in the environment or .env: ESP_KEY, SECOND_KEY")
+    ok, told = found()
+    assert not ok
+    assert told.startswith("routes.yaml names ESP_KEY, SECOND_KEY, and nothing of that name is set")
     environment.setenv("ESP_KEY", "SG.s3cret")
     Path(".env").write_text("SECOND_KEY=SG.s3cret\n")
     assert found() == (True, "3 by 2 provider(s) in routes.yaml; `campaigns routes` shows them")

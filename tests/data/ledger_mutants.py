@@ -52,7 +52,7 @@ def _long_unknown(now: datetime) -> sa.ColumnElement[bool]:
 
 def _reading(status: int, kind: OutcomeKind) -> Mutant:
     def inject(patch: pytest.MonkeyPatch) -> None:
-        patch.setitem(mailer._VERDICTS, status, mailer._Verdict(kind))
+        patch.setitem(mailer._VERDICTS, status, http.Verdict(kind))
 
     return inject
 

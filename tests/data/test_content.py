@@ -4,6 +4,7 @@ import pytest
 
 from data import content, variables
 from domain import templates
+from domain.template_fields import Purpose
 
 CONSTANTS = {"shop_name": "Salt & Pepper", "postal_address": "1 Street", "sender_name": "Sam"}
 GOOD = {
@@ -22,8 +23,9 @@ def _folder(tmp_path: Path, **changed: str) -> Path:
 
 
 def test_every_shipped_template_loads_and_renders() -> None:
-    assert content.names() == ["new-arrivals", "win-back"]
-    for name in content.names():
+    campaigns = content.names(purpose=Purpose.CAMPAIGN)
+    assert campaigns == ["category-offer", "new-arrivals", "newsletter", "win-back"]
+    for name in campaigns:
         template = content.load(name)
         rendered = content.render(template, CONSTANTS)
         assert "{{" not in rendered.html + rendered.text + rendered.subject
@@ -58,7 +60,7 @@ def test_a_subject_of_ones_own_may_use_the_same_placeholders(tmp_path: Path) -> 
     [
         ({"body_txt": "no way out"}, "must offer a way out"),
         ({"subject_txt": "{{ nonsense }}"}, "uses \\['nonsense'\\]"),
-        ({"subject_txt": "{{ first_name"}, "not a readable template"),
+        ({"subject_txt": "{{ first_name"}, "does not end"),
         ({"subject_txt": "{{ first_name|upper }}"}, "does more than name"),
         ({"subject_txt": "{% if first_name %}x{% endif %}"}, "does more than name"),
         ({"template_toml": 'title = "T"\ndescription = "D"\n[fallbacks]\nlast_nam = ""\n'}, "do not exist"),
@@ -73,10 +75,10 @@ def test_a_template_that_cannot_work_is_refused_by_file_and_reason(
 
 def test_a_missing_part_and_a_missing_template_are_named(tmp_path: Path) -> None:
     folder = _folder(tmp_path)
-    (folder / "mine" / "body.txt").unlink()
-    with pytest.raises(content.TemplateError, match=r"mine/body\.txt is missing"):
+    (folder / "mine" / "body.html").unlink()
+    with pytest.raises(content.TemplateError, match=r"mine/body\.html is missing"):
         content.load("mine", folder)
-    with pytest.raises(content.TemplateError, match="there are: mine"):
+    with pytest.raises(content.TemplateError, match=r"there are: cart-reminder, .*mine"):
         content.load("other", folder)
 
 

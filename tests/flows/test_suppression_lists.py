@@ -66,13 +66,11 @@ def _differences(engine: sa.Engine) -> list[list_differences.ListDifference]:
         engine,
         account_id="shop",
         provider="sandbox",
-        listed=esps.suppression_source("sandbox").suppressions(
-            datetime.fromtimestamp(0, UTC), now + timedelta(minutes=1)
-        ),
+        listed=esps.lists("sandbox").suppressions(datetime.fromtimestamp(0, UTC), now + timedelta(minutes=1)),
         pepper=PEPPER,
         now=now,
     )
-    sink = esps.suppression_sink("sandbox")
+    sink = esps.lists("sandbox")
     with database.read(engine) as connection:
         return list(
             list_differences.differences(

@@ -100,7 +100,7 @@ def test_an_event_confirms_a_batch_whose_answer_was_cut(engine: sa.Engine, gatew
 
 def _unknown_and_scheduled(engine: sa.Engine, run_id: str) -> None:
     """As if the run's only batch had been handed over in two phases and its answer been lost."""
-    with closing(esps.scheduler("sandbox")) as scheduler:
+    with closing(esps.reach("sandbox").scheduler()) as scheduler:
         schedule_id = scheduler.new_schedule()
     with database.write(engine) as connection:
         pool = {"account_id": "shop", "name": "main", "stream": "marketing"}

@@ -63,6 +63,8 @@ def test_who_can_choose_nothing_is_told_who_can_help(gateway, engine, account_id
         ("/previews/nobody", "There is no preview of this name."),
         ("/campaigns/nobody", "There is no campaign run of this name."),
         ("/kpis/a/b", "There is no account of this name."),
+        ("/deliverability?shop=nobody", "There is no account of this name, or no such period or grouping."),
+        ("/deliverability?days=1000", "There is no account of this name, or no such period or grouping."),
     ],
 )
 def test_the_shops_own_people_are_not_shown_the_customers_page(gateway, account_id, path, says):

@@ -7,11 +7,18 @@ import pytest
 import sqlalchemy as sa
 
 from data import database, tables
+from domain.delivery import EventKind
 from gateway import security
 from gateway.app import create_app
+from providers.mailchimp.webhook import TransactionalEvents
 from tests.gateway.test_webhooks import counted, stored
+from tests.providers import loopback
 from tests.providers.mailchimp import payloads
 from tests.providers.mailchimp.payloads import KEY, SECRET, URL
+from tests.providers.sandbox.conftest import KEY as SANDBOX_KEY
+from tests.providers.sandbox.conftest import _eventually, start
+
+__all__ = ["_eventually", "start"]  # fixtures of the sandbox's own tests
 
 URL_SECRET = "abcdefghij_0123456789-ABCDEF"
 NEW_SECRET = "another-secret-of-the-url-01"
@@ -152,3 +159,34 @@ def test_the_table_of_what_is_kept_names_the_vendor(open_door, engine):
     with database.read(engine) as connection:
         assert connection.scalar(sa.select(tables.webhook_inbox.c.state)) == "pending"
     assert counted(door, 'oms_webhook_bodies{state="pending"}') == 1
+
+
+def test_what_the_sandbox_posts_is_taken_at_the_door_and_understood(open_door, start, eventually, engine):
+    """Through a proxy, as a gateway stands behind one: the URL that is signed is the public one."""
+    doors = []
+
+    def proxy(received: loopback.Received) -> loopback.Answer:
+        kept = {
+            name: value for name, value in received.headers.items() if name.lower() not in {"host", "content-length"}
+        }
+        return loopback.Answer(doors[0].post(TRANSACTIONAL, content=received.body, headers=kept).status_code)
+
+    with loopback.answering(proxy) as public:
+        url = f"{public.url}{TRANSACTIONAL}"
+        doors.append(open_door(transactional_webhook_keys=[KEY], transactional_webhook_urls=[url]))
+        esp = start(mandrill_webhook_url=url, mandrill_webhook_key=KEY)
+        message = {
+            "to": [{"email": "p@hard.test"}],
+            "from_email": "news@shop.example.com",
+            "text": "hello",
+            "metadata": {"message_id": "run.0", "attempt_id": "a"},
+        }
+        answer = esp.client.post("/mandrill/api/1.0/messages/send.json", json={"key": SANDBOX_KEY, "message": message})
+        assert answer.json()[0]["status"] == "sent"
+        eventually(lambda: esp.summary()["events_due"] == 0)
+    bodies = [body for provider, body in stored(engine) if provider == "mailchimp-transactional"]
+    events = [event for body in bodies for event in TransactionalEvents().parse(body)]
+    assert {(event.kind, event.message_id) for event in events} == {
+        (EventKind.PROCESSED, "run.0"),
+        (EventKind.BOUNCED, "run.0"),
+    }

@@ -1,9 +1,11 @@
 """The pooled client, and the table from httpx's exceptions to what is known."""
 
 import socket
+import ssl
 import threading
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from urllib.error import URLError
 
 import httpx
 import pytest
@@ -165,3 +167,20 @@ def test_retry_after_is_read_in_both_spellings(header, wait):
 def test_no_retry_after_breaks_the_reader(header):
     wait = http.retry_after(header, now=NOW)
     assert wait is None or timedelta(seconds=1) <= wait <= timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (URLError(socket.gaierror(-2, "Name or service not known")), "the name api.esp.example cannot be resolved"),
+        (URLError(ConnectionRefusedError(111, "no")), "api.esp.example refused the connection"),
+        (httpx.ConnectTimeout("person@example.com"), "api.esp.example did not answer in time"),
+        (TimeoutError("person@example.com"), "api.esp.example did not answer in time"),
+        (ssl.SSLCertVerificationError("bad"), "the certificate of api.esp.example is not good"),
+        (ValueError("person@example.com"), "ValueError"),
+    ],
+)
+def test_why_nobody_answered_is_told_to_a_person(error: Exception, words: str) -> None:
+    told = http.told(error, "api.esp.example")
+    assert told.startswith(words)
+    assert "person@" not in told

@@ -4,7 +4,7 @@ from providers.readers import webhook_accounts
 from providers.routes_file import RoutesFile
 
 
-def test_routes_name_the_accounts_of_a_vendor_and_the_settings_mailchimps() -> None:
+def test_routes_name_the_accounts_of_a_vendor_and_the_settings_the_rest() -> None:
     sandbox = {"kind": "sandbox", "api_key_env": "OMS_A_KEY"}
     ways = {
         account: [
@@ -17,4 +17,5 @@ def test_routes_name_the_accounts_of_a_vendor_and_the_settings_mailchimps() -> N
         "sendgrid": {"shop", "tea"},
         "mailchimp": {"shop"},
         "mailchimp-transactional": {"shop"},
+        "postmark": {"shop"},
     }

@@ -11,6 +11,7 @@ import yaml
 from domain.routes import Pace, Route
 from domain.suppression import Stream
 from providers import routes_file
+from providers.esp_connection import Connection, PaceRow
 from providers.routes_file import RoutesFile, UnknownConnection, UnusableRoutes
 
 ROOT = Path(__file__).parents[2]
@@ -120,7 +121,24 @@ def test_a_changed_file_is_read_anew_and_a_broken_one_does_not_stay(file: Path) 
         (document(esp=provider(api_key_env=KEY)), "providers.esp.api_key_env: write the name of the environment"),
         (document(esp={"kind": "sendgrid"}), "providers.esp: api_key_env must name the environment variable"),
         (document(esp=provider(kind="fax")), "providers.esp.kind: "),
-        (document(esp=provider(base_url="http://esp.example")), "providers.esp.base_url: needs https://"),
+        (document(esp=provider(base_url="http://esp.example")), "providers.esp: base_url needs https://"),
+        (
+            document(esp=provider(kind="smtp", base_url="https://esp.example")),
+            "base_url needs smtps://, or smtp:// for",
+        ),
+        (
+            document(esp=provider(kind="smtp")),
+            "providers.esp: user and api_key_env (of the password) are said together",
+        ),
+        (document(esp=provider(user="shop")), "providers.esp: user is of an SMTP relay"),
+        (document(esp=provider(x_smtpapi=False)), "providers.esp: x_smtpapi is of an SMTP relay"),
+        (
+            document(esp=provider(kind="smtp", user="shop", dkim_domain="shop.example")),
+            "dkim_domain, dkim_selector and dkim_key_file are said together, or none",
+        ),
+        (document(esp=provider(kind="smtp", user="shop", return_mailbox="a+b@shop.example")), "without a +"),
+        (document(esp=provider(speaks="smtp")), "providers.esp: speaks is of a sandbox"),
+        (document(RECEIPTS | {"provider": "esp"}, esp=provider(kind="mailchimp")), "is transactional, and esp sends"),
         (document(esp=provider(base_url=f"https://u:{KEY}@esp.example")), "providers.esp.base_url: needs no user"),
         ("providers: {esp: {kind: sandbox}, esp: {kind: sandbox}}", "line 1: a key is there twice"),
         (f"providers: {{esp: {{api_key: {KEY}}}", "this is no YAML"),
@@ -171,17 +189,17 @@ def test_the_example_loads_and_shows_every_key() -> None:
     text = (ROOT / "routes.example.yaml").read_text("utf-8")
     found = routes_file.load(ROOT / "routes.example.yaml")
     assert found.accounts.keys() == {"main", "second-shop", "practice"}
-    for row in (routes_file.Connection, routes_file.RouteRow, routes_file.PaceRow, RoutesFile):
+    for row in (Connection, routes_file.RouteRow, PaceRow, RoutesFile):
         for key in row.model_fields:
             assert re.search(rf"\b{key}:", text), key
 
 
 def test_built_in_routes_keep_the_streams_apart() -> None:
     found = routes_file.built_in("shop", "shop.example")
-    assert {(one.provider, one.stream, one.pool) for one in found} == {
-        ("sandbox", "marketing", "sandbox-marketing"),
-        ("sandbox", "transactional", "sandbox-transactional"),
-        ("sendgrid", "marketing", "sendgrid-marketing"),
-        ("sendgrid", "transactional", "sendgrid-transactional"),
+    both = ("sandbox", "sendgrid", "mailchimp-transactional", "postmark", "smtp")
+    expected = {(one, stream, f"{one}-{stream}") for one in both for stream in ("marketing", "transactional")}
+    assert {(one.provider, one.stream, one.pool) for one in found} == expected | {
+        ("mailchimp", "marketing", "mailchimp-marketing")  # it sends campaigns only
     }
-    assert len({one.name for one in found}) == 4
+    assert len({one.pool for one in found}) == len({one.name for one in found}) == 11
+    assert {one.provider for one in found if one.schedules} == {"sandbox", "sendgrid"}

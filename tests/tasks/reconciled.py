@@ -220,7 +220,7 @@ def reconcile(*, minutes: float = 5, passed: Callable[[str], None] = lambda _: N
 
 
 def _merge() -> int:
-    listed = list(esps.suppression_source("sandbox").suppressions(wiring.clock() - timedelta(days=9), wiring.clock()))
+    listed = list(esps.lists("sandbox").suppressions(wiring.clock() - timedelta(days=9), wiring.clock()))
     merged = suppressions_merge.merge_listed(
         wiring.engine(), account_id="shop", provider="sandbox", listed=listed, pepper=PEPPER, now=wiring.clock()
     )

@@ -11,6 +11,7 @@ from domain import rule_fields
 from domain import rules as words
 from domain.campaigns import Refinement
 from domain.rules import Operator, Rule
+from domain.template_fields import Purpose
 from segments import registry, selection
 from tasks import esps
 from tasks.request import CampaignRequest, Mode, as_field
@@ -50,7 +51,9 @@ def test_lists_to_choose_from_are_dropdowns() -> None:
     assert SCHEMA["$defs"]["OnlyThose"]["properties"]["field"]["enum"] == list(rule_fields.LABELS)
     assert SCHEMA["$defs"]["Operator"]["enum"] == [operator.value for operator in Operator]
     assert fields["segment"]["enum"] == ["", *sorted(registry.load())]
-    assert fields["template"]["enum"] == ["", *content.names()]
+    assert fields["template"]["enum"] == ["", *content.names(purpose=Purpose.CAMPAIGN)]
+    assert "win-back" in fields["template"]["enum"]
+    assert "password-reset" not in fields["template"]["enum"]  # nobody is to mail a receipt to a segment
     assert fields["provider"]["enum"] == list(esps.providers())
 
 

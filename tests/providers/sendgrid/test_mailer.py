@@ -9,7 +9,8 @@ from pydantic import SecretStr
 
 from domain import ports
 from domain.ledger import OutcomeKind
-from providers.sendgrid import checks, mailer
+from providers import batch_checks
+from providers.sendgrid import mailer
 from providers.sendgrid.config import SendGridConfig, SendGridNotConfigured
 from tests.providers import loopback
 from tests.providers.contract import SECRET, MailerContract, a_batch
@@ -38,7 +39,7 @@ class TestSendGridMailer(MailerContract):
         config = SendGridConfig(api_key=SecretStr(SECRET), base_url=url, read_timeout_seconds=read_timeout)
         return mailer.open_mailer(config)
 
-    def accepted(self) -> httpx.Response:
+    def accepted(self, request: httpx.Request) -> httpx.Response:
         return httpx.Response(202, headers={"X-Message-Id": "bYZVjtokTq6dM7vuDzth8g"})
 
     def refused(self, status: int, text: str) -> httpx.Response:
@@ -123,7 +124,7 @@ def test_one_recipients_unusable_data_is_a_refusal_that_the_ledger_halves():
 
 def test_a_faulty_batch_raises_before_anything_is_sent():
     mail, seen = over(httpx.Response(202))
-    with pytest.raises(checks.PayloadError, match="1001"):
+    with pytest.raises(batch_checks.PayloadError, match="1001"):
         mail.send(a_batch(1001))
     assert not seen
 
@@ -175,7 +176,7 @@ def test_a_worker_that_sleeps_while_it_builds_the_request_does_not_begin_it(monk
 
 def test_mail_is_not_kept_longer_than_three_days():
     mail, seen = over(httpx.Response(202))
-    with pytest.raises(checks.PayloadError, match="72 hours"):
+    with pytest.raises(batch_checks.PayloadError, match="72 hours"):
         mail.send(a_batch(send_at=NOW + timedelta(hours=72, seconds=1)))
     assert not seen
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from domain.campaigns import Sender
 from domain.templates import Content, html_tag, plain_tag
-from providers.sendgrid import checks, payload
+from providers import batch_checks
+from providers.sendgrid import payload
 from providers.sendgrid.config import SendGridConfig
 from tests.providers.contract import a_batch
 
@@ -148,7 +149,7 @@ def test_no_header_takes_a_line_break_from_anywhere(value):
         {"variables": {"first_name": ["Ann", value, "Cid"]}},
         {"content": dynamic, "variables": {"first_name": ["Ann", value, "Cid"]}},
     ):
-        with pytest.raises(checks.PayloadError) as caught:
+        with pytest.raises(batch_checks.PayloadError) as caught:
             payload.build(a_batch(**changes), CONFIG)
         assert value not in str(caught.value)
 
@@ -171,7 +172,7 @@ def test_a_variable_of_the_body_may_have_lines():
     ],
 )
 def test_what_lies_in_one_recipient_says_so(changes, words):
-    with pytest.raises(checks.RecipientRefused, match=words):
+    with pytest.raises(batch_checks.RecipientRefused, match=words):
         payload.build(a_batch(**changes), CONFIG)
 
 
@@ -197,9 +198,9 @@ def test_what_lies_in_one_recipient_says_so(changes, words):
     ],
 )
 def test_what_lies_in_the_batch_says_so(changes, words):
-    with pytest.raises(checks.PayloadError, match=words) as caught:
+    with pytest.raises(batch_checks.PayloadError, match=words) as caught:
         payload.build(a_batch(**changes), CONFIG)
-    assert not isinstance(caught.value, checks.RecipientRefused)
+    assert not isinstance(caught.value, batch_checks.RecipientRefused)
 
 
 SEND_AT = datetime(2026, 11, 22, 9, 15, tzinfo=UTC)
@@ -224,14 +225,14 @@ def test_pool_and_schedule_travel_only_when_they_are_given():
     ],
 )
 def test_a_pool_or_schedule_that_cannot_be_is_a_fault_of_the_batch(changes, words):
-    with pytest.raises(checks.PayloadError, match=words) as caught:
+    with pytest.raises(batch_checks.PayloadError, match=words) as caught:
         payload.build(a_batch(**changes), CONFIG)
-    assert not isinstance(caught.value, checks.RecipientRefused)
+    assert not isinstance(caught.value, batch_checks.RecipientRefused)
 
 
 def test_a_thousand_recipients_are_the_most():
     assert len(built(a_batch(1000))["personalizations"]) == 1000
-    with pytest.raises(checks.PayloadError, match="1001"):
+    with pytest.raises(batch_checks.PayloadError, match="1001"):
         payload.build(a_batch(1001), CONFIG)
 
 
@@ -241,7 +242,7 @@ def test_a_hundred_and_fifty_placeholders_are_the_most():
         many = content(subject="Hello", html="", text="".join(map(plain_tag, names[:count])), variables=())
         batch = a_batch(1, content=many, variables={name: [""] for name in names[:count]})
         if fails:
-            with pytest.raises(checks.PayloadError, match="151 placeholders"):
+            with pytest.raises(batch_checks.PayloadError, match="151 placeholders"):
                 payload.build(batch, CONFIG)
         else:
             assert len(built(batch)["personalizations"][0]["substitutions"]) == 150
@@ -252,7 +253,7 @@ def test_escaped_values_come_back_as_they_were_and_never_open_a_tag(value):
     body_only = content(subject="Hello", text="", html=html_tag("first_name"))
     try:
         body = built(a_batch(1, content=body_only, variables={"first_name": [value]}))
-    except checks.RecipientRefused:
+    except batch_checks.RecipientRefused:
         assert any("\ud800" <= character <= "\udfff" for character in value)
         return
     sent = body["personalizations"][0]["substitutions"][html_tag("first_name")]

@@ -164,7 +164,7 @@ def test_a_redirect_is_refused_and_the_key_stays_here(status):
 
 
 def test_nobody_there_is_one_clear_error():
-    with pytest.raises(ManagementError, match="URLError") as caught:
+    with pytest.raises(ManagementError, match=r"127\.0\.0\.1 refused the connection") as caught:
         read(f"http://127.0.0.1:{loopback.closed_port()}")
     assert caught.value.status is None
 
@@ -177,7 +177,7 @@ def test_a_server_that_says_nothing_is_left_after_the_timeout():
         return loopback.Answer(200, b"[]")
 
     with loopback.answering(wait) as server:
-        with pytest.raises(ManagementError, match="TimeoutError"):
+        with pytest.raises(ManagementError, match="did not answer in time"):
             management(server.url, read_timeout_seconds=0.1).get("suppression/bounces", {})
         over.set()
 
@@ -246,7 +246,7 @@ def test_a_write_that_is_refused_is_one_clear_error_without_the_address(status):
 
 def test_where_a_write_goes_nobody_is_there_and_the_address_is_not_told():
     sink = SendGridSuppressions(management(f"http://127.0.0.1:{loopback.closed_port()}"))
-    with pytest.raises(ManagementError, match="URLError") as caught:
+    with pytest.raises(ManagementError, match=r"127\.0\.0\.1 refused the connection") as caught:
         sink.take_off("unsubscribes", "ann@example.com")
     assert "ann" not in str(caught.value)
 
