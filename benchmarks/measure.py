@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 _Result = TypeVar("_Result")
+TICK = 1 / os.sysconf("SC_CLK_TCK")  # seconds; a process that worked less shows none
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,4 +76,4 @@ def _resident(kind: str) -> float:
 def cpu_of(pid: int) -> float:
     """CPU seconds of another process so far (Linux)."""
     fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return (int(fields[11]) + int(fields[12])) * TICK

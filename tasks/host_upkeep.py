@@ -6,7 +6,7 @@ is carried to the host at once where that answers. What became of the mail is as
 
 from contextlib import ExitStack
 
-from data import database, host_outcomes, host_steps, runs
+from data import database, host_outcomes, host_steps, ledger_sweep, runs
 from domain import hosting
 from domain.campaign_host import HostRefuses, HostStatus, HostUnavailable
 from domain.campaigns import RunStatus
@@ -86,12 +86,19 @@ def carried(run_id: str) -> str:
             before = _hand(job)
             for _ in range(_LOOKS):
                 host_request.look(job)
+                _swept(job)
             return _told(provider, before, _hand(job))
     except (HostUnavailable, HostRefuses, Stopped) as error:
         return (
             f"{provider} did not say yet that it calls the campaign back ({error}): it is asked again each minute, and"
             f" until then it may go out. `campaigns audit {run_id}` tells."
         )
+
+
+def _swept(job: Job) -> None:
+    """What came back from the host to a run that was cancelled is cancelled too."""
+    with database.write(job.engine) as connection:
+        ledger_sweep.sweep(connection, policy=job.policy, now=wiring.clock())
 
 
 def _hand(job: Job) -> Hand:

@@ -61,6 +61,7 @@ def test_the_doctor_sees_fresh_deployments_and_no_worker(campaigns: Campaigns) -
     assert found["deployments"] == {
         "what": "deployments",
         "ok": True,
+        "warning": False,
         "found": "complete, and the run form is up to date",
     }
     assert not found["worker"]["ok"]

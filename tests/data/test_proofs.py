@@ -118,6 +118,7 @@ def test_a_proof_of_a_batch_is_one_of_the_parts_that_it_was_cut_into(engine: sa.
     batch = _claimed(book)
     book.record(batch, UNKNOWN, seconds=0.1)
     _release(engine, batch, clock)
+    clock.forward(seconds=1)
     grant = book.traffic.next()
     assert grant is not None
     again = book._claimed(replace(grant, messages=2), "w")

@@ -44,7 +44,8 @@ def test_without_a_mailbox_nothing_is_sent(engine: sa.Engine) -> None:
 @pytest.mark.usefixtures("mailbox")
 def test_each_route_is_probed_and_its_events_confirm_it(engine: sa.Engine, gateway: Esp) -> None:
     counts = probe_routes()
-    assert counts == {"accepted": 2, "not_configured": 2}  # SendGrid has no key here
+    assert counts.pop("accepted") == 2
+    assert set(counts) == {"not_configured", "without_messages"}  # the others have no key here, or send no messages
     assert {(row.provider, row.stream, row.outcome) for row in _rows(engine)} == {
         ("sandbox", "marketing", "accepted"),
         ("sandbox", "transactional", "accepted"),
@@ -78,6 +79,6 @@ def test_an_esp_that_takes_nothing_is_an_alarm_of_the_next_round(
 ) -> None:
     monkeypatch.setenv("OMS_SANDBOX_API_KEY", "SG.wrong")
     settings.load.cache_clear()
-    assert probe_routes() == {"not_sent": 2, "not_configured": 2}
+    assert probe_routes()["not_sent"] == 2
     with pytest.raises(RouteUnwell, match=r"sandbox did not take the seed message of .*401"):
         probe_routes()
