@@ -11,7 +11,15 @@ from dotenv import dotenv_values
 from pydantic import BaseModel, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from data.config import ContentConfig, DatabaseConfig, IntakeConfig, PrivacyConfig, SeedConfig, ShopConfig
+from data.config import (
+    ContentConfig,
+    DatabaseConfig,
+    IntakeConfig,
+    MessagesConfig,
+    PrivacyConfig,
+    SeedConfig,
+    ShopConfig,
+)
 from domain.gate_policy import GatePolicy
 from domain.policy import SendingPolicy
 from gateway.config import GatewayConfig
@@ -77,6 +85,7 @@ class Settings(OpenSettings):
     returns: ReturnsConfig = ReturnsConfig()
     dns: DnsConfig = DnsConfig()
     seeds: SeedConfig = SeedConfig()
+    messages: MessagesConfig = MessagesConfig()
     preflight: PreflightConfig = PreflightConfig()
     prefect: PrefectConfig = PrefectConfig()
 

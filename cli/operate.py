@@ -43,7 +43,7 @@ def up() -> None:
         told = "; ".join(faults)
         raise Mistake(f"half of a configuration: {told}. Nothing was started; `campaigns doctor` says more")
     store.prepare(store.connectable())
-    console.print("Starting the sandbox ESP, the gateway, Prefect and a worker (about half a minute) ...")
+    console.print("Starting the sandbox ESP, the gateway, Prefect, a dispatcher and a worker (half a minute) ...")
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -103,7 +103,7 @@ def _running() -> dict[str, Any] | None:
 def _show(config: settings.Settings, title: str, state: dict[str, Any]) -> None:
     pids = state["services"]
     rows = [(one.name, str(pids.get(one.name, "")), one.page or "") for one in services.catalogue(config)]
-    rows.append(("worker", str(pids.get("worker", "")), ""))
+    rows += [(name, str(pids.get(name, "")), "") for name in ("dispatcher", "worker")]
     console.print(table(title, ["service", "process", "address"], rows), markup=False)
 
 

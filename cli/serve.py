@@ -1,6 +1,7 @@
-"""Run one of our own services in this process: `python -m cli.serve gateway|sandbox` (started by `campaigns up`)."""
+"""Run one of our own services in this process: `python -m cli.serve gateway|sandbox|dispatcher` (`campaigns up` does)."""
 
 import gc
+import signal
 import sys
 
 import uvicorn
@@ -33,8 +34,15 @@ def main(name: str) -> None:
         uvicorn.run(
             create_sandbox(sandbox), host=sandbox.host, port=sandbox.port, log_level="warning", timeout_keep_alive=75
         )
+    elif name == "dispatcher":
+        from tasks.dispatcher import Dispatcher
+
+        one = Dispatcher()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: one.stop.set())
+        one.run()
     else:
-        sys.exit(f"there is no service {name!r}: gateway or sandbox")
+        sys.exit(f"there is no service {name!r}: gateway, sandbox or dispatcher")
 
 
 def settle() -> None:

@@ -1,4 +1,4 @@
-"""The services of one installation as child processes: sandbox ESP, gateway, Prefect server, worker.
+"""The services of one installation as child processes: sandbox ESP, gateway, Prefect server, dispatcher, worker.
 
 They are started in this order, each when the one before answers, and ended in reverse by their own process ids.
 """
@@ -58,6 +58,11 @@ def worker() -> Service:
     """
     command = ("worker", "start", "--pool", POOL, "--type", "process")
     return Service("worker", (sys.executable, "-m", "prefect", *command), None)
+
+
+def dispatcher() -> Service:
+    """The process that hands transactional mail over; more of them may run, here or elsewhere."""
+    return Service("dispatcher", (sys.executable, "-m", "cli.serve", "dispatcher"), None)
 
 
 def environment(config: settings.Settings, home: Path) -> dict[str, str]:
@@ -162,6 +167,7 @@ def running(config: settings.Settings, home: Path) -> Iterator[dict[str, int]]:
             pids[service.name] = stack.enter_context(child(service, env, logs)).pid
             if service.name == "sandbox":
                 env |= webhook_keys(config)
+        pids["dispatcher"] = stack.enter_context(child(dispatcher(), env, logs)).pid
         deploy(env, logs)
         pids["worker"] = stack.enter_context(child(worker(), env, logs)).pid
         yield pids

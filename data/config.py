@@ -55,6 +55,14 @@ class ShopConfig(BaseModel):
     sender_name: str = "My Shop"
 
 
+class MessagesConfig(BaseModel):
+    """Transactional mail: which change of an order asks for which message, and who hands it over."""
+
+    file: Path = Field(Path("messages.yaml"), description="which change triggers which message; messages.example.yaml")
+    workers: int = Field(8, ge=1, le=64, description="requests under way at once, of each dispatcher process")
+    poll_seconds: float = Field(0.05, gt=0, le=5, description="so often an idle dispatcher looks for work")
+
+
 class SeedConfig(BaseModel):
     """The shop's own mailboxes, to which a small mail goes by each route every five minutes."""
 

@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from domain import template_fields, templates
 from domain.suppression import Stream
 from domain.template_fields import Purpose
 from domain.templates import Content
+from domain.transactional import Timing, Urgency
 
 __all__ = [
     "CONSTANTS",
@@ -44,12 +46,13 @@ __all__ = [
 CONSTANTS = ("shop_name", "postal_address", "sender_name")
 # What a file may use besides fields: the same for all recipients.
 _GIVEN = frozenset({*CONSTANTS, "brand", "content", "language", "stream"})
+_LONGEST_USE = 14 * 24 * 60  # minutes
 _NEEDED = ("subject.txt", "body.html")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
 _MACRO = re.compile(r"\w+\.\w+\((?:\w+|[\s,=]|\"[^\"]*\"|\.\w+)*\)")  # of plain names and texts
 _HTML_TAG = re.compile(re.escape(templates.html_tag("N")).replace("N", r"(\w+)"))
-_KEYS = {"title", "description", "stream", "purpose", "language", "fallbacks", "content"}
+_KEYS = {"title", "description", "stream", "purpose", "language", "fallbacks", "content", "urgency", "useful_minutes"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class Template:
     purpose: Purpose = Purpose.CAMPAIGN
     language: str = "en-GB"
     content: Mapping[str, Any] = field(default_factory=dict)  # what is the same for all, written by the author
+    timing: Timing = field(default_factory=Timing)  # of a transactional one
 
     @property
     def stream(self) -> Stream:
@@ -142,6 +146,7 @@ def load(name: str, own: Path | None = None) -> Template:
         purpose,
         manifest.get("language", "en-GB"),
         _plain(manifest.get("content", {}), f"{name}/template.toml, content"),
+        _timing(manifest, name),
     )
     if purpose is Purpose.CAMPAIGN:  # a template that cannot be rendered is refused now, not when its run begins
         render(template, dict.fromkeys(CONSTANTS, "-"), brand=brand)
@@ -174,6 +179,18 @@ def _purpose(manifest: Mapping[str, Any], name: str) -> Purpose:
     if (wanted := template_fields.stream(Purpose(asked))) != stream:
         raise TemplateError(f'{name}/template.toml: purpose = "{asked}" needs stream = "{wanted}"')
     return Purpose(asked)
+
+
+def _timing(manifest: Mapping[str, Any], name: str) -> Timing:
+    """How urgent such mail is and how long it is of use, where the template says so."""
+    urgency, minutes = manifest.get("urgency", "other"), manifest.get("useful_minutes")
+    if urgency not in {one.name.lower() for one in Urgency}:
+        known = ", ".join(one.name.lower() for one in Urgency)
+        raise TemplateError(f"{name}/template.toml: urgency must be one of {known}")
+    if minutes is not None and (type(minutes) is not int or not 1 <= minutes <= _LONGEST_USE):
+        raise TemplateError(f"{name}/template.toml: useful_minutes is a whole number from 1 to {_LONGEST_USE}")
+    useful = timedelta(minutes=minutes) if minutes is not None else Timing().useful
+    return Timing(Urgency[urgency.upper()], useful)
 
 
 def _parts(folder: Path) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
-from data import mail_counts, tables
+from data import mail_counts, tables, transactional_events
 from domain import addresses, campaigns
 from domain.delivery import DeliveryEvent, EventKind
 from domain.ledger import BatchState
@@ -76,7 +76,8 @@ def place(
     """
     numbered = list(numbered)
     named = [campaigns.parse_message_id(event.message_id) if event.message_id else None for _, event in numbered]
-    accounts = accounts_of(connection, {one[0] for one in named if one is not None})
+    ids = {one[0] for one in named if one is not None}
+    accounts = accounts_of(connection, ids) | transactional_events.accounts_of(connection, ids)
     hashes = {
         element: own
         for element, event in numbered

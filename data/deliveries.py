@@ -1,9 +1,9 @@
-"""What is known of each message's delivery: one row a message, which only ever grows.
+"""What is known of each message's delivery, a campaign's or a transactional one: one row a message, which only ever grows.
 
 Suppressions are written before this, wherever both are: two writers that lock rows in one order never deadlock.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from operator import attrgetter
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from data import kpi_marks, staging, tables
+from domain import transactional
 from domain.delivery import DeliveryState
 
 _TIMES = tuple(field.name for field in fields(DeliveryState) if field.name.endswith("_at"))
@@ -19,20 +20,36 @@ _times = attrgetter(*_TIMES)
 
 def join(connection: sa.Connection, states: Mapping[tuple[str, int], DeliveryState]) -> None:
     """Join the state of each message (run, ordinal) with the one on record: `delivery.join`, said in SQL."""
-    if not states:
-        return
-    kpi_marks.note(connection, states)
-    table = tables.message_delivery
-    columns = [column.name for column in table.c]
-    rows = (
-        (run_id, ordinal, int(state.seen), int(state.severity), state.fault, *_times(state))
-        for (run_id, ordinal), state in states.items()
-    )
-    staging.merge(connection, table, columns, rows, key=["run_id", "ordinal"], resolve=_joined)
+    ours = {one: state for one, state in states.items() if transactional.is_id(one[0])}
+    theirs = {one: state for one, state in states.items() if one not in ours} if ours else states
+    if theirs:
+        kpi_marks.note(connection, theirs)
+        rows = ((*one, *_facts(state)) for one, state in theirs.items())
+        _merge(connection, tables.message_delivery, rows, _of_campaigns)
+    if ours:
+        rows = ((one[0], *_facts(state)) for one, state in ours.items())
+        _merge(connection, tables.transactional_delivery, rows, _of_transactional)
 
 
-def _joined(insert: Any) -> Any:
-    old, new = tables.message_delivery.c, insert.excluded
+def _facts(state: DeliveryState) -> tuple[Any, ...]:
+    return int(state.seen), int(state.severity), state.fault, *_times(state)
+
+
+def _merge(connection: sa.Connection, table: sa.Table, rows: Iterator[tuple[Any, ...]], resolve: Any) -> None:
+    columns, key = [column.name for column in table.c], [column.name for column in table.primary_key]
+    staging.merge(connection, table, columns, rows, key=key, resolve=resolve)
+
+
+def _of_campaigns(insert: Any) -> Any:
+    return _joined(tables.message_delivery, insert)
+
+
+def _of_transactional(insert: Any) -> Any:
+    return _joined(tables.transactional_delivery, insert)
+
+
+def _joined(table: sa.Table, insert: Any) -> Any:
+    old, new = table.c, insert.excluded
     no_fault: sa.ColumnElement[str] = sa.literal_column("''")
     new_fault, old_fault = sa.func.coalesce(new.fault, no_fault), sa.func.coalesce(old.fault, no_fault)
     worse = (new.severity > old.severity) | ((new.severity == old.severity) & (new_fault > old_fault))
@@ -42,7 +59,7 @@ def _joined(insert: Any) -> Any:
         "fault": sa.case((worse, new.fault), else_=old.fault),
         **{name: _first(old[name], new[name]) for name in _TIMES},
     }
-    return insert.on_conflict_do_update(index_elements=["run_id", "ordinal"], set_=joined)
+    return insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=joined)
 
 
 def _first(old: sa.ColumnElement[Any], new: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:

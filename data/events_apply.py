@@ -11,11 +11,23 @@ from operator import attrgetter
 
 import sqlalchemy as sa
 
-from data import correlation, deliveries, events_effects, proofs, reactions, seeds, staging, tables, unplaced
+from data import (
+    correlation,
+    deliveries,
+    events_effects,
+    proofs,
+    reactions,
+    seeds,
+    staging,
+    tables,
+    transactional_proofs,
+    unplaced,
+)
 from data.correlation import Element, Placed
 from data.strays import Origins
 from domain import delivery, machine_activity
 from domain.delivery import DeliveryEvent, DeliveryState
+from domain.transactional import is_id
 
 _AS_TOLD = ("provider", "attempt_id", "occurred_at", "bounce_class", "fault", "detail", "machine", "cause")
 _as_told = attrgetter(*_AS_TOLD)
@@ -61,6 +73,7 @@ def apply(
     deliveries.join(connection, folded(new))
     attempts = {one.event.attempt_id: one.element.inbox_id for one in new if one.event.attempt_id}
     proofs.record(connection, attempts | proofs.parts_named(connection, new), now=now)
+    transactional_proofs.record(connection, _named(new), now=now)
     seeds.confirm(connection, nameless.values(), now=now)
     return Applied(
         events=len(new),
@@ -83,6 +96,15 @@ def _row(key: str, one: Placed) -> tuple[object, ...]:
     element, event, run_id, ordinal, _ = one
     page = machine_activity.bare(event.url) if event.url else None
     return (*element, key, run_id, ordinal, event.kind.value, page, *_as_told(event))
+
+
+def _named(new: Iterable[Placed]) -> dict[tuple[str, str], int]:
+    """Transactional messages and the attempts of them that events name, with the body of each."""
+    return {
+        (one.run_id, one.event.attempt_id): one.element.inbox_id
+        for one in new
+        if one.event.attempt_id and one.run_id is not None and is_id(one.run_id)
+    }
 
 
 def folded(new: Iterable[Placed]) -> dict[tuple[str, int], DeliveryState]:

@@ -19,11 +19,12 @@ from data import (
     sender_refusals,
     strays,
     suppressions,
+    transactional_events,
     unknown_replies,
 )
 from data.address_marks import NewMark
 from data.consents import Withdrawal
-from data.correlation import Placed, Recipient
+from data.correlation import Placed
 from data.esp_listings import Said
 from data.strays import Origins, Stray
 from data.suppressions import NewSuppression
@@ -31,6 +32,7 @@ from domain import delivery
 from domain.address_marks import MarkKind, mark_of
 from domain.delivery import DeliveryEvent, EventKind
 from domain.suppression import Reason
+from domain.transactional import ORDINAL, is_id
 
 _What = TypeVar("_What", Reason, MarkKind)
 # What an ESP makes of an entry that came by its API.
@@ -211,13 +213,26 @@ def _concerned(
             yield _Concerned(one, what, one.account_id, None, own)
 
 
-def _recipients(connection: sa.Connection, placed: Sequence[Placed]) -> dict[tuple[str | None, int | None], Recipient]:
+class _Mailed(NamedTuple):
+    """To whom a message went, by the hash that was mailed: the address may have changed since."""
+
+    party_id: int | None
+    mailed_hash: str | None
+
+
+def _recipients(connection: sa.Connection, placed: Sequence[Placed]) -> dict[tuple[str | None, int | None], _Mailed]:
     ordinals: dict[str, set[int]] = defaultdict(set)
     for one in placed:
         if one.run_id is not None and one.ordinal is not None:
             ordinals[one.run_id].add(one.ordinal)
-    return {
-        (run_id, ordinal): recipient
+    ours = {run_id for run_id in ordinals if is_id(run_id)}
+    found: dict[tuple[str | None, int | None], _Mailed] = {
+        (message_id, ORDINAL): _Mailed(row.party_id, row.address_hash)
+        for message_id, row in transactional_events.mailed(connection, ours).items()
+    }
+    return found | {
+        (run_id, ordinal): _Mailed(recipient.party_id, recipient.mailed_hash)
         for run_id, some in ordinals.items()
+        if run_id not in ours
         for ordinal, recipient in correlation.recipients_of(connection, run_id, some).items()
     }

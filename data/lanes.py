@@ -144,9 +144,15 @@ class Lane:
         `messages`: so many were handed over, or may have been.
         """
         with database.write(self.engine) as connection:
-            now = self.clock()
-            self._judge(connection, grant.route, outcome, seconds, now)
-            self._settle(connection, grant, messages, now)
+            self.take_in(connection, grant, outcome, messages=messages, seconds=seconds)
+
+    def take_in(
+        self, connection: sa.Connection, grant: Grant, outcome: Outcome, *, messages: int, seconds: float
+    ) -> None:
+        """The same, within the caller's transaction."""
+        now = self.clock()
+        self._judge(connection, grant.route, outcome, seconds, now)
+        self._settle(connection, grant, messages, now)
 
     def given_back(self, grant: Grant) -> None:
         """Nothing was tried: somebody else has the batch, or all its people were suppressed."""

@@ -1,6 +1,6 @@
 """The outlook of a run's traffic: which groups are braked now, and how each pool fared with each group for a week."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -35,8 +35,7 @@ def reader(
     account_id = run.plan.account_id
     pools = tuple(sorted({route.pool for route in routes}))
     with database.read(engine) as connection:
-        told = [seeds.health(connection, provider, now) for provider in sorted({route.provider for route in routes})]
-    unwell = frozenset(one.provider for one in told if one.state in _UNWELL)
+        poorly = unwell(connection, {route.provider for route in routes}, now)
     known = _results(_Store(engine), account_id, pools, int(now.timestamp() // _READ_EVERY.total_seconds()))
 
     def outlook(connection: sa.Connection, then: datetime) -> Outlook:
@@ -46,10 +45,16 @@ def reader(
             known,
             brakes={group: brake.factor for group, brake in held.items()},
             providers={way: brake.factor for way, brake in alone.items()},
-            unwell=unwell,
+            unwell=poorly,
         )
 
     return outlook
+
+
+def unwell(connection: sa.Connection, providers: Collection[str], now: datetime) -> frozenset[str]:
+    """The ESPs whose seed messages of the last hour fare badly."""
+    told = [seeds.health(connection, provider, now) for provider in sorted(providers)]
+    return frozenset(one.provider for one in told if one.state in _UNWELL)
 
 
 @lru_cache(maxsize=8)

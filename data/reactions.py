@@ -9,13 +9,14 @@ from data import bulk, tables
 from data.correlation import Placed
 from domain import delivery, machine_activity
 from domain.delivery import DeliveryEvent, EventKind
+from domain.transactional import is_id
 
 _COLUMNS = ("run_id", "ordinal", "kind", "occurred_at", "applied_at", "machine", "agent", "link")
 ENGAGED = (EventKind.OPENED, EventKind.CLICKED)
 
 
 def keep(connection: sa.Connection, new: Sequence[Placed], *, now: datetime) -> None:
-    """Keep new events' reactions, in the transaction that stores the events. `now`: when they are applied."""
+    """Keep new events' reactions to campaigns, in the transaction that stores the events. `now`: when they are applied."""
     rows = (
         (
             one.run_id,
@@ -28,7 +29,7 @@ def keep(connection: sa.Connection, new: Sequence[Placed], *, now: datetime) -> 
             machine_activity.page(one.event.url),
         )
         for one in new
-        if one.run_id is not None and one.ordinal is not None and _matters(one.event)
+        if one.run_id is not None and one.ordinal is not None and _matters(one.event) and not is_id(one.run_id)
     )
     bulk.insert_rows(connection, tables.reactions, _COLUMNS, rows)
 

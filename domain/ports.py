@@ -10,7 +10,7 @@ from domain.campaigns import Sender
 from domain.delivery import DeliveryEvent, UnreadableEvent
 from domain.ledger import Outcome
 from domain.routes import Grant
-from domain.suppression import Reason, Scope
+from domain.suppression import Reason, Scope, Stream
 from domain.templates import Content
 
 
@@ -39,11 +39,16 @@ class Batch:
     message_ids: Sequence[str]
     addresses: Sequence[str]
     variables: Mapping[str, Sequence[str]]
-    unsubscribe_urls: Sequence[str]
+    unsubscribe_urls: Sequence[str]  # of marketing mail; transactional mail has none
     grant: Grant  # by which way it goes
     pool: str | None = None  # of the ESP's own addresses, where it has several
     send_at: datetime | None = None  # when the ESP is to let it go; None: at once
     schedule_id: str | None = None  # the ESP's name for a scheduled batch, by which it can be cancelled
+
+    @property
+    def transactional(self) -> bool:
+        """Whether the customer waits for it: it bears no way to unsubscribe, and no unsubscribed one is left out."""
+        return self.grant.route.stream is Stream.TRANSACTIONAL
 
     def __len__(self) -> int:
         return len(self.message_ids)

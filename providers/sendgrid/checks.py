@@ -26,7 +26,8 @@ def batch_shape(batch: ports.Batch) -> None:
         raise batch_checks.PayloadError(
             f"a SendGrid request takes 1 to {MAX_RECIPIENTS} messages, this batch has {size}"
         )
-    columns = {"addresses": batch.addresses, "unsubscribe_urls": batch.unsubscribe_urls, **batch.variables}
+    links = {} if batch.transactional else {"unsubscribe_urls": batch.unsubscribe_urls}
+    columns: dict[str, Sequence[str]] = {"addresses": batch.addresses, **links, **batch.variables}
     for name, values in columns.items():
         if len(values) != size:
             raise batch_checks.PayloadError(f"the batch has {size} messages but {len(values)} values of {name}")

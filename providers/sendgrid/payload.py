@@ -43,7 +43,8 @@ def build(batch: ports.Batch, config: SendGridConfig) -> bytes:
     checks.sender(batch)
     checks.scheduling(batch)
     batch_checks.header_text("subject", batch.content.subject)
-    values = {**batch.variables, UNSUBSCRIBE_VARIABLE: batch.unsubscribe_urls}
+    links = {} if batch.transactional else {UNSUBSCRIBE_VARIABLE: batch.unsubscribe_urls}
+    values: dict[str, Sequence[str]] = {**batch.variables, **links}
     try:
         body = _dynamic(batch, values) if batch.content.esp_template_id else _inline(batch, values)
         return orjson.dumps(body | _settings(batch, config))
@@ -104,14 +105,17 @@ def _dynamic(batch: ports.Batch, values: Mapping[str, Sequence[str]]) -> dict[st
 
 
 def _personalizations(batch: ports.Batch, key: str, columns: Mapping[str, Sequence[str]]) -> orjson.Fragment:
-    shape = {
+    shape: dict[str, Any] = {
         "to": [{"email": _SLOT}],
         "custom_args": {"message_id": _SLOT, "attempt_id": batch.attempt_id},
-        "headers": {"List-Unsubscribe": _SLOT, "List-Unsubscribe-Post": _ONE_CLICK},
-        key: dict.fromkeys(columns, _SLOT),
     }
-    headers = [f"<{url}>" for url in batch.unsubscribe_urls]
-    return _filled(shape, [batch.addresses, batch.message_ids, headers, *columns.values()])
+    first: list[Sequence[str]] = [batch.addresses, batch.message_ids]
+    if not batch.transactional:
+        shape["headers"] = {"List-Unsubscribe": _SLOT, "List-Unsubscribe-Post": _ONE_CLICK}
+        first.append([f"<{url}>" for url in batch.unsubscribe_urls])
+    if columns:
+        shape[key] = dict.fromkeys(columns, _SLOT)
+    return _filled(shape, [*first, *columns.values()])
 
 
 def _filled(shape: Mapping[str, Any], columns: Sequence[Sequence[str]]) -> orjson.Fragment:

@@ -1,0 +1,106 @@
+"""The transactional lane of one account: which message may go by which way, claimed in the same short transaction."""
+
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from data import database, transactional_queue
+from data.desk import Outlook
+from data.lanes import Lane, Stall
+from data.ledger import sender_at
+from data.transactional_mail import Letter
+from domain import campaigns
+from domain.accounts import Account
+from domain.campaigns import Sender
+from domain.ledger import BatchState, Outcome, OutcomeKind
+from domain.ports import Batch
+from domain.routes import Grant
+from domain.transactional import ORDINAL
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """The message goes no further, or somebody else has it."""
+
+    why: str
+
+
+@dataclass(slots=True, kw_only=True)
+class TransactionalLane(Lane):
+    """The ways out of one account's transactional mail, its own pools and keys."""
+
+    account: Account
+    unwell: frozenset[str] = field(default=frozenset())  # ESPs whose seed messages fare badly
+
+    def claim(self, row: Any, letter: Letter, *, worker: str) -> Batch | Stall | Over:
+        """Take the message of this row and the way that it goes by. A Stall: nothing of it can go now."""
+        self._prepare()
+        with database.write(self.engine) as connection:
+            now = self.clock()
+            if row.expires_at <= now:
+                transactional_queue.end(connection, row.id, BatchState.EXPIRED, "it outlived its use", now)
+                return Over("expired")
+            if (
+                reason := transactional_queue.refusal(connection, row.account_id, letter.address_hash, now)
+            ) is not None:
+                transactional_queue.end(connection, row.id, BatchState.SUPPRESSED, reason, now)
+                return Over(reason)
+            grant = self._way(connection, row, letter)
+            if isinstance(grant, Stall):
+                return grant
+            claimed = transactional_queue.claim(
+                connection,
+                row.id,
+                grant,
+                worker=worker,
+                letter=letter,
+                now=now,
+                lease=timedelta(seconds=self.policy.lease_seconds),
+            )
+            if claimed is None:
+                self._settle(connection, grant, 0, now)
+                return Over("somebody else has it")
+            return self._batch(claimed, letter, grant)
+
+    def _way(self, connection: sa.Connection, row: Any, letter: Letter) -> Grant | Stall:
+        """Another ESP first where the last one did not take it: she waits, and only what was not sent comes here."""
+        now, group, outlook = self.clock(), letter.mailbox_group, Outlook(unwell=self.unwell)
+        ways = [one for one in self.routes if row.only_route in {None, one.name}]
+        if row.only_route is not None and not ways:
+            return Stall(f"there is no route {row.only_route} any more", None)
+        others = [one for one in ways if one.provider != row.last_provider]
+        if row.attempts and others and len(others) < len(ways):
+            found = replace(self, routes=others)._grant(connection, 0, 1, group, outlook, now)
+            if isinstance(found, Grant):
+                return found
+        return replace(self, routes=ways)._grant(connection, 0, 1, group, outlook, now)
+
+    def _batch(self, row: Any, letter: Letter, grant: Grant) -> Batch:
+        sender = Sender(self.account.sender_email, self.account.sender_name)
+        return Batch(
+            run_id=row.id,
+            batch_id=0,
+            attempt_id=row.attempt_id,
+            lease_expires_at=row.lease_expires_at,
+            campaign=row.template,
+            content=letter.content,
+            sender=sender_at(sender, grant.route.domain),
+            message_ids=(campaigns.message_id(row.id, ORDINAL),),
+            addresses=(letter.address,),
+            variables={},
+            unsubscribe_urls=(),
+            grant=grant,
+            pool=grant.route.ip_pool,
+        )
+
+    def record(self, batch: Batch, outcome: Outcome, *, seconds: float) -> bool:
+        """Write what came of it; False where the lease was lost, and somebody else decides about the message."""
+        sent = int(outcome.kind is not OutcomeKind.NOT_SENT)
+        own = outcome.exceptions.get(batch.message_ids[0], outcome)
+        with database.write(self.engine) as connection:
+            now = self.clock()
+            kept = transactional_queue.record(connection, batch.run_id, batch.attempt_id, own, now)
+            self.take_in(connection, batch.grant, outcome, messages=sent, seconds=seconds)
+            return kept

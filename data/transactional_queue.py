@@ -1,0 +1,238 @@
+"""The queue of transactional messages: whose turn it is, the claim, and what came of it.
+
+The same order as everywhere (shared/DESIGN.md section 4): claim, commit, send, record. A claim and a result are each one
+guarded UPDATE; whoever lost the lease writes nothing, but what it knows for certain is kept as a proof.
+"""
+
+import uuid
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from data import eligibility, tables, transactional_proofs
+from data.transactional_mail import Letter
+from domain import transactional
+from domain.ledger import BatchState, Outcome, OutcomeKind
+from domain.routes import Grant
+from domain.suppression import Stream
+from domain.transactional import OVER, Urgency
+
+_message = tables.transactional_messages
+# What may hold an address or a secret is emptied with the end of the message.
+_EMPTIED = {"variables": sa.null(), "email": sa.null()}
+
+
+@dataclass(frozen=True, slots=True)
+class Resting:
+    """What is passed over now: accounts whose ways take nothing, and messages that this process has in hand."""
+
+    accounts: Collection[str] = ()
+    messages: Collection[str] = ()
+
+
+def next_due(connection: sa.Connection, now: datetime, *, after: str, resting: Resting) -> sa.Row[Any] | None:
+    """The message whose turn it is: the most urgent; within one urgency each account's oldest, one account after the other.
+
+    `after`: the account that was served last. It is neither locked nor claimed: two who find the same meet at the claim.
+    """
+    account, each = tables.accounts.c, _message.alias()
+    levels = sa.values(sa.column("urgency", sa.Integer), name="levels").data([(int(one),) for one in Urgency]).cte()
+    oldest = (
+        sa.select(each.c.id)
+        .where(
+            each.c.state == sa.literal_column("'planned'"),  # as the index says it
+            each.c.urgency == levels.c.urgency,
+            each.c.account_id == account.id,
+            each.c.not_before <= now,
+            each.c.id.not_in(sorted(resting.messages)),
+        )
+        .order_by(each.c.not_before)
+        .limit(1)
+        .correlate(tables.accounts, levels)
+        .scalar_subquery()
+    )
+    heads = (
+        sa.select(levels.c.urgency, account.id.label("account_id"), oldest.label("message_id"))
+        .select_from(tables.accounts.join(levels, sa.true()))
+        .where(account.id.not_in(sorted(resting.accounts)))
+        .subquery()
+    )
+    turn = sa.case((heads.c.account_id > after, 0), else_=1)
+    query = (
+        sa.select(_message)
+        .join(heads, heads.c.message_id == _message.c.id)
+        .order_by(heads.c.urgency, turn, heads.c.account_id)
+        .limit(1)
+    )
+    return connection.execute(query).one_or_none()
+
+
+def refusal(connection: sa.Connection, account_id: str, address_hash: str, now: datetime) -> str | None:
+    """The strongest reason for which this address gets no transactional mail of the account; None: it may."""
+    moment = sa.literal(now, tables.suppressions.c.expires_at.type)
+    asked = eligibility.suppressed_by(account_id, sa.literal(address_hash), Stream.TRANSACTIONAL, moment)
+    found: str | None = connection.scalar(sa.select(asked))
+    return found
+
+
+def claim(
+    connection: sa.Connection,
+    message_id: str,
+    grant: Grant,
+    *,
+    worker: str,
+    letter: Letter,
+    now: datetime,
+    lease: timedelta,
+) -> sa.Row[Any] | None:
+    """Take this message by this way; None where somebody else was faster, or it is over."""
+    attempt_id = str(uuid.uuid4())
+    claimed = (
+        _message.update()
+        .where(_message.c.id == message_id, _message.c.state == BatchState.PLANNED, _message.c.expires_at > now)
+        .values(
+            state=BatchState.INFLIGHT,
+            worker=worker,
+            attempt_id=attempt_id,
+            attempts=_message.c.attempts + 1,
+            lease_expires_at=now + lease,
+            last_provider=grant.route.provider,
+            address_hash=letter.address_hash,
+            mailbox_group=letter.mailbox_group,
+        )
+        .returning(_message)
+    )
+    row = connection.execute(claimed).one_or_none()
+    if row is not None:
+        connection.execute(
+            tables.transactional_attempts.insert().values(
+                id=attempt_id,
+                message_id=message_id,
+                number=row.attempts,
+                worker=worker,
+                provider=grant.route.provider,
+                route=grant.route.name,
+                pool=grant.route.pool,
+                domain=grant.route.domain,
+                decision=grant.decision,
+                content_hash=letter.content.hash,
+                claimed_at=now,
+            )
+        )
+    return row
+
+
+def record(connection: sa.Connection, message_id: str, attempt_id: str, outcome: Outcome, now: datetime) -> bool:
+    """Write what came of an attempt; False where its lease was lost, and then only what is certain is kept."""
+    state = transactional.state_after(outcome)
+    row = connection.execute(
+        _message.update()
+        .where(
+            _message.c.id == message_id,
+            _message.c.attempt_id == attempt_id,
+            _message.c.state == BatchState.INFLIGHT,
+            _message.c.lease_expires_at > now,
+        )
+        .values(**_moved(state, now, outcome.detail if state is BatchState.REJECTED else None))
+        .returning(_message.c.attempts, _message.c.expires_at)
+    ).one_or_none()
+    finish_attempt(connection, attempt_id, outcome, now)
+    if row is None:
+        transactional_proofs.told_late(connection, message_id, attempt_id, outcome, now)
+        return False
+    if state is BatchState.PLANNED:
+        put_off(connection, message_id, transactional.retry_at(now, row.attempts, outcome.retry_after))
+    return True
+
+
+def finish_attempt(connection: sa.Connection, attempt_id: str, outcome: Outcome, now: datetime) -> None:
+    """Write what the ESP said to an attempt."""
+    attempt = tables.transactional_attempts
+    connection.execute(
+        attempt.update()
+        .where(attempt.c.id == attempt_id)
+        .values(
+            finished_at=now,
+            outcome=outcome.kind,
+            status_code=outcome.status,
+            provider_reference=outcome.provider_reference,
+            detail=outcome.detail,
+        )
+    )
+
+
+def put_off(connection: sa.Connection, message_id: str, until: datetime) -> None:
+    """Nobody may claim it before then."""
+    connection.execute(
+        _message.update()
+        .where(_message.c.id == message_id, _message.c.state == BatchState.PLANNED)
+        .values(not_before=until)
+    )
+
+
+def end(connection: sa.Connection, message_id: str, state: BatchState, why: str, now: datetime) -> bool:
+    """A planned message goes no further: suppressed, rejected, expired or cancelled; whether it still was planned."""
+    changed = (
+        _message.update()
+        .where(_message.c.id == message_id, _message.c.state == BatchState.PLANNED)
+        .values(**_moved(state, now, why))
+    )
+    return connection.execute(changed).rowcount == 1
+
+
+def _moved(state: BatchState, now: datetime, why: str | None) -> dict[str, Any]:
+    values: dict[str, Any] = {"state": state, "finished_at": now, "lease_expires_at": None}
+    if why is not None:
+        values["why"] = why
+    if state is BatchState.ACCEPTED:
+        values["accepted_at"] = now
+    return values | (_EMPTIED if state in OVER else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep moved: messages by what became of them."""
+
+    lost: int = 0
+    confirmed: int = 0
+    resent: int = 0
+    held: int = 0
+    expired: int = 0
+
+
+def sweep(connection: sa.Connection, now: datetime) -> Swept:
+    """Close what nobody works on: dead workers' messages, those unknown for too long, those that outlived their use.
+
+    In this order: an event may have come before the worker died, and no second one need ever come.
+    """
+    table = _message.c
+    dead = (table.state == BatchState.INFLIGHT) & (table.lease_expires_at <= now)
+    lost = _change(connection, dead, **_moved(BatchState.UNKNOWN, now, None))
+    _finish_lost(connection, now)
+    confirmed = transactional_proofs.confirm(connection, now=now)
+    silent = (table.state == BatchState.UNKNOWN) & (table.finished_at <= now - transactional.RESEND_AFTER)
+    once_more = silent & ~table.resent & (table.expires_at > now)
+    again = {**_moved(BatchState.PLANNED, now, None), "resent": True, "not_before": now}
+    resent = _change(connection, once_more, **again)
+    held = _change(connection, silent, **_moved(BatchState.HELD, now, "possibly sent: the ESP's answer never came"))
+    late = (table.state == BatchState.PLANNED) & (table.expires_at <= now)
+    expired = _change(connection, late, **_moved(BatchState.EXPIRED, now, "it outlived its use before it could go"))
+    return Swept(lost, confirmed, resent, held, expired)
+
+
+def _change(connection: sa.Connection, which: sa.ColumnElement[bool], **values: Any) -> int:
+    return connection.execute(_message.update().where(which).values(**values)).rowcount
+
+
+def _finish_lost(connection: sa.Connection, now: datetime) -> None:
+    """The attempt of a dead worker is unknown, too: what the wire said stays on record."""
+    attempt = tables.transactional_attempts
+    theirs = sa.select(_message.c.attempt_id).where(_message.c.state == BatchState.UNKNOWN)
+    connection.execute(
+        attempt.update()
+        .where(attempt.c.id.in_(theirs), attempt.c.outcome.is_(None))
+        .values(outcome=OutcomeKind.UNKNOWN, finished_at=now, detail="its worker died, or was paused past its lease")
+    )
