@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from tasks import live, reporting
+from tasks import lane_watch, live, reporting, upkeep
 
 
 @flow(name="report-kpis")
@@ -12,5 +12,11 @@ def report_kpis() -> int:
     run_ids = reporting.observed_runs()
     reporting.show_runs(run_ids)
     live.show_counters(run_ids)
-    reporting.audit_runs(run_ids)
+    lane_watch.show()
+    failures = upkeep.Failures()
+    with failures.kept("audit transactional mail"):
+        lane_watch.audit()
+    with failures.kept("audit the runs"):
+        reporting.audit_runs(run_ids)
+    failures.raise_kept()
     return len(run_ids)

@@ -69,7 +69,7 @@ def test_deployments_are_module_paths_of_flows_that_exist() -> None:
     assert names == {
         *("run-campaign", "refresh-features", "process-delivery-events", "reconcile", "report-kpis"),
         *("ingest-orders", "pull-orders", "watch-intake", "group-mailboxes", "probe-routes", "control-campaign"),
-        *("fetch-returned-mail", "look-again", "heed-anomaly", "preflight", "pull-reports"),
+        *("fetch-returned-mail", "look-again", "heed-anomaly", "preflight", "pull-reports", "watch-lane"),
     }
     for one in deployments:
         module, _, function = one["entrypoint"].rpartition(".")
