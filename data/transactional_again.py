@@ -41,7 +41,7 @@ def once_more(
     before = connection.execute(
         sa.select(_message).where(_message.c.again_of == message_id).order_by(_message.c.asked_at, _message.c.id)
     ).all()
-    for one in (row, *before):
+    for one in (*reversed(before), row):  # the newest speaks first
         _check_over(one)
         if not although_delivered:
             _check_not_delivered(connection, one, now)

@@ -63,6 +63,7 @@ def audit(
     states: dict[str, int] = dict(connection.execute(counts).tuples().all())
     resent = connection.scalar(sa.select(sa.func.count()).where(window, _message.c.resent)) or 0
     complaints = [*_unheard_of(states), *_evidence(connection, window), *_overdue(connection, window, now)]
+    complaints += _after_refusals(connection, window)
     twice = flagged = missing = None
     if record is not None:
         twice, flagged, missing, found = _against(connection, record, asked_of)
@@ -79,12 +80,12 @@ def _unheard_of(states: Mapping[str, int]) -> Iterator[str]:
 
 
 def _proved(attempt_id: sa.ColumnElement[str], kinds: frozenset[ledger.ProofKind]) -> sa.ColumnElement[bool]:
-    return sa.exists().where(_proof.c.attempt_id == attempt_id, _proof.c.kind.in_(sorted(kinds)))
+    return sa.exists().where(_proof.c.attempt_id == attempt_id, _proof.c.kind.in_(sorted(kinds))).correlate(_attempt)
 
 
 def _attempts(*which: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
     """Whether the message has an attempt of which all this is true."""
-    return sa.exists().where(_attempt.c.message_id == _message.c.id, *which)
+    return sa.exists().where(_attempt.c.message_id == _message.c.id, *which).correlate(_message)
 
 
 def _evidence(connection: sa.Connection, window: sa.ColumnElement[bool]) -> Iterator[str]:
@@ -97,6 +98,7 @@ def _evidence(connection: sa.Connection, window: sa.ColumnElement[bool]) -> Iter
     released = _proved(_attempt.c.id, ledger.RELEASING)
     later = _attempt.alias()
     followed = sa.exists().where(later.c.message_id == _message.c.id, later.c.number > _attempt.c.number)
+    followed = followed.correlate(_message, _attempt)
     checks = (
         ("count as accepted without an answer of the ESP or a proof (I2)",
          (_message.c.state == BatchState.ACCEPTED) & ~_attempts(took)),
@@ -109,7 +111,6 @@ def _evidence(connection: sa.Connection, window: sa.ColumnElement[bool]) -> Iter
         ("are over, and still hold an address or values",
          ended & (_message.c.email.is_not(None) | _held_values())),
         ("are over since nobody knows when", ended & _message.c.finished_at.is_(None)),
-        ("went out after their address was suppressed (I6)", _attempts(_suppressed_before())),
     )  # fmt: skip
     for told, which in checks:
         yield from _complaint(connection, window & which, told)
@@ -125,17 +126,28 @@ def _twice(took: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
     return count.correlate(_message).scalar_subquery() > 1
 
 
-def _suppressed_before() -> sa.ColumnElement[bool]:
-    """A refusal that stops this stream stood, and stands, when the attempt was claimed."""
+def _after_refusals(connection: sa.Connection, window: sa.ColumnElement[bool]) -> Iterator[str]:
+    """I6: an attempt that was claimed while a refusal of its address stood, and it stands still."""
     refusal = tables.suppressions.c
-    return sa.exists().where(
-        refusal.account_id == _message.c.account_id,
-        refusal.address_hash == _message.c.address_hash,
-        refusal.scope.in_([one.value for one in suppression.scopes_blocking(Stream.TRANSACTIONAL)]),
-        refusal.recorded_at < _attempt.c.claimed_at - _COMMITS_WITHIN,
-        refusal.lifted_at.is_(None),
-        refusal.expires_at.is_(None),
+    query = (
+        sa.select(_message.c.id, refusal.recorded_at, _attempt.c.claimed_at)
+        .join_from(_message, _attempt, _attempt.c.message_id == _message.c.id)
+        .join(
+            tables.suppressions,
+            (refusal.account_id == _message.c.account_id) & (refusal.address_hash == _message.c.address_hash),
+        )
+        .where(
+            window,
+            refusal.scope.in_([one.value for one in suppression.scopes_blocking(Stream.TRANSACTIONAL)]),
+            refusal.recorded_at < _attempt.c.claimed_at,
+            refusal.lifted_at.is_(None),
+            refusal.expires_at.is_(None),
+        )
+        .order_by(_message.c.id)
     )
+    rows = connection.execute(query)
+    found = sorted({row.id for row in rows if row.recorded_at < row.claimed_at - _COMMITS_WITHIN})
+    yield from _told(found, "went out after their address was suppressed (I6)")
 
 
 def _overdue(connection: sa.Connection, window: sa.ColumnElement[bool], now: datetime) -> Iterator[str]:
@@ -153,7 +165,10 @@ def _overdue(connection: sa.Connection, window: sa.ColumnElement[bool], now: dat
 
 
 def _complaint(connection: sa.Connection, which: sa.ColumnElement[bool], told: str) -> Iterator[str]:
-    found = connection.scalars(sa.select(_message.c.id).where(which).order_by(_message.c.id)).all()
+    yield from _told(connection.scalars(sa.select(_message.c.id).where(which).order_by(_message.c.id)).all(), told)
+
+
+def _told(found: Sequence[str], told: str) -> Iterator[str]:
     if found:
         yield f"{len(found)} messages {told}: {', '.join(found[:_SHOWN])}{' …' if len(found) > _SHOWN else ''}"
 

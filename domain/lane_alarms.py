@@ -15,7 +15,7 @@ PATIENCE = {
     Urgency.OTHER: timedelta(minutes=30),
 }
 WINDOW = timedelta(minutes=15)  # in which failures are counted
-_FAILED_SHARE, _FEWEST = 0.2, 10
+_FAILED_SHARE, _FEWEST = 0.2, 3  # an ESP that fails thrice is not asked for a while: there may be no fourth
 
 ACCEPTED_WITHIN = timedelta(minutes=1)
 CONFIRMED_WITHIN = timedelta(minutes=10)
@@ -60,7 +60,7 @@ def waiting(oldest: Mapping[Urgency, datetime | None], dispatchers: int, now: da
 def failing(providers: Iterable[tuple[str, int, int]]) -> Iterator[str]:
     """ESPs that do not take what they are handed: name, requests of the last quarter of an hour, failed ones."""
     for name, attempts, failed in providers:
-        if attempts >= _FEWEST and failed / attempts > _FAILED_SHARE:
+        if failed >= _FEWEST and failed / attempts > _FAILED_SHARE:
             yield (
                 f"{name} failed {failed} of the last {attempts} requests of transactional mail: its own status page and"
                 f" `campaigns routes` say more; a second ESP with a transactional route would take over."
