@@ -21,7 +21,9 @@ _STAFF = {
     "/campaigns": "There is no campaign run of this name.",
     "/kpis": "There is no account of this name.",
     "/deliverability": "There is no account of this name, or no such period or grouping.",
+    "/lane": "There is no such page.",
     "/previews": "There is no preview of this name.",
+    "/orders": "There is no such order, or no such shop.",
     "/health": "There is no such page.",
     "/metrics": "There is no such page.",
 }
@@ -40,7 +42,7 @@ def http_error(engine: sa.Engine) -> Callable[[Request, Exception], Response]:
     def answer(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         path = request.url.path
-        if _is_for_machines(path) or error.status_code != _NOT_FOUND:
+        if _is_for_machines(request) or error.status_code != _NOT_FOUND:
             return PlainTextResponse(f"{error.detail}\n", error.status_code, error.headers)
         if (missing := _of_staff(path)) is not None:
             page = rendering.render_message("There is nothing here", missing, back=True)
@@ -57,7 +59,7 @@ def store_is_down(request: Request, error: Exception) -> Response:
     """The database does not answer: try again soon, whatever was asked."""
     _log.error("the store did not answer: %s", type(error).__name__)  # its text may quote what was asked for
     path = request.url.path
-    if _is_for_machines(path):
+    if _is_for_machines(request):
         return PlainTextResponse(f"{_BUSY}\n", _UNAVAILABLE, RETRY_AFTER)
     if _of_staff(path) is not None:
         return HTMLResponse(
@@ -70,8 +72,10 @@ def store_is_down(request: Request, error: Exception) -> Response:
     return page
 
 
-def _is_for_machines(path: str) -> bool:
-    return path.startswith(("/webhooks/", "/orders/"))
+def _is_for_machines(request: Request) -> bool:
+    """Orders are posted by channels, and looked at by people."""
+    path = request.url.path
+    return path.startswith("/webhooks/") or (path.startswith("/orders/") and request.method not in {"GET", "HEAD"})
 
 
 def _of_staff(path: str) -> str | None:

@@ -17,8 +17,10 @@ from gateway import (
     doors,
     health,
     kpi_pages,
+    lane_pages,
     metrics,
     oauth,
+    order_pages,
     orders,
     pages,
     preferences,
@@ -65,8 +67,10 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = _now) -> F
     app.include_router(preferences.router(choices, config=config, metrics=counted))
     app.include_router(pages.router(engine, clock))
     app.include_router(kpi_pages.router(engine, clock))
+    app.include_router(order_pages.router(engine, clock))
+    app.include_router(lane_pages.router(engine, clock))
     app.include_router(health.router(engine))
-    app.include_router(metrics.router(counted, engine))
+    app.include_router(metrics.router(counted, engine, clock))
     app.add_exception_handler(Refused, answers.body_refused)
     app.add_exception_handler(HTTPException, answers.http_error(engine))
     app.add_exception_handler(sa.exc.SQLAlchemyError, answers.store_is_down)

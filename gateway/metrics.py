@@ -1,13 +1,16 @@
 """What the gateway counts. One registry an app, so that two apps in one process do not share their counts."""
 
 import math
+from collections.abc import Callable
+from datetime import datetime
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from data import database, inbox, unplaced
+from data import database, dispatchers, inbox, lane_figures, unplaced
 from data.inbox import BodyState
+from domain.transactional import Urgency
 
 _SHOWN = (BodyState.PENDING, BodyState.DEAD)
 
@@ -46,6 +49,21 @@ class Metrics:
             "Delivery events whose message is not known yet, and which are tried again",
             registry=self.registry,
         )
+        self.lane_open = Gauge(
+            "oms_lane_open",
+            "Transactional messages that are neither sent nor given up, by urgency",
+            ["urgency"],
+            registry=self.registry,
+        )
+        self.lane_oldest = Gauge(
+            "oms_lane_oldest_due_seconds",
+            "How long the oldest transactional message waits that is due, by urgency; 0: none is",
+            ["urgency"],
+            registry=self.registry,
+        )
+        self.dispatchers = Gauge(
+            "oms_dispatchers", "Dispatchers that said so lately that they are at work", registry=self.registry
+        )
         self.order_stored = Counter(
             "oms_order_stored",
             "Pushed orders answered with success; known: the same body had come before, or was a channel's test",
@@ -69,7 +87,7 @@ class Metrics:
         )
 
 
-def router(metrics: Metrics, engine: sa.Engine) -> APIRouter:
+def router(metrics: Metrics, engine: sa.Engine, clock: Callable[[], datetime]) -> APIRouter:
     """GET /metrics, in Prometheus' words. What waits is counted in the store: it is the same for all gateways."""
     routes = APIRouter()
 
@@ -86,6 +104,24 @@ def router(metrics: Metrics, engine: sa.Engine) -> APIRouter:
         for state in _SHOWN:
             metrics.bodies.labels(state).set(counts.get(state, 0))
         metrics.waiting.set(waiting)
+        _show_lane(metrics, engine, clock())
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     return routes
+
+
+def _show_lane(metrics: Metrics, engine: sa.Engine, now: datetime) -> None:
+    """What waits in the transactional lane: it reads the open messages' own indexes."""
+    try:
+        with database.read(engine) as connection:
+            backlog = lane_figures.backlog(connection, now=now)
+            alive: float = len(dispatchers.alive(connection, now))
+    except sa.exc.SQLAlchemyError:
+        backlog, alive = {}, math.nan
+    for urgency in Urgency:
+        one, name = backlog.get(urgency), urgency.name.lower()
+        since = one.oldest_due if one is not None else None
+        metrics.lane_open.labels(name).set(one.open if one is not None else math.nan)
+        idle = 0.0 if one is not None else math.nan
+        metrics.lane_oldest.labels(name).set((now - since).total_seconds() if since is not None else idle)
+    metrics.dispatchers.set(alive)

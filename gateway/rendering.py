@@ -108,6 +108,18 @@ def render_accounts(names: Sequence[str]) -> str:
     return page("accounts.html", accounts=list(names))
 
 
+def render_order(shown: dict[str, Any], shops: Sequence[str]) -> str:
+    """Render the page of an order (order_views.page)."""
+    return page("order.html", order=shown, shops=list(shops))
+
+
+def render_lane(shown: dict[str, Any]) -> str:
+    """Render the state of the transactional lane (lane_views.page); its plots are ours, and no text of anybody is in them."""
+    for plot in shown["plots"]:
+        plot["drawn"] = minijinja.Markup(plot["drawn"])
+    return page("lane.html", lane=shown)
+
+
 def render_preview(preview: Preview, *, standalone: bool) -> str:
     """Render the page of one preview, with styles and plots in it. Standalone: a file that links to nothing."""
     trend = minijinja.Markup(preview_plots.trend(preview.trend)) if len(preview.trend) > 1 else None

@@ -53,3 +53,19 @@ def _scale(kpi: Kpi, known: Sequence[tuple[int, Rate]]) -> tuple[float, float]:
         distance = 1 - kpi.lines.bad
         return max(0.0, min([kpi.lines.bad - distance / 2, *sure])), 1.0
     return 0.0, min(1.0, max([1.4 * kpi.lines.bad, *(1.1 * one for one in sure)]))
+
+
+def plain(values: Sequence[float], *, label: str) -> str:
+    """The plot of numbers from nothing upwards, one bar each: a slice of time without any has none."""
+    most = max(values, default=0.0)
+    step = (_WIDTH - _LEFT - _RIGHT) / max(1, len(values))
+    base = _HEIGHT - _BOTTOM
+    parts = [f'<svg class="spark" viewBox="0 0 {_WIDTH:g} {_HEIGHT:g}" role="img" aria-label="{label}">']
+    for place, value in enumerate(values):
+        if value > 0:
+            height = max(1.0, (base - _TOP) * value / most)
+            parts.append(
+                f'<rect x="{_LEFT + place * step:.1f}" y="{base - height:.1f}" width="{0.75 * step:.1f}" height="{height:.1f}"/>'
+            )
+    parts.append(f'<line class="base" x1="{_LEFT:g}" x2="{_WIDTH - _RIGHT:g}" y1="{base:g}" y2="{base:g}"/>')
+    return "".join([*parts, "</svg>"])

@@ -162,7 +162,7 @@ def test_what_was_delivered_lately_needs_a_word_more(shop: LaneShop, monkeypatch
     with pytest.raises(CannotResend, match="accepted minutes ago"):
         _again(shop, message)
     delivered(shop.engine, message, wiring.clock())
-    with pytest.raises(CannotResend, match="was delivered on .* --although-delivered"):
+    with pytest.raises(CannotResend, match=r"was delivered on .* --although-delivered"):
         _again(shop, message)
     new = _again(shop, message, although_delivered=True)
     lane.dispatch()
@@ -178,7 +178,7 @@ def test_a_suppressed_address_gets_nothing_again(shop: LaneShop) -> None:
     message = shop.ask_for_order(shop.order())
     change(shop.engine, message, state="expired", finished_at=wiring.clock())
     suppress(shop.engine, Reason.COMPLAINT)
-    with pytest.raises(CannotResend, match="gets no mail .complaint."):
+    with pytest.raises(CannotResend, match=r"gets no mail .complaint."):
         _again(shop, message)
 
 

@@ -1,0 +1,65 @@
+"""The page of one order, for support: which messages went to its customer, and what became of each."""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from urllib.parse import quote
+
+import sqlalchemy as sa
+from fastapi import APIRouter, HTTPException
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from data import accounts, database, dispatchers, transactional_history
+from data.transactional_history import UnknownOrder
+from gateway import order_views, rendering
+
+# Also keeps out what a database refuses to compare with, such as a NUL.
+_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_ORDER = re.compile(r"[^\x00-\x1f\x7f]{1,100}")
+_READ = ["GET", "HEAD"]
+_NO_DISPATCHER = "no dispatcher is at work: whoever runs the engine starts one"
+
+
+def router(engine: sa.Engine, clock: Callable[[], datetime]) -> APIRouter:
+    """A form to find an order, and its page."""
+    routes = APIRouter(default_response_class=HTMLResponse)
+
+    @routes.api_route("/orders", methods=_READ)
+    def find(account: str = "", order: str = "", channel: str = "") -> Response:
+        with database.read(engine) as connection:
+            shops = accounts.names(connection)
+        wanted = order.strip().removeprefix("#")
+        if not wanted:
+            return _form(shops)
+        if account not in shops or not _ORDER.fullmatch(wanted):
+            return _form(shops, account=account, told="There is no such order, or no such shop.", status=404)
+        where = f"/orders/{quote(account, safe='')}/{quote(wanted, safe='')}"
+        return RedirectResponse(f"{where}?channel={quote(channel, safe='')}" if channel else where, 303)
+
+    # An order's id may hold a slash.
+    @routes.api_route("/orders/{account}/{order:path}", methods=_READ)
+    def one(account: str, order: str, channel: str = "") -> Response:
+        if not _ID.fullmatch(account) or not _ORDER.fullmatch(order) or not _ORDER.fullmatch(channel or "-"):
+            raise HTTPException(404)
+        now = clock()
+        with database.read(engine) as connection:
+            shops = accounts.names(connection)
+            if account not in shops:
+                raise HTTPException(404)
+            try:
+                found = transactional_history.find_order(connection, account, order, channel=channel or None)
+            except UnknownOrder as error:
+                return _form(shops, account=account, order=order, told=f"{error}.", status=404)
+            messages = transactional_history.of_order(connection, found)
+            shop = accounts.get(connection, account)
+            stuck = None if dispatchers.alive(connection, now) else _NO_DISPATCHER
+        return HTMLResponse(rendering.render_order(order_views.page(found, shop, messages, stuck=stuck), shops))
+
+    return routes
+
+
+def _form(
+    shops: list[str], *, account: str = "", order: str = "", told: str | None = None, status: int = 200
+) -> HTMLResponse:
+    shown = {"shops": shops, "account": account, "order": order, "told": told}
+    return HTMLResponse(rendering.page("orders.html", **shown), status)
