@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import settings
-from cli import doctor_esps, doctor_events, mistakes, services, store
+from cli import doctor_esps, doctor_events, doctor_lane, mistakes, services, store
 from cli.check import Check, usable_engine
 from cli.output import Mistake, moment
 from tasks import half_configured, prefect_api
@@ -31,6 +31,7 @@ def examine() -> list[Check]:
         "channels": _channels,
         "orders": _orders,
         "routes": _routes,
+        "transactional mail": doctor_lane.lane,
         "sandbox ESP": _sandbox,
         "SMTP relays": doctor_esps.returns_of_relays,
         "ESPs": doctor_esps.keys,

@@ -37,7 +37,11 @@ class FoundOrder:
 
 
 class UnknownOrder(LookupError):
-    """There is no such order, or several; the message says which, and what to do."""
+    """There is no such order, or several (`among`); the message says which, and what to do."""
+
+    def __init__(self, told: str, among: Sequence[FoundOrder] = ()) -> None:
+        super().__init__(told)
+        self.among = among
 
 
 def find_order(connection: sa.Connection, account_id: str, asked: str, *, channel: str | None = None) -> FoundOrder:
@@ -59,7 +63,8 @@ def find_order(connection: sa.Connection, account_id: str, asked: str, *, channe
         raise UnknownOrder(f"account {where} has no order {asked[:60]!r}")
     if len(rows) > 1:
         told = ", ".join(sorted({f"{row.channel}/{row.external_id}" for row in rows}))
-        raise UnknownOrder(f"several orders are called {asked[:60]!r}: {told}; name the channel, or the order's own id")
+        several = f"several orders are called {asked[:60]!r}: {told}; name the channel, or the order's own id"
+        raise UnknownOrder(several, [_order(row) for row in rows])
     return _order(rows[0])
 
 

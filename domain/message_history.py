@@ -117,10 +117,17 @@ def sentence(one: MessageHistory, say: Say, *, stuck: str | None = None) -> str:
 
 
 def _accepted(one: MessageHistory, say: Say) -> str:
-    at = f" at {say(one.accepted_at)}" if one.accepted_at else ""
-    told = [what if when is None else f"{what} {say(when)}" for when, what in heard(one)]
+    accepted = say(one.accepted_at) if one.accepted_at else ""
+    at = f" at {accepted}" if accepted else ""
+    told = [what if when is None else f"{what} {_since(accepted, say(when))}" for when, what in heard(one)]
     twice = f"; {RESENT}" if one.resent else ""
     return f"accepted by {_by(one)}{at}, {', '.join(told) or 'which told nothing of it yet'}{twice}"
+
+
+def _since(before: str, at: str) -> str:
+    """Of the same day the time is enough, and the zone was said."""
+    day, comma, time = at.partition(", ")
+    return time.rpartition(" ")[0] if comma and before.startswith(f"{day}, ") else at
 
 
 def _suppressed(one: MessageHistory, say: Say) -> str:
@@ -200,7 +207,8 @@ def story(one: MessageHistory) -> list[tuple[datetime | None, str]]:
         found.append((each.finished_at or each.claimed_at, what))
     found += [(each.at, _PROOF.get(each.kind, each.kind)) for each in one.proofs]
     if one.state not in {BatchState.ACCEPTED, *_MOVING} and one.finished_at is not None:
-        found.append((one.finished_at, f"{one.state}{f': {one.why}' if one.why else ''}"))
+        why = f": {one.why.replace('_', ' ')}" if one.why else ""
+        found.append((one.finished_at, f"{one.state}{why}"))
     told_of = list(heard(one))
     found += [(at, what) for at, what in told_of if at is not None]
     return [*sorted(found, key=itemgetter(0)), *((None, what) for at, what in told_of if at is None)]

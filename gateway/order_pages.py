@@ -49,7 +49,7 @@ def router(engine: sa.Engine, clock: Callable[[], datetime]) -> APIRouter:
             try:
                 found = transactional_history.find_order(connection, account, order, channel=channel or None)
             except UnknownOrder as error:
-                return _form(shops, account=account, order=order, told=f"{error}.", status=404)
+                return _not_one(shops, account, order, error)
             messages = transactional_history.of_order(connection, found)
             shop = accounts.get(connection, account)
             stuck = None if dispatchers.alive(connection, now) else _NO_DISPATCHER
@@ -58,8 +58,21 @@ def router(engine: sa.Engine, clock: Callable[[], datetime]) -> APIRouter:
     return routes
 
 
+def _not_one(shops: list[str], account: str, order: str, error: UnknownOrder) -> HTMLResponse:
+    """None of that name, or several to choose among."""
+    told = "There is no such order." if not error.among else "Several orders are called so. Which one is meant?"
+    among = [{"path": order_views.path(one), "name": f"{one.channel} {one.number}"} for one in error.among]
+    return _form(shops, account=account, order=order, told=told, among=among, status=404)
+
+
 def _form(
-    shops: list[str], *, account: str = "", order: str = "", told: str | None = None, status: int = 200
+    shops: list[str],
+    *,
+    account: str = "",
+    order: str = "",
+    told: str | None = None,
+    among: list[dict[str, str]] | None = None,
+    status: int = 200,
 ) -> HTMLResponse:
-    shown = {"shops": shops, "account": account, "order": order, "told": told}
+    shown = {"shops": shops, "account": account, "order": order, "told": told, "among": among or []}
     return HTMLResponse(rendering.page("orders.html", **shown), status)

@@ -58,7 +58,7 @@ def _scale(kpi: Kpi, known: Sequence[tuple[int, Rate]]) -> tuple[float, float]:
 def plain(values: Sequence[float], *, label: str) -> str:
     """The plot of numbers from nothing upwards, one bar each: a slice of time without any has none."""
     most = max(values, default=0.0)
-    step = (_WIDTH - _LEFT - _RIGHT) / max(1, len(values))
+    step = (_WIDTH - 2 * _LEFT) / max(1, len(values))
     base = _HEIGHT - _BOTTOM
     parts = [f'<svg class="spark" viewBox="0 0 {_WIDTH:g} {_HEIGHT:g}" role="img" aria-label="{label}">']
     for place, value in enumerate(values):
@@ -67,5 +67,5 @@ def plain(values: Sequence[float], *, label: str) -> str:
             parts.append(
                 f'<rect x="{_LEFT + place * step:.1f}" y="{base - height:.1f}" width="{0.75 * step:.1f}" height="{height:.1f}"/>'
             )
-    parts.append(f'<line class="base" x1="{_LEFT:g}" x2="{_WIDTH - _RIGHT:g}" y1="{base:g}" y2="{base:g}"/>')
+    parts.append(f'<line class="base" x1="{_LEFT:g}" x2="{_WIDTH - _LEFT:g}" y1="{base:g}" y2="{base:g}"/>')
     return "".join([*parts, "</svg>"])

@@ -1,13 +1,17 @@
 """Is this installation fit to send?"""
 
 import copy
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 import settings
-from data import database, tables
+from data import database, dispatchers, tables, transactional
+from data.transactional import AskedBy, Wanted
+from domain.transactional import Timing, Urgency
+from tasks import wiring
 from tests.cli.conftest import ORDERS, Campaigns
 from tests.cli.fakes import FakeServer, prefect_answers, present_form
 from tests.data.intake.feed import HEADER, row
@@ -29,7 +33,13 @@ def healthy(shop: sa.Engine, fake: FakeServer, campaigns: Campaigns) -> FakeServ
     campaigns("features", "refresh")
     prefect_answers(fake)
     fake.answer("GET", "/health", {"status": "ok"})
+    _dispatcher_works(shop)
     return fake
+
+
+def _dispatcher_works(engine: sa.Engine) -> None:
+    with database.write(engine) as connection:
+        dispatchers.note(connection, "d1", started_at=wiring.clock(), now=wiring.clock())
 
 
 @pytest.mark.usefixtures("healthy")
@@ -37,7 +47,7 @@ def test_a_healthy_installation(campaigns: Campaigns) -> None:
     told = campaigns("doctor")
     assert told.status == 0
     assert told.lines[0] == "    WHAT                     FOUND"
-    assert [line.split("  ")[0] for line in told.lines[1:]] == ["ok"] * 21
+    assert [line.split("  ")[0] for line in told.lines[1:]] == ["ok"] * 23
     assert all(ok for ok, _ in _found(campaigns).values())
 
 
@@ -45,7 +55,7 @@ def test_a_healthy_installation(campaigns: Campaigns) -> None:
 def test_nothing_runs(campaigns: Campaigns) -> None:
     found = _found(campaigns)
     wrong = {what for what, (ok, _) in found.items() if not ok}
-    assert wrong == {"customer features", "sandbox ESP", "gateway", "Prefect"}
+    assert wrong == {"customer features", "dispatcher", "sandbox ESP", "gateway", "Prefect"}
     assert "WRONG  gateway                  does not answer: `campaigns up` starts it" in campaigns("doctor").lines
 
 
@@ -174,3 +184,38 @@ def test_a_form_that_is_out_of_date(healthy: FakeServer, campaigns: Campaigns) -
     assert not ok
     for words in ("it lacks segment loyal", "it offers template easter, which is gone", "its fields differ: seed"):
         assert words in found
+
+
+def test_nobody_hands_over_what_customers_wait_for(healthy: FakeServer, shop: sa.Engine, campaigns: Campaigns) -> None:
+    assert _found(campaigns)["dispatcher"] == (True, "1 at work: d1")
+    with database.write(shop) as connection:
+        dispatchers.leave(connection, "d1")
+    ok, told = _found(campaigns)["dispatcher"]
+    assert (ok, "none is at work" in told) == (False, True)
+
+
+@pytest.mark.usefixtures("healthy")
+def test_of_several_esps_one_must_be_declared_for_transactional_mail(
+    environment: pytest.MonkeyPatch, campaigns: Campaigns
+) -> None:
+    assert _found(campaigns)["transactional, shop"] == (True, "sandbox-transactional (sandbox)")
+    environment.setenv("OMS_SENDGRID_API_KEY", "SG.one")
+    environment.setenv("OMS_POSTMARK_SERVER_TOKEN", "11111111-1111-1111-1111-111111111111")
+    settings.load.cache_clear()
+    ok, told = _found(campaigns)["transactional, shop"]
+    assert not ok
+    assert told.startswith("postmark and sendgrid are set up, and none is declared, so nothing goes: write into")
+
+
+def test_what_waits_for_too_long_is_a_finding(healthy: FakeServer, shop: sa.Engine, campaigns: Campaigns) -> None:
+    wanted = Wanted(
+        id="tone",
+        account_id="shop",
+        template="password-reset",
+        timing=Timing(Urgency.SECURITY, timedelta(minutes=30)),
+        asked_by=AskedBy.API,
+    )
+    with database.write(shop) as connection:
+        transactional.ask(connection, [wanted], now=wiring.clock() - timedelta(minutes=2))
+    ok, told = _found(campaigns)["transactional mail"]
+    assert (ok, told.startswith("The oldest security message that is due waits for 2 min")) == (False, True)
