@@ -105,12 +105,12 @@ def _asked_since(connection: sa.Connection, since: datetime, account_id: str | N
 def backlog(connection: sa.Connection, *, now: datetime, account_id: str | None = None) -> dict[Urgency, Backlog]:
     """What is open of each class. It reads the partial indexes of open messages, however many are over."""
     waits = _message.c.state == sa.literal_column("'planned'")
-    under_way = _message.c.state.in_([sa.literal_column("'inflight'"), sa.literal_column("'unknown'")])
+    each = (waits, *(_message.c.state == sa.literal_column(f"'{one}'") for one in ("inflight", "unknown")))
     # One that is put off between two tries waits, too: for the customer it is as late.
     due = waits & ((_message.c.not_before <= now) | (_message.c.attempts > 0))
     mine = _customers if account_id is None else _customers & (_message.c.account_id == account_id)
     found = {one: Backlog() for one in Urgency}
-    for which in (waits, under_way):
+    for which in each:  # one by one, as the partial indexes name them
         query = (
             sa.select(
                 _message.c.urgency,
