@@ -76,7 +76,8 @@ def _show_order(number: str, channel: str | None, account: str | None, *, as_jso
         found = transactional_history.of_order(connection, order)
         say, stuck = _words(connection, account_id)
     store.note_reading(engine, account_id, f"order:{order.id}", {"messages": len(found)})
-    silence = None if found else order_silence.why(order)
+    config = settings.load()
+    silence = None if found else order_silence.why(order, config.messages.file, config.intake.channels_file)
     head = f"Order {order.number} of {order.channel}, {order.status}, placed {say(order.placed_at)}:"
     body = silence or lane_tables.messages(found, say, stuck)
     payload = {"order": order.number, "channel": order.channel, "page": page_of(order), "no_message": silence}

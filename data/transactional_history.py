@@ -29,6 +29,8 @@ class FoundOrder:
     external_id: str
     number: str
     status: str
+    channel_status: str
+    kind: str
     placed_at: datetime
     recorded_at: datetime | None
     notify: bool
@@ -76,6 +78,8 @@ def _order(row: Any) -> FoundOrder:
         external_id=row.external_id,
         number=row.number or row.external_id,
         status=row.status,
+        channel_status=row.channel_status,
+        kind=row.kind,
         placed_at=row.placed_at,
         recorded_at=row.first_recorded_at,
         notify=row.notify,

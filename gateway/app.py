@@ -67,7 +67,7 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = _now) -> F
     app.include_router(preferences.router(choices, config=config, metrics=counted))
     app.include_router(pages.router(engine, clock))
     app.include_router(kpi_pages.router(engine, clock))
-    app.include_router(order_pages.router(engine, clock))
+    app.include_router(order_pages.router(engine, clock, settings.messages.file, settings.intake.channels_file))
     app.include_router(lane_pages.router(engine, clock))
     app.include_router(health.router(engine))
     app.include_router(metrics.router(counted, engine, clock))

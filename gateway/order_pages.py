@@ -3,13 +3,14 @@
 import re
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from urllib.parse import quote
 
 import sqlalchemy as sa
 from fastapi import APIRouter, HTTPException
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from data import accounts, database, dispatchers, transactional_history
+from data import accounts, database, dispatchers, order_silence, transactional_history
 from data.transactional_history import UnknownOrder
 from gateway import order_views, rendering
 
@@ -20,8 +21,8 @@ _READ = ["GET", "HEAD"]
 _NO_DISPATCHER = "no dispatcher is at work: whoever runs the engine starts one"
 
 
-def router(engine: sa.Engine, clock: Callable[[], datetime]) -> APIRouter:
-    """A form to find an order, and its page."""
+def router(engine: sa.Engine, clock: Callable[[], datetime], messages: Path, channels: Path) -> APIRouter:
+    """A form to find an order, and its page. The files say why an order asked for nothing."""
     routes = APIRouter(default_response_class=HTMLResponse)
 
     @routes.api_route("/orders", methods=_READ)
@@ -50,10 +51,11 @@ def router(engine: sa.Engine, clock: Callable[[], datetime]) -> APIRouter:
                 found = transactional_history.find_order(connection, account, order, channel=channel or None)
             except UnknownOrder as error:
                 return _not_one(shops, account, order, error)
-            messages = transactional_history.of_order(connection, found)
+            told = transactional_history.of_order(connection, found)
             shop = accounts.get(connection, account)
             stuck = None if dispatchers.alive(connection, now) else _NO_DISPATCHER
-        return HTMLResponse(rendering.render_order(order_views.page(found, shop, messages, stuck=stuck), shops))
+        silence = None if told else order_silence.why(found, messages, channels)
+        return HTMLResponse(rendering.render_order(order_views.page(found, shop, told, stuck=stuck, silence=silence)))
 
     return routes
 

@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from data import order_silence
 from data.transactional_history import FoundOrder
 from domain import message_history
 from domain.accounts import Account
@@ -60,7 +59,7 @@ def page(order: FoundOrder, account: Account, found: Sequence[MessageHistory], *
             *([("Came to us", say(order.recorded_at))] if order.recorded_at else []),
         ],
         "headline": _headline(found),
-        "silence": None if found else _sentence(order_silence.why(order)),
+        "silence": _sentence(silence) if silence else None,
         "messages": [_message(one, say, stuck) for one in reversed(found)],
         "zone": account.timezone,
     }

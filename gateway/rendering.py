@@ -108,9 +108,9 @@ def render_accounts(names: Sequence[str]) -> str:
     return page("accounts.html", accounts=list(names))
 
 
-def render_order(shown: dict[str, Any], shops: Sequence[str]) -> str:
+def render_order(shown: dict[str, Any]) -> str:
     """Render the page of an order (order_views.page)."""
-    return page("order.html", order=shown, shops=list(shops))
+    return page("order.html", order=shown)
 
 
 def render_lane(shown: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """What support reads of a message, and sending it once more, over a real store and a real sandbox ESP."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,6 +20,14 @@ from tests.tasks.lane import LaneShop
 from tests.tasks.lane_shop import change, delivered, esp, lose_answer, shop, start, suppress
 
 __all__ = ["esp", "shop", "start"]
+SINCE = datetime(2026, 11, 1, tzinfo=UTC)
+RULES = """
+accounts:
+  shop:
+    since: 2026-11-01
+    channels:
+      csv: {shipped: shipped, not_while: [pending]}
+"""
 SAY = message_history.in_zone(ZoneInfo("Europe/Berlin"))
 
 
@@ -122,14 +131,30 @@ def test_of_an_address_all_is_found_also_what_is_not_claimed_yet(shop: LaneShop)
         ({"notify": False}, "the channel csv mails its customers itself"),
         ({"is_test": True}, "a test order"),
         ({"email": None}, "without an address"),
-        ({}, "nothing that happened to it asks for one"),
+        ({"channel": "manual"}, "no message: messages.yaml has no rule for manual"),
+        ({"placed_at": SINCE - timedelta(days=1)}, "it is older than 2026-11-01 00:00 UTC"),
+        ({"placed_at": SINCE, "first_recorded_at": SINCE + timedelta(days=3)}, "older than 48 hours (fresh_hours)"),
+        ({"channel_status": "Pending"}, "while csv calls it 'Pending' it is no order yet"),
+        ({"kind": "replacement"}, "it is a replacement"),
+        ({}, "nothing that happened to it within 48 hours asks for one: its channel's rules are for shipped"),
     ],
 )
-def test_why_there_is_no_message(shop: LaneShop, facts: dict[str, Any], told: str) -> None:
+def test_why_there_is_no_message(shop: LaneShop, facts: dict[str, Any], told: str, tmp_path: Path) -> None:
     shop.order(**facts)
+    (tmp_path / "messages.yaml").write_text(RULES)
     with database.read(shop.engine) as connection:
         order = transactional_history.find_order(connection, "shop", "1001")
-    assert told in order_silence.why(order)
+    assert told in order_silence.why(order, tmp_path / "messages.yaml", tmp_path / "channels.yaml")
+
+
+def test_without_rules_nothing_asks_for_mail(shop: LaneShop, tmp_path: Path) -> None:
+    shop.order()
+    with database.read(shop.engine) as connection:
+        order = transactional_history.find_order(connection, "shop", "1001")
+    told = order_silence.why(order, tmp_path / "messages.yaml", tmp_path / "channels.yaml")
+    assert told == "no message: messages.yaml says nothing of the account shop, so no order of it asks for mail"
+    (tmp_path / "messages.yaml").write_text("accounts: 3")
+    assert "cannot be used" in order_silence.why(order, tmp_path / "messages.yaml", tmp_path / "channels.yaml")
 
 
 def test_once_more_makes_one_message_which_goes(shop: LaneShop) -> None:
