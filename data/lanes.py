@@ -116,8 +116,7 @@ class Lane:
         permitted = [route for route in routes if self.refused[route.name] is None]
         desk = Desk(self.needs, permitted, self.policy, connection, group, outlook, now, self.call_back, quiet_at)
         candidates = [
-            desk.candidate(route, size, refused=self.refused[route.name], refused_by=refused_by)
-            for route in routes
+            desk.candidate(route, size, refused=self.refused[route.name], refused_by=refused_by) for route in routes
         ]
         choice = routing.choose(candidates, messages=size)
         if choice.route is None:

@@ -52,6 +52,8 @@ Columns = dict[str, Sequence[str]]
 def build(batch: ports.Batch, config: MailchimpConfig) -> dict[str, Any]:
     """Return the request without its key. Raises PayloadError, or its kind RecipientRefused."""
     _check(batch, config)
+    if batch.transactional and (batch.variables or batch.content.esp_template_id):
+        raise PayloadError("transactional mail is written whole: it has no variables, and no template at Mailchimp")
     links = {} if batch.transactional else {UNSUBSCRIBE_VARIABLE: batch.unsubscribe_urls}
     values: dict[str, Sequence[str]] = {**batch.variables, **links}
     content = batch.content
@@ -188,8 +190,6 @@ def _check(batch: ports.Batch, config: MailchimpConfig) -> None:
             raise PayloadError(f"the batch has {size} messages but {len(values)} values of {name}")
         if set(map(type, values)) != {str}:
             raise PayloadError(f"every value of {name} must be a string")
-    if batch.transactional and (batch.variables or batch.content.esp_template_id):
-        raise PayloadError("transactional mail is written whole: it has no variables, and no template at Mailchimp")
     names = {*batch.variables, UNSUBSCRIBE_VARIABLE}
     if len({name.upper() for name in names}) < len(names):
         raise PayloadError("two variables have one name in capitals, in which Mailchimp tells them apart")

@@ -124,9 +124,7 @@ def test_the_database_itself_refuses_mail_that_is_waited_for_through_a_marketing
     engine: sa.Engine, account_id: str, pool: str, stream: str, allowed: bool
 ) -> None:
     message_id, row = new_id(), {"route": "any", "provider": "sendgrid", "domain": "receipts.shop.example"}
-    message = Wanted(
-        id=message_id, account_id="shop", template="password-reset", timing=Timing(), asked_by=AskedBy.API
-    )
+    message = Wanted(id=message_id, account_id="shop", template="password-reset", timing=Timing(), asked_by=AskedBy.API)
     with database.write(engine) as connection:
         pools.ensure(connection, [NEWS, RECEIPTS], now=NOW)
         transactional.ask(connection, [message], now=NOW)

@@ -22,10 +22,12 @@ from domain.templates import Content, html_tag, plain_tag
 from tests.providers.contract import a_batch
 
 MESSAGE, ATTEMPT = "tabcdefghijklmnopqrst", "0b9f6c1e-1111-4222-8333-444455556666"
-SECRET_URL = "https://shop.example.com/reset/5ecret?token=c4nary"  # noqa: S105 - a canary
+SECRET_URL = "https://shop.example.com/reset/5ecret?token=c4nary"
 ROUTE = Route("receipts", "shop", Stream.TRANSACTIONAL, "esp", "receipts", "mail.shop.example.com")
 # What some ESP would take for a placeholder or a tag: a customer may be called so, and a product too.
-LOOKS_LIKE_A_TAG = f"{plain_tag('first_name')} {html_tag('first_name')} *|FNAME|* {{{{name}}}} -name- %name% [Unsubscribe]"
+LOOKS_LIKE_A_TAG = (
+    f"{plain_tag('first_name')} {html_tag('first_name')} *|FNAME|* {{{{name}}}} -name- %name% [Unsubscribe]"
+)
 
 
 def a_transactional_batch(**changes: Any) -> ports.Batch:
