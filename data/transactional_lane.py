@@ -68,7 +68,8 @@ class TransactionalLane(Lane):
     def _way(self, connection: sa.Connection, row: Any, letter: Letter) -> Grant | Stall:
         """Another ESP first where the last one did not take it, one that stands by too: she waits.
 
-        Only what was certainly not sent comes here again, or what goes a second time for good.
+        Only what was certainly not sent comes here again, or what goes a second time for good. What stands by also goes
+        where the others' ESPs say when to come again: marketing would wait for that.
         """
         ways = [one for one in self.routes if row.only_route in {None, one.name}]
         if row.only_route is not None and not ways:
@@ -78,7 +79,11 @@ class TransactionalLane(Lane):
             found = self._by(connection, letter, others)
             if isinstance(found, Grant):
                 return found
-        return self._by(connection, letter, ways)
+        usual = self._by(connection, letter, ways)
+        if isinstance(usual, Stall) and usual.by_esp and (spare := [one for one in ways if one.share == 0]):
+            found = self._by(connection, letter, spare)
+            return found if isinstance(found, Grant) else usual
+        return usual
 
     def _by(self, connection: sa.Connection, letter: Letter, ways: Sequence[Route]) -> Grant | Stall:
         outlook = Outlook(unwell=self.unwell)

@@ -170,7 +170,11 @@ def _breaker(town: Town) -> str:
         return str(traffic_rows.provider_states(connection, ["first"], Stream.TRANSACTIONAL)["first"].breaker.state)
 
 
-def test_the_esps_own_word_when_to_come_again_is_heeded(town: Town, later: Callable[[timedelta], None]) -> None:
+@pytest.mark.parametrize("second", [SECOND, SECOND.replace("}", ", share: 0}")])
+def test_the_esps_own_word_when_to_come_again_is_heeded(
+    town: Town, later: Callable[[timedelta], None], second: str
+) -> None:
+    town.routes(b=second)
     town.now = Answer(429, headers={"Retry-After": "60"})
     refused = town.ask()
     lane.dispatch()
