@@ -52,6 +52,6 @@ def _pools(account: "Account") -> Iterator[Check]:
     from tasks import lane_state
 
     if shared := lane_state.shared_pools(account):
-        told = f"{', '.join(shared)} carries marketing mail, too: a campaign that is complained about delays receipts"
-        how = "give transactional routes a pool of their own in routes.yaml"
-        yield Check(f"pools, {account.id}", ok=True, warning=True, found=f"{told}; {how}")
+        told = f"{', '.join(shared)} is given to both streams and belongs to one: no mail of the other leaves by it"
+        how = "give transactional routes pools of their own in routes.yaml"
+        yield Check(f"pools, {account.id}", ok=False, found=f"{told}; {how}")

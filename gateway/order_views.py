@@ -44,8 +44,15 @@ def path(order: FoundOrder) -> str:
     return f"/orders/{where}?channel={quote(order.channel, safe='')}"
 
 
-def page(order: FoundOrder, account: Account, found: Sequence[MessageHistory], *, stuck: str | None) -> dict[str, Any]:
-    """Everything on the page."""
+def page(
+    order: FoundOrder,
+    account: Account,
+    found: Sequence[MessageHistory],
+    *,
+    stuck: str | None,
+    silence: str | None,
+) -> dict[str, Any]:
+    """Everything on the page. `stuck`: why nothing goes now; `silence`: why there is no message."""
     say = message_history.in_zone(ZoneInfo(account.timezone))
     return {
         "number": order.number,

@@ -78,7 +78,7 @@ def undeclared(account: Account) -> list[str]:
 
 
 def shared_pools(account: Account) -> list[str]:
-    """Pools of declared transactional ways that marketing mail of the same ESP leaves by, too."""
-    marketing = {(one.provider, one.pool) for one in esps.declared().routes(account.id, Stream.MARKETING)}
-    own = esps.declared().routes(account.id, Stream.TRANSACTIONAL)
-    return sorted({f"{one.provider}/{one.pool}" for one in own if (one.provider, one.pool) in marketing})
+    """Pools that both streams are given; the database lets the mail of one of them through only."""
+    declared = esps.declared()
+    marketing = {one.pool for one in declared.routes(account.id, Stream.MARKETING)}
+    return sorted({one.pool for one in declared.routes(account.id, Stream.TRANSACTIONAL)} & marketing)

@@ -52,7 +52,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
         *("suppressions list", "suppressions show", "suppressions add", "suppressions remove"),
         *("suppressions export", "suppressions import"),
         *("reconcile", "reconcile history"),
-        *("messages show", "messages resend", "messages health", "messages failed", "messages audit"),
+        *("messages rules", "messages show", "messages resend", "messages health", "messages failed", "messages audit"),
         *("templates list", "templates show", "templates check", "templates preview", "templates new"),
     }
 

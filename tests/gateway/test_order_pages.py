@@ -76,6 +76,8 @@ def add_message(
         if attempt is not None:
             told = {
                 "id": f"a-{message_id}",
+                "account_id": "shop",
+                "stream": "transactional",
                 "message_id": message_id,
                 "number": 1,
                 "worker": "w",
@@ -83,6 +85,8 @@ def add_message(
             }
             told |= {"route": "sendgrid-transactional", "pool": "tx", "domain": "shop.test", "decision": {}}
             told |= {"content_hash": "x", "claimed_at": ASKED, "finished_at": ASKED + timedelta(seconds=1)}
+            pool = {"account_id": "shop", "name": "tx", "stream": "transactional", "created_at": ASKED}
+            connection.execute(database.insert(connection, tables.pools).values(pool).on_conflict_do_nothing())
             connection.execute(tables.transactional_attempts.insert().values(**told | attempt))
         if delivery is not None:
             told = {"message_id": message_id, "severity": 0} | delivery
