@@ -1,5 +1,7 @@
 """What support reads of a message, and sending it once more, over a real store and a real sandbox ESP."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -169,6 +171,24 @@ def test_once_more_makes_one_message_which_goes(shop: LaneShop) -> None:
     with database.read(shop.engine) as connection:
         (noted,) = connection.execute(sa.select(tables.audit_log).where(tables.audit_log.c.action == "resend"))
     assert (noted.actor, noted.subject, noted.detail["why"]) == ("ana", f"message:{message}", "she asked for it")
+
+
+def test_two_people_at_once_make_one(shop: LaneShop) -> None:
+    message = shop.ask_for_order(shop.order())
+    change(shop.engine, message, state="expired", finished_at=wiring.clock())
+    together = threading.Barrier(2)
+
+    def again(_number: int) -> str | None:
+        together.wait(20)
+        try:
+            return _again(shop, message)
+        except CannotResend:
+            return None
+
+    with ThreadPoolExecutor(2) as pool:
+        made = list(pool.map(again, range(2)))
+    assert sorted(one is None for one in made) == [False, True]
+    assert len(_one(shop, message).again) == 1
 
 
 def test_what_may_still_go_is_not_sent_again(shop: LaneShop, monkeypatch: pytest.MonkeyPatch) -> None:
