@@ -52,10 +52,10 @@ def test_a_confirmation_shows_exactly_these_amounts(engine: sa.Engine, account_i
         "Items  €38.00",
         "Shipping  €4.90",
         "Total  €42.90",
-        "Tax in it  €6.85",
-        "Discount, taken off already  €2.00",
+        "Of which tax  €6.85",
+        "Discount, already taken off  €2.00",
     ]
-    for line in ("Artikel  38,00 €", "Versand  4,90 €", "Summe  42,90 €", "Darin enthaltene Steuer  6,85 €"):
+    for line in ("Artikel  38,00 €", "Versand  4,90 €", "Summe  42,90 €", "Davon Steuer  6,85 €"):
         assert line in german
 
 
