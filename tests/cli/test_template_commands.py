@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from data import content
 from tests.cli.conftest import Campaigns
 
 
@@ -46,7 +47,8 @@ def test_a_template_is_shown_with_its_fields_and_as_it_reads(bare: pytest.Monkey
 def test_checks_pass_and_what_they_find_is_said(bare: pytest.MonkeyPatch, campaigns: Campaigns) -> None:
     told = campaigns("templates", "check")
     assert told.status == 0
-    assert "23 checked, 14 checks each: 0 errors, 23 warnings." in told.out
+    count = len(content.names())
+    assert f"{count} checked, 14 checks each: 0 errors, {count} warnings." in told.out
     (one,) = campaigns("templates", "check", "shipped", "--json").json
     assert one["findings"][0].items() >= {"check": "links", "severity": "warning"}.items()
 
