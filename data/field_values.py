@@ -117,7 +117,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_amount(value: Decimal) -> bool:
-    return value.is_finite() and abs(value) < _LARGEST and int(value.as_tuple().exponent) >= -_MOST_DECIMALS
+    return value.is_finite() and -_LARGEST < value < _LARGEST and int(value.as_tuple().exponent) >= -_MOST_DECIMALS
 
 
 def _is_money(value: Any) -> bool:
