@@ -18,6 +18,7 @@ import sqlalchemy as sa
 import settings
 from data import database, events, tables
 from gateway.app import create_app
+from domain.transactional import Urgency
 from providers.smtp.config import ReturnsConfig
 from providers.smtp.listener import Listener
 from tasks import esps, wiring
@@ -199,6 +200,17 @@ def test_what_a_relay_refuses_for_our_fault_suppresses_nobody(open_shop: Callabl
     shop = open_shop("smtp")
     _to(shop, "policy.test")
     assert _refusals(shop) == set()
+
+
+def test_who_is_put_off_by_a_relay_keeps_nobody_elses_mail(open_shop: Callable[[str], LaneShop]) -> None:
+    """A greylist speaks for one recipient; it is tried again within seconds."""
+    shop = open_shop("smtp")
+    greylisted = shop.ask(email="johanna@later.test")
+    lane.dispatch(rounds=1)
+    assert (shop.state(greylisted), shop.attempts(greylisted)[0].status_code // 100) == ("planned", 4)
+    other = shop.ask(urgency=Urgency.SECURITY, email="johanna@silent.test")
+    lane.dispatch()
+    assert shop.state(other) == "accepted"
 
 
 def test_who_unsubscribed_at_the_esp_gets_her_receipt(open_shop: Callable[[str], LaneShop]) -> None:
