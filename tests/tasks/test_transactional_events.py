@@ -17,8 +17,8 @@ import sqlalchemy as sa
 
 import settings
 from data import database, events, tables
-from gateway.app import create_app
 from domain.transactional import Urgency
+from gateway.app import create_app
 from providers.smtp.config import ReturnsConfig
 from providers.smtp.listener import Listener
 from tasks import esps, wiring
