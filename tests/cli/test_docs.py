@@ -53,7 +53,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
         *("suppressions export", "suppressions import"),
         *("reconcile", "reconcile history"),
         *("messages rules", "messages show", "messages resend", "messages health", "messages failed", "messages audit"),
-        *("templates list", "templates show", "templates check", "templates preview", "templates new"),
+        *("templates list", "templates show", "templates check", "templates preview", "templates new", "preview"),
     }
 
 
