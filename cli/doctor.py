@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import settings
-from cli import doctor_esps, doctor_events, mistakes, services, store
+from cli import doctor_esps, doctor_events, doctor_messages, mistakes, services, store
 from cli.check import Check, usable_engine
 from cli.output import Mistake, moment
 from tasks import half_configured, prefect_api
@@ -30,6 +30,7 @@ def examine() -> list[Check]:
         "database": _database,
         "channels": _channels,
         "orders": _orders,
+        "order mail": doctor_messages.order_mail,
         "routes": _routes,
         "sandbox ESP": _sandbox,
         "SMTP relays": doctor_esps.returns_of_relays,
@@ -88,14 +89,16 @@ def _database(config: settings.Settings) -> Iterator[Check]:
 def _channels(config: settings.Settings) -> Iterator[Check]:
     """The files that say which shops sell where, how they are read, and what is tolerated."""
     from data.channels import mapping, registry
+    from data.intake import thresholds
     from tasks import wiring
 
-    intake = wiring.order_intake()
-    for one in intake.connections.connections:
+    thresholds.load(config.intake.thresholds_file)
+    connections = wiring.connections().connections
+    for one in connections:
         registry.get(one.reader)
         if one.mapping is not None:
             mapping.load(one.mapping)
-    count = len(intake.connections.connections)
+    count = len(connections)
     told = f"{count} in {config.intake.channels_file}" if count else f"none in {config.intake.channels_file}"
     yield Check("channels", ok=True, found=f"{told}; files need none where the channel has its adapter's name")
 

@@ -26,6 +26,7 @@ from cli import (
     guard_commands,
     intake_commands,
     kpi_commands,
+    message_commands,
     message_preview,
     mistakes,
     operate,
@@ -82,6 +83,9 @@ app.add_typer(
     kpi_commands.app,
     name="kpis",
     help="Deliverability, bounces, complaints, opens: by day, mailbox provider, …; what each means.",
+)
+app.add_typer(
+    message_commands.app, name="messages", help="Transactional mail: what became of it, how its lane does, once more."
 )
 app.add_typer(
     reconcile_commands.app, name="reconcile", help="What the ESPs say against what we hold: compare, repair, history."

@@ -120,10 +120,11 @@ def write(
     held: Mapping[str, Known],
     *,
     now: datetime,
-) -> None:
+) -> dict[str, int]:
     """Insert the orders that are not in `held`, bring the others to their new state, and replace all that is theirs.
 
-    Whose orders they are, and were, is marked: their features are out of date.
+    Whose orders they are, and were, is marked: their features are out of date. Returns the row ids of the orders, by
+    external id, without those that the channel has deleted.
     """
     gone = deletions(connection, account_id, channel, [item.order.external_id for item in placed])
     new = [item for item in placed if item.order.external_id not in held]
@@ -143,6 +144,11 @@ def write(
     marks.mark(connection, account_id, out_of_date)
     bulk.insert_rows(connection, tables.order_lines, _LINE, _lines(placed, row_ids))
     bulk.insert_rows(connection, tables.order_events, _EVENT, _events(placed, row_ids))
+    return {
+        item.order.external_id: row_id
+        for item in placed
+        if (row_id := row_ids[item.order.external_id]) is not None and _deleted_at(item.order, gone) is None
+    }
 
 
 def _owners(connection: sa.Connection, order_ids: Collection[int | None]) -> set[int]:
@@ -195,7 +201,6 @@ def note_seen(connection: sa.Connection, seen: Mapping[int, datetime]) -> None:
 def _state(item: Placed, gone: Mapping[str, datetime]) -> tuple[Any, ...]:
     """The values of _STATE."""
     order = item.order
-    deleted_at = gone.get(order.external_id)
     return (
         item.party_id,
         order.status.value,
@@ -219,9 +224,15 @@ def _state(item: Placed, gone: Mapping[str, datetime]) -> tuple[Any, ...]:
         order.shop_total,
         order.shop_refunded,
         order.observed_at,
-        deleted_at if deleted_at is not None and deleted_at >= order.updated_at else None,
+        _deleted_at(order, gone),
         order.notify,
     )
+
+
+def _deleted_at(order: Order, gone: Mapping[str, datetime]) -> datetime | None:
+    """When it was deleted, unless it was changed later."""
+    deleted_at = gone.get(order.external_id)
+    return deleted_at if deleted_at is not None and deleted_at >= order.updated_at else None
 
 
 def deletions(

@@ -14,8 +14,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from data import accounts, dead_letters, order_rows, parties
+from data import accounts, dead_letters, order_rows, order_triggers, parties
 from data.order_rows import Known
+from data.order_triggers import Triggers
 from data.parties import Key, Told
 from domain.orders import Deletion, Order
 
@@ -40,12 +41,13 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where orders come from: whose they are, and whose customer numbers they use."""
+    """Where orders come from: whose they are, whose customer numbers they use, and what mail they ask for."""
 
     account_id: str
     channel: str
     numbering: str
     pepper: str
+    triggers: Triggers | None = None
 
 
 @dataclass(slots=True)
@@ -99,10 +101,13 @@ def _take_in(
         told.setdefault(keys[id(order)], []).append(Told(order.customer, order.placed_at, order.updated_at))
     people = parties.take_in(connection, source.account_id, told, pepper=source.pepper, now=now)
     placed = [order_rows.Placed(order, people[keys[id(order)]], digest) for order, digest in decided.writes.values()]
-    order_rows.write(connection, source.account_id, source.channel, placed, known, now=now)
-    order_rows.note_seen(connection, decided.seen)
     if deleted := [item for item in items if isinstance(item, Deletion)]:
         order_rows.delete(connection, source.account_id, source.channel, deleted, now=now)
+    row_ids = order_rows.write(connection, source.account_id, source.channel, placed, known, now=now)
+    order_rows.note_seen(connection, decided.seen)
+    if source.triggers is not None:
+        written = [(it.order, row_ids[it.order.external_id]) for it in placed if it.order.external_id in row_ids]
+        order_triggers.ask(connection, source.triggers, source.account_id, source.channel, written, now=now)
     said = {(people[keys[id(order)]], order.customer.consent) for order in heard if order.customer.consent}
     parties.record_consents(connection, source.account_id, source.channel, said, now=now)
 

@@ -11,7 +11,19 @@ import sqlalchemy as sa
 
 import settings
 from data import accounts as account_rows
-from data import brands, content, database, esp_templates, installation, ledger, runs, variables, vetting
+from data import (
+    brands,
+    content,
+    database,
+    esp_templates,
+    installation,
+    ledger,
+    message_rules,
+    order_triggers,
+    runs,
+    variables,
+    vetting,
+)
 from data.channels import connections as connection_file
 from data.intake import drain, thresholds
 from domain import failover
@@ -101,14 +113,19 @@ def connections() -> connection_file.Connections:
 
 
 def order_intake() -> drain.Intake:
-    """What turning intake records into orders takes. Raises UnusableConnections, UnusableThresholds."""
+    """What turning intake records into orders takes.
+
+    Raises UnusableConnections, UnusableThresholds, UnusableMessages: then orders wait as records, and nothing is lost.
+    """
+    declared = connections()
     return drain.Intake(
         engine=engine(),
-        connections=connections(),
+        connections=declared,
         book=thresholds.load(settings.load().intake.thresholds_file),
         pepper=pepper(),
         clock=clock,
         judge=_judge_intake,
+        triggers=order_triggers.book(message_rules.load(settings.load().messages.file), declared, own_templates()),
     )
 
 

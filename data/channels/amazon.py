@@ -185,4 +185,5 @@ CHANNEL = Channel(
     order=order,
     push=standard_webhooks.PUSH,
     pull=amazon_pull.PULL,
+    mails_customers=True,
 )

@@ -133,7 +133,10 @@ class Pull:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One adapter. `own_numbers`: customer numbers are the channel's own, and mean nothing elsewhere."""
+    """One adapter. `own_numbers`: customer numbers are the channel's own, and mean nothing elsewhere.
+
+    `mails_customers`: it mails its customers itself, and wants nobody else to.
+    """
 
     name: str
     title: str
@@ -142,6 +145,7 @@ class Channel:
     own_numbers: bool = True
     push: Push | None = None
     pull: Pull | None = None
+    mails_customers: bool = False
 
 
 def utc(moment: datetime) -> datetime:

@@ -30,3 +30,11 @@ def get(name: str) -> Channel:
         return CHANNELS[name]
     except KeyError as error:
         raise UnknownChannel(f"there is no adapter {name!r}; there are: {', '.join(sorted(CHANNELS))}") from error
+
+
+def mails_customers(channel: str, adapter: str = "") -> bool:
+    """Whether the channel mails its customers itself, by its adapter or its name: amazon-de may come as files."""
+    themselves = {one.name for one in CHANNELS.values() if one.mails_customers}
+    return adapter in themselves or any(
+        channel == name or channel.startswith((f"{name}-", f"{name}_")) for name in themselves
+    )

@@ -63,7 +63,7 @@ def strike(connection: sa.Connection, one: Converted, reader: Reader, error: str
 
 def _source(reader: Reader, pepper: str) -> orders.Source:
     connection = reader.connection
-    return orders.Source(connection.account, connection.channel, reader.numbering, pepper)
+    return orders.Source(connection.account, connection.channel, reader.numbering, pepper, reader.triggers)
 
 
 def _apply(

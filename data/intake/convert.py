@@ -15,6 +15,7 @@ from data.dead_letters import WHOLE_DOCUMENT, BadRow
 from data.intake import rules
 from data.intake.records import Record
 from data.intake.thresholds import Thresholds
+from data.order_triggers import Triggers
 from domain.orders import Deletion, Order
 
 _KEPT_OF_UNREADABLE = 2000
@@ -33,6 +34,7 @@ class Reader:
     connection: Connection
     thresholds: Thresholds
     account_currency: str
+    triggers: Triggers | None = None  # which mail its orders ask for
 
     @property
     def numbering(self) -> str:
@@ -69,9 +71,11 @@ class Reader:
         )
 
 
-def reader(connection: Connection, thresholds: Thresholds, account_currency: str) -> Reader:
+def reader(
+    connection: Connection, thresholds: Thresholds, account_currency: str, triggers: Triggers | None = None
+) -> Reader:
     """The reader of a connection. Raises UnknownChannel."""
-    return Reader(registry.get(connection.reader), connection, thresholds, account_currency)
+    return Reader(registry.get(connection.reader), connection, thresholds, account_currency, triggers)
 
 
 @dataclass(slots=True)

@@ -22,6 +22,7 @@ from data.intake import apply, convert, history, quarantine, records, verdict
 from data.intake.convert import Converted, Reader
 from data.intake.records import Record
 from data.intake.thresholds import ThresholdBook, Thresholds
+from data.order_triggers import TriggerBook
 from domain.validation import Validation
 
 # Orders in one transaction: some 50 ms on SQLite, where everybody else who writes waits for it.
@@ -32,7 +33,11 @@ Judge = Callable[..., Validation]
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """What draining takes. `judge` holds the counts of a batch against its thresholds (data.expectations.gate)."""
+    """What draining takes.
+
+    `judge` holds the counts of a batch against its thresholds (data.expectations.gate); `triggers` says which mail the
+    orders ask for.
+    """
 
     engine: sa.Engine
     connections: Connections
@@ -40,6 +45,7 @@ class Intake:
     pepper: str
     clock: Callable[[], datetime]
     judge: Judge
+    triggers: TriggerBook = field(default_factory=TriggerBook)
 
     def connection_of(self, account_id: str, channel: str) -> Connection:
         """The declared connection, or for a channel that needs none a plain one."""
@@ -97,7 +103,8 @@ def reader_of(intake: Intake, account_id: str, channel: str) -> Reader:
     with database.read(intake.engine) as connection:
         currency = accounts.get(connection, account_id).currency
     found = intake.connection_of(account_id, channel)
-    return convert.reader(found, intake.book.of(account_id, channel, found.reader), currency)
+    limits = intake.book.of(account_id, channel, found.reader)
+    return convert.reader(found, limits, currency, intake.triggers.of(account_id, channel, found.reader))
 
 
 def _drain_batch(intake: Intake, batch: Sequence[Record], report: DrainReport, passed: list[int]) -> None:

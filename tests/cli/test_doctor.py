@@ -37,7 +37,7 @@ def test_a_healthy_installation(campaigns: Campaigns) -> None:
     told = campaigns("doctor")
     assert told.status == 0
     assert told.lines[0] == "    WHAT                     FOUND"
-    assert [line.split("  ")[0] for line in told.lines[1:]] == ["ok"] * 21
+    assert [line.split("  ")[0] for line in told.lines[1:]] == ["ok"] * 22
     assert all(ok for ok, _ in _found(campaigns).values())
 
 

@@ -14,6 +14,7 @@ from data.expectations import gate
 from data.intake import drain, records, thresholds
 from data.intake.drain import DrainReport, Intake
 from data.intake.records import Incoming
+from data.order_triggers import TriggerBook
 from tests.conftest import NOW, PEPPER
 
 HEADER = "order_id,customer_id,email,status,currency,order_total,placed_at,updated_at,line_no,sku,quantity,line_total"
@@ -52,9 +53,17 @@ def keep(engine: sa.Engine, *documents: Incoming, channel: str = "csv", account_
         return records.store(connection, account_id, channel, documents)
 
 
-def intake(engine: sa.Engine, *, book: Any = None, connections: Any = None, now: datetime = NOW) -> Intake:
-    """All that draining takes, on the given thresholds."""
-    return Intake(engine, connections or Connections(), book or BOOK, PEPPER, lambda: now, gate.check_intake)
+def intake(
+    engine: sa.Engine,
+    *,
+    book: Any = None,
+    connections: Any = None,
+    now: datetime = NOW,
+    triggers: TriggerBook | None = None,
+) -> Intake:
+    """All that draining takes, on the given thresholds; no order asks for mail unless there are triggers."""
+    given = (connections or Connections(), book or BOOK, PEPPER, lambda: now, gate.check_intake)
+    return Intake(engine, *given, triggers=triggers or TriggerBook())
 
 
 def drained(engine: sa.Engine, **given: Any) -> DrainReport:
