@@ -53,6 +53,8 @@ def test_the_commands_are_those_that_were_promised() -> None:
         *("suppressions export", "suppressions import"),
         *("reconcile", "reconcile history"),
         *("templates list", "templates show", "templates check", "templates preview", "templates new", "preview"),
+        "messages rules",
+        *("templates list", "templates show", "templates check", "templates preview", "templates new"),
     }
 
 
