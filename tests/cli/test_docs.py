@@ -54,7 +54,6 @@ def test_the_commands_are_those_that_were_promised() -> None:
         *("reconcile", "reconcile history"),
         *("templates list", "templates show", "templates check", "templates preview", "templates new", "preview"),
         "messages rules",
-        *("templates list", "templates show", "templates check", "templates preview", "templates new"),
     }
 
 
