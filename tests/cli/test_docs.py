@@ -54,6 +54,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
         *("reconcile", "reconcile history"),
         *("messages rules", "messages show", "messages resend", "messages health", "messages failed", "messages audit"),
         *("templates list", "templates show", "templates check", "templates preview", "templates new", "preview"),
+        "messages rules",
     }
 
 

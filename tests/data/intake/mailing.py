@@ -18,8 +18,8 @@ MESSAGES = {
     "paid": "payment-received",
     "shipped": "shipped",
     "delivered": "delivered",
-    "refunded": "payment-received",  # any template of orders will do here
-    "cancelled": "order-confirmation",
+    "refunded": "refunded",
+    "cancelled": "order-cancelled",
 }
 
 

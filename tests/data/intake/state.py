@@ -41,6 +41,22 @@ def take(
     **drained: Any,
 ) -> None:
     """Keep each body (JSON, or bytes as they are) as one record, and drain."""
+    about: dict[str, Any] = {"topic": topic, "observed_at": observed_at, "received_at": received_at, "origin": origin}
+    keep(engine, channel, *bodies, account_id=account_id, **about)
+    feed.drained(engine, **drained)
+
+
+def keep(
+    engine: sa.Engine,
+    channel: str,
+    *bodies: Any,
+    topic: str = "",
+    observed_at: datetime | None = None,
+    received_at: datetime = NOW,
+    origin: Origin = Origin.PUSH,
+    account_id: str = "shop",
+) -> None:
+    """Keep each body as one record."""
     documents = [
         Incoming(
             body if isinstance(body, bytes) else json.dumps(body).encode(),
@@ -54,7 +70,6 @@ def take(
         for body in bodies
     ]
     feed.keep(engine, *documents, channel=channel, account_id=account_id)
-    feed.drained(engine, **drained)
 
 
 def _plain(table: sa.Table, *left_out: str) -> list[sa.ColumnElement[Any]]:
