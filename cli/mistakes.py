@@ -114,6 +114,7 @@ def _prefect(error: Any) -> str:
 LINES: Mapping[str, Line] = {
     "cli.output.Mistake": str,
     "data.accounts.UnknownAccount": str,
+    "data.api_keys.UnknownKey": str,
     "data.brakes.UnknownBrake": str,
     "data.channels.api.ChannelRefused": str,
     "data.channels.api.ChannelUnavailable": str,
@@ -141,6 +142,7 @@ LINES: Mapping[str, Line] = {
     "data.template_engine.TemplateError": str,
     "data.topics.UnknownTopic": str,
     "domain.accounts.InvalidAccount": str,
+    "domain.api_keys.InvalidKey": str,
     "domain.campaign_host.HostRefuses": str,
     "domain.campaign_host.HostUnavailable": str,
     "domain.addresses.InvalidAddress": str,
