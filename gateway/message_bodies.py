@@ -148,6 +148,7 @@ def _no_number(_text: str) -> NoReturn:
     raise ValueError("NaN and Infinity are no JSON")
 
 
+_NUMBERS = frozenset({"int", "float", "constrained-int", "constrained-float"})
 _WORDS = {
     "extra_forbidden": "there is no such field",
     "missing": "is missing",
@@ -166,7 +167,7 @@ def _spelled(place: tuple[int | str, ...]) -> str:
     for one in place:
         if isinstance(one, int):
             spelled += f"[{one}]"
-        elif one in {"int", "float"}:  # of a number that is neither
+        elif one in _NUMBERS:  # what it is neither of
             continue
         else:
             plain = one.isascii() and one.replace("_", "").isalpha() and one.islower() and len(one) <= 40  # noqa: PLR2004

@@ -63,13 +63,14 @@ def router(desk: Desk, *, config: GatewayConfig, metrics: Metrics) -> APIRouter:
         with threads.one():
             return MessageHistory.of(await threads.run(desk.history, key, message_id))
 
-    # Else the framework would send who adds a slash elsewhere, with key and body.
-    for path in ("/", "/{rest:path}/"):
-        routes.add_api_route(path, _nothing, methods=_METHODS, include_in_schema=False)
+    # Last. Without it the framework sends who adds a slash elsewhere, with key and body.
+    routes.add_api_route("/{rest:path}", _nothing, methods=_METHODS, include_in_schema=False)
     return routes
 
 
-def _nothing() -> Response:
+def _nothing(rest: str) -> Response:
+    if rest and "/" not in rest:
+        raise HTTPException(405, headers={"Allow": "GET"})
     raise HTTPException(404)
 
 

@@ -9,6 +9,7 @@ from openapi_spec_validator import validate
 
 from data import database, inbox, tables
 from domain.delivery import Seen
+from domain.suppression import Stream
 from tests.conftest import NOW
 from tests.data import ledger_rows
 from tests.gateway.message_api import CANARY, EMAIL, Program, new_key, problem
@@ -28,7 +29,10 @@ def _become(engine: sa.Engine, message_id: str, **facts: Any) -> None:
 def _attempt(engine: sa.Engine, message_id: str, number: int, **facts: Any) -> None:
     values = {"worker": "w", "provider": "sendgrid", "route": "r", "pool": "p", "domain": "d", "decision": {}}
     values |= {"content_hash": "h", "claimed_at": NOW + timedelta(seconds=number)} | facts
+    values |= {"account_id": "shop", "stream": Stream.TRANSACTIONAL}
     with database.write(engine) as connection:
+        pool = {"account_id": "shop", "name": "p", "stream": Stream.TRANSACTIONAL, "created_at": NOW}
+        connection.execute(database.insert(connection, tables.pools).on_conflict_do_nothing(), pool)
         row = tables.transactional_attempts.insert().values(
             id=f"{message_id}-{number}", message_id=message_id, number=number, **values
         )
