@@ -14,7 +14,7 @@ from gateway.problems import Problem, invalid
 
 MOST_BYTES = 256 * 1024  # 200 products with pictures take 100 KB
 _LONGEST_USE = int(timedelta(days=14).total_seconds())
-_MOST_NUMBER = 1e15  # whole numbers are exact up to there
+_MOST_NUMBER = 999_999_999_999_999  # whole numbers are exact up to there
 _CURRENCIES: list[Any] = sorted(money.CURRENCIES)
 _STRICT = ConfigDict(extra="forbid", strict=True)
 
@@ -34,6 +34,8 @@ _Number = Annotated[
     WithJsonSchema({"type": "number", "minimum": -_MOST_NUMBER, "maximum": _MOST_NUMBER}),
 ]
 _Date = Annotated[str, Field(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$", json_schema_extra={"format": "date"})]
+_MOMENT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})$"
+_Moment = Annotated[str, Field(pattern=_MOMENT, json_schema_extra={"format": "date-time"})]
 _LINK = r"^https?://[^\s/?#@:<>\"\\\[\]]+(:[0-9]{1,5})?([/?#][^\s<>\"\\]*)?$"
 _Link = Annotated[str, Field(pattern=_LINK, json_schema_extra={"format": "uri"}, max_length=field_values.LONGEST_LINK)]
 
@@ -55,6 +57,7 @@ _TYPES: dict[Kind, Any] = {
     Kind.NUMBER: _Number,
     Kind.MONEY: Money,
     Kind.DATE: _Date,
+    Kind.MOMENT: _Moment,
     Kind.LINK: _Link,
     Kind.ITEMS: Annotated[list[Product], Field(max_length=field_values.MOST_ITEMS)],
 }
