@@ -14,6 +14,7 @@ from typer.exceptions import TyperException
 
 from cli import (
     account_commands,
+    api_key_commands,
     bounce_commands,
     bounce_unknown_command,
     control_commands,
@@ -74,6 +75,9 @@ bounce_unknown_command.register(bounce_commands.app)
 suppression_show_command.register(suppression_commands.app)
 app.add_typer(bounce_commands.app, name="bounces", help="What refusals mean: judge a reply, list unknown texts.")
 app.add_typer(account_commands.app, name="account", help="The shop or brand: its caps, its quiet hours, its record.")
+app.add_typer(
+    api_key_commands.app, name="api-keys", help="Programs of the shop that ask for mail over HTTP: their keys."
+)
 app.add_typer(
     environment_commands.app, name="environment", help="Which environment this database belongs to: show, claim."
 )

@@ -114,6 +114,7 @@ def _prefect(error: Any) -> str:
 LINES: Mapping[str, Line] = {
     "cli.output.Mistake": str,
     "data.accounts.UnknownAccount": str,
+    "data.api_keys.UnknownKey": str,
     "data.brakes.UnknownBrake": str,
     "data.channels.api.ChannelRefused": str,
     "data.channels.api.ChannelUnavailable": str,
@@ -145,6 +146,7 @@ LINES: Mapping[str, Line] = {
     "data.transactional_again.CannotResend": str,
     "data.transactional_history.UnknownOrder": str,
     "domain.accounts.InvalidAccount": str,
+    "domain.api_keys.InvalidKey": str,
     "domain.campaign_host.HostRefuses": str,
     "domain.campaign_host.HostUnavailable": str,
     "domain.addresses.InvalidAddress": str,

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 
 from data import accounts, database
 from domain.accounts import Account
-from gateway import rendering, texts
+from gateway import problems, rendering, texts
 from gateway.bodies import Refused
 
 RETRY_AFTER = {"Retry-After": "30"}  # seconds: a restart or a failover is over by then
@@ -42,6 +42,8 @@ def http_error(engine: sa.Engine) -> Callable[[Request, Exception], Response]:
     def answer(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         path = request.url.path
+        if problems.is_below(path):
+            return problems.of_http(error)
         if _is_for_machines(request) or error.status_code != _NOT_FOUND:
             return PlainTextResponse(f"{error.detail}\n", error.status_code, error.headers)
         if (missing := _of_staff(path)) is not None:
@@ -59,6 +61,8 @@ def store_is_down(request: Request, error: Exception) -> Response:
     """The database does not answer: try again soon, whatever was asked."""
     _log.error("the store did not answer: %s", type(error).__name__)  # its text may quote what was asked for
     path = request.url.path
+    if problems.is_below(path):
+        return problems.answer(problems.unavailable(_BUSY))
     if _is_for_machines(request):
         return PlainTextResponse(f"{_BUSY}\n", _UNAVAILABLE, RETRY_AFTER)
     if _of_staff(path) is not None:

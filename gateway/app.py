@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from data import database
@@ -18,12 +19,14 @@ from gateway import (
     health,
     kpi_pages,
     lane_pages,
+    message_routes,
     metrics,
     oauth,
     order_pages,
     orders,
     pages,
     preferences,
+    problems,
     security,
     unsubscribe,
     webhooks,
@@ -31,6 +34,7 @@ from gateway import (
 from gateway.applying import Applier
 from gateway.bodies import Refused
 from gateway.letters import Letters
+from gateway.messages import Desk
 from providers import readers, routes_file
 from settings import Settings
 
@@ -63,6 +67,7 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = _now) -> F
         app.include_router(oauth.router(desk, config=config))  # before the webhooks, whose paths would take its own
     app.include_router(webhooks.router(intake, config=config, doors=doors.doors(settings, desk), metrics=counted))
     app.include_router(orders.router(door, config=config, metrics=counted))
+    app.include_router(message_routes.router(_messages(settings, engine, clock), config=config, metrics=counted))
     app.include_router(unsubscribe.router(way_out, config=config, metrics=counted))
     app.include_router(preferences.router(choices, config=config, metrics=counted))
     app.include_router(pages.router(engine, clock))
@@ -72,9 +77,26 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = _now) -> F
     app.include_router(health.router(engine))
     app.include_router(metrics.router(counted, engine, clock))
     app.add_exception_handler(Refused, answers.body_refused)
+    refused = _counting(counted)
+    app.add_exception_handler(problems.Problem, problems.on_problem(refused))
+    app.add_exception_handler(RequestValidationError, problems.on_validation(refused))
     app.add_exception_handler(HTTPException, answers.http_error(engine))
     app.add_exception_handler(sa.exc.SQLAlchemyError, answers.store_is_down)
     return app
+
+
+def _messages(settings: Settings, engine: sa.Engine, clock: Callable[[], datetime]) -> Desk:
+    return Desk(
+        engine=engine,
+        pepper=settings.privacy.pepper.get_secret_value(),
+        templates=settings.content.templates,
+        max_backlog=settings.messages.max_backlog,
+        clock=clock,
+    )
+
+
+def _counting(counted: metrics.Metrics) -> Callable[[str], None]:
+    return lambda kind: counted.message_refused.labels(kind).inc()
 
 
 def _lifespan(applier: Applier | None) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:

@@ -73,6 +73,18 @@ class Metrics:
         self.order_refused = Counter(
             "oms_order_refused", "Pushed orders that were not stored", ["channel", "reason"], registry=self.registry
         )
+        self.message_asked = Counter(
+            "oms_message_asked",
+            "Transactional messages asked for over HTTP and kept; replayed: the same request had come before",
+            ["replayed"],
+            registry=self.registry,
+        )
+        self.message_refused = Counter(
+            "oms_message_refused",
+            "Requests below /messages that were answered by a problem, by its kind",
+            ["kind"],
+            registry=self.registry,
+        )
         self.unsubscribed = Counter(
             "oms_unsubscribed",
             "Unsubscribe requests carried out, repetitions included",

@@ -46,6 +46,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
         *("events show", "events replay"),
         *("rates load", "rates list", "account show", "account limit", "account vet", "routes"),
         *("account language", "topics add", "topics list", "topics remove"),
+        *("api-keys create", "api-keys list", "api-keys revoke"),
         *("returns listen", "returns fetch", "webhooks list", "webhooks register", "webhooks remove"),
         *("templates at-esp", "templates versions", "templates push", "templates pull", "templates compare"),
         *("templates pin", "templates missing"),
