@@ -40,7 +40,7 @@ class TransactionalLane(Lane):
         with database.write(self.engine) as connection:
             now = self.clock()
             if row.expires_at <= now:
-                transactional_queue.end(connection, row.id, BatchState.EXPIRED, "it outlived its use", now)
+                transactional_queue.out_of_use(connection, row.id, resent=row.resent, now=now)
                 return Over("expired")
             if (
                 reason := transactional_queue.refusal(connection, row.account_id, letter.address_hash, now)
@@ -101,6 +101,6 @@ class TransactionalLane(Lane):
         own = outcome.exceptions.get(batch.message_ids[0], outcome)
         with database.write(self.engine) as connection:
             now = self.clock()
-            kept = transactional_queue.record(connection, batch.run_id, batch.attempt_id, own, now)
+            # The way's rows before the message's, as a claim locks them: so no two wait for each other.
             self.take_in(connection, batch.grant, outcome, messages=sent, seconds=seconds)
-            return kept
+            return transactional_queue.record(connection, batch.run_id, batch.attempt_id, own, now)
