@@ -66,13 +66,14 @@ def next_due(connection: sa.Connection, now: datetime, *, after: str, resting: R
         .subquery()
     )
     turn = sa.case((heads.c.account_id > after, 0), else_=1)
-    query = (
-        sa.select(_message)
-        .join(heads, heads.c.message_id == _message.c.id)
+    first = (
+        sa.select(heads.c.message_id)
+        .where(heads.c.message_id.is_not(None))
         .order_by(heads.c.urgency, turn, heads.c.account_id)
         .limit(1)
     )
-    return connection.execute(query).one_or_none()
+    # Not by a join: PostgreSQL reads all messages for it, of which it cannot know that one is wanted.
+    return connection.execute(sa.select(_message).where(_message.c.id == first.scalar_subquery())).one_or_none()
 
 
 def refusal(connection: sa.Connection, account_id: str, address_hash: str, now: datetime) -> str | None:

@@ -99,7 +99,7 @@ def test_the_esps_own_word_makes_no_message_wait_longer() -> None:
 
 
 def test_who_sits_before_a_form_goes_first() -> None:
-    assert sorted(Urgency)[0] is Urgency.SECURITY
+    assert min(Urgency) is Urgency.SECURITY
     assert list(Urgency) == sorted(Urgency)
 
 
