@@ -1,6 +1,7 @@
 """A store of transactional messages for the model check: emptied for each history, and every move of a state kept."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -113,3 +114,7 @@ def complain(engine: sa.Engine, number: int, at: datetime) -> None:
             evidence="",
             now=at,
         )
+
+
+def renamed(one: Wanted, message_id: str, variables: dict[str, Any]) -> Wanted:
+    return replace(one, id=message_id, variables=variables)
