@@ -73,7 +73,7 @@ def apply(
     deliveries.join(connection, folded(new))
     attempts = {one.event.attempt_id: one.element.inbox_id for one in new if one.event.attempt_id}
     proofs.record(connection, attempts | proofs.parts_named(connection, new), now=now)
-    transactional_proofs.record(connection, _named(new), now=now)
+    transactional_proofs.record(connection, waited_for(new), now=now)
     seeds.confirm(connection, nameless.values(), now=now)
     return Applied(
         events=len(new),
@@ -98,7 +98,7 @@ def _row(key: str, one: Placed) -> tuple[object, ...]:
     return (*element, key, run_id, ordinal, event.kind.value, page, *_as_told(event))
 
 
-def _named(new: Iterable[Placed]) -> dict[tuple[str, str], int]:
+def waited_for(new: Iterable[Placed]) -> dict[tuple[str, str], int]:
     """Transactional messages and the attempts of them that events name, with the body of each."""
     return {
         (one.run_id, one.event.attempt_id): one.element.inbox_id

@@ -106,13 +106,17 @@ class Lane:
         now: datetime,
         refused_by: str | None = None,
         quiet_at: Callable[[datetime], bool] = never_quiet,
+        among: Sequence[Route] | None = None,
     ) -> Grant | Stall:
-        """`refused_by`: the ESP that refused this very mail before. `quiet_at`: never released then."""
-        permitted = [route for route in self.routes if self.refused[route.name] is None]
+        """`refused_by`: the ESP that refused this very mail before. `quiet_at`: never released then.
+
+        `among`: by these of the routes only; None: by any.
+        """
+        routes = self.routes if among is None else among
+        permitted = [route for route in routes if self.refused[route.name] is None]
         desk = Desk(self.needs, permitted, self.policy, connection, group, outlook, now, self.call_back, quiet_at)
         candidates = [
-            desk.candidate(route, size, refused=self.refused[route.name], refused_by=refused_by)
-            for route in self.routes
+            desk.candidate(route, size, refused=self.refused[route.name], refused_by=refused_by) for route in routes
         ]
         choice = routing.choose(candidates, messages=size)
         if choice.route is None:

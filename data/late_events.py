@@ -12,7 +12,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from data import correlation, database, deliveries, events_apply, events_effects, inbox, reactions, unplaced
+from data import (
+    correlation,
+    database,
+    deliveries,
+    events_apply,
+    events_effects,
+    inbox,
+    reactions,
+    transactional_proofs,
+    unplaced,
+)
 from data.correlation import Element, Placed
 from data.strays import Origins
 from domain.delivery import DeliveryEvent
@@ -90,6 +100,7 @@ def _place(
     suppressions = events_effects.suppress(connection, known, pepper=pepper, origins=origins, now=now, late=True)
     _react(connection, known, {row.position: row.kept_at for row in rows}, now)
     deliveries.join(connection, events_apply.folded(known))
+    transactional_proofs.record(connection, events_apply.waited_for(known), now=now)
     event_ids = {row.position: row.event_id for row in rows}
     unplaced.place(connection, {event_ids[one.element.position]: one for one in known}, now=now)
     places = {one.element.position for one in known}

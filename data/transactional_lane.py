@@ -1,12 +1,13 @@
 """The transactional lane of one account: which message may go by which way, claimed in the same short transaction."""
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from data import database, transactional_queue
+from data import database, told_at_once, transactional_queue
 from data.desk import Outlook
 from data.lanes import Lane, Stall
 from data.ledger import sender_at
@@ -16,7 +17,7 @@ from domain.accounts import Account
 from domain.campaigns import Sender
 from domain.ledger import BatchState, Outcome, OutcomeKind
 from domain.ports import Batch
-from domain.routes import Grant
+from domain.routes import Grant, Route
 from domain.transactional import ORDINAL
 
 
@@ -65,17 +66,28 @@ class TransactionalLane(Lane):
             return self._batch(claimed, letter, grant)
 
     def _way(self, connection: sa.Connection, row: Any, letter: Letter) -> Grant | Stall:
-        """Another ESP first where the last one did not take it: she waits, and only what was not sent comes here."""
-        now, group, outlook = self.clock(), letter.mailbox_group, Outlook(unwell=self.unwell)
+        """Another ESP first where the last one did not take it, one that stands by too: she waits.
+
+        Only what was certainly not sent comes here again, or what goes a second time for good. What stands by also goes
+        where the others' ESPs say when to come again: marketing would wait for that.
+        """
         ways = [one for one in self.routes if row.only_route in {None, one.name}]
         if row.only_route is not None and not ways:
             return Stall(f"there is no route {row.only_route} any more", None)
         others = [one for one in ways if one.provider != row.last_provider]
         if row.attempts and others and len(others) < len(ways):
-            found = replace(self, routes=others)._grant(connection, 0, 1, group, outlook, now)
+            found = self._by(connection, letter, others)
             if isinstance(found, Grant):
                 return found
-        return replace(self, routes=ways)._grant(connection, 0, 1, group, outlook, now)
+        usual = self._by(connection, letter, ways)
+        if isinstance(usual, Stall) and usual.by_esp and (spare := [one for one in ways if one.share == 0]):
+            found = self._by(connection, letter, spare)
+            return found if isinstance(found, Grant) else usual
+        return usual
+
+    def _by(self, connection: sa.Connection, letter: Letter, ways: Sequence[Route]) -> Grant | Stall:
+        outlook = Outlook(unwell=self.unwell)
+        return self._grant(connection, 0, 1, letter.mailbox_group, outlook, self.clock(), among=ways)
 
     def _batch(self, row: Any, letter: Letter, grant: Grant) -> Batch:
         sender = Sender(self.account.sender_email, self.account.sender_name)
@@ -97,10 +109,12 @@ class TransactionalLane(Lane):
 
     def record(self, batch: Batch, outcome: Outcome, *, seconds: float) -> bool:
         """Write what came of it; False where the lease was lost, and somebody else decides about the message."""
-        sent = int(outcome.kind is not OutcomeKind.NOT_SENT)
         own = outcome.exceptions.get(batch.message_ids[0], outcome)
+        sent = int(own.kind is not OutcomeKind.NOT_SENT)
         with database.write(self.engine) as connection:
             now = self.clock()
             # The way's rows before the message's, as a claim locks them: so no two wait for each other.
-            self.take_in(connection, batch.grant, outcome, messages=sent, seconds=seconds)
-            return transactional_queue.record(connection, batch.run_id, batch.attempt_id, own, now)
+            self.take_in(connection, batch.grant, own, messages=sent, seconds=seconds)
+            kept = transactional_queue.record(connection, batch.run_id, batch.attempt_id, own, now)
+            told_at_once.record(connection, batch, own, now=now)  # of the mailbox: it is so whoever has the lease
+            return kept

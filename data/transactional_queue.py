@@ -119,9 +119,11 @@ def claim(
                 message_id=message_id,
                 number=row.attempts,
                 worker=worker,
+                account_id=grant.route.account_id,
                 provider=grant.route.provider,
                 route=grant.route.name,
                 pool=grant.route.pool,
+                stream=grant.route.stream,
                 domain=grant.route.domain,
                 decision=grant.decision,
                 content_hash=letter.content.hash,
@@ -146,7 +148,7 @@ def record(connection: sa.Connection, message_id: str, attempt_id: str, outcome:
             _message.c.lease_expires_at > now,
         )
         .values(**moved(state, now, outcome.detail if state is BatchState.REJECTED else None))
-        .returning(_message.c.attempts, _message.c.expires_at)
+        .returning(_message.c.attempts)
     ).one_or_none()
     if row is None:
         transactional_proofs.told_late(connection, message_id, attempt_id, outcome, now)
@@ -154,7 +156,7 @@ def record(connection: sa.Connection, message_id: str, attempt_id: str, outcome:
         return False
     finish_attempt(connection, attempt_id, outcome, now)
     if state is BatchState.PLANNED:
-        put_off(connection, message_id, transactional.retry_at(now, row.attempts, outcome.retry_after))
+        put_off(connection, message_id, transactional.retry_at(now, row.attempts))
     if state in OPEN:  # an event may have been quicker, of this attempt or of one that nobody knew the end of
         transactional_proofs.confirm(connection, now=now, among=[message_id])
     return True

@@ -132,17 +132,19 @@ def merged(texts: Iterable[str], terms: Iterable[str]) -> str:
     Where nobody would be named, a gap to be filled in stands for the sender: the record must not shut out our own mail.
     """
     kept: list[str] = []
-    last = "~all"
-    for term in (one for text in texts for one in text.split()[1:] if _PLAIN.fullmatch(one)):
+    ends: set[str] = set()
+    # The DNS tells several records in any order; who asks twice is to read the same.
+    for term in (one for text in sorted(texts, key=str.lower) for one in text.split()[1:] if _PLAIN.fullmatch(one)):
         low = term.lower()
         if _bare(low) == "all":
-            last = low if low in _HARMLESS_ENDS else last
+            ends |= {low} & set(_HARMLESS_ENDS)
         elif low.startswith("redirect="):
             kept.append(f"include:{term.partition('=')[2]}")  # a redirect is not read where there is an all
         elif low not in map(str.lower, kept):
             kept.append(term)
     kept += [term for term in terms if term.lower() not in map(str.lower, kept)]
-    return " ".join(["v=spf1", *(kept or [UNKNOWN_SENDER]), last])
+    strict = ends == {"-all"}  # of two that disagree the softer one shuts nobody out
+    return " ".join(["v=spf1", *(kept or [UNKNOWN_SENDER]), "-all" if strict else "~all"])
 
 
 def _own_terms(request: DomainRequest) -> list[str]:

@@ -105,15 +105,12 @@ def after_its_use(*, resent: bool) -> BatchState:
 _DELAYS = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0)
 
 
-def retry_at(now: datetime, attempts: int, retry_after: timedelta | None) -> datetime:
+def retry_at(now: datetime, attempts: int) -> datetime:
     """When a message that was certainly not sent may be claimed again.
 
-    `retry_after`: the ESP's own word; the lane heeds it, so another way may be taken sooner.
+    An ESP's own word when to come again (Retry-After) holds for its lane, not for the message: another takes it sooner.
     """
-    seconds = _DELAYS[min(attempts, len(_DELAYS)) - 1]
-    if retry_after is not None:
-        seconds = min(max(seconds, 1.0), retry_after.total_seconds())
-    return now + timedelta(seconds=seconds)
+    return now + timedelta(seconds=_DELAYS[min(attempts, len(_DELAYS)) - 1])
 
 
 @dataclass(frozen=True, slots=True)

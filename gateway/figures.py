@@ -19,8 +19,8 @@ def _reach(total: Figures) -> list[dict[str, str]]:
     return [
         _card(
             "Delivered",
-            percent(total.deliverability),
-            f"{count(total.delivered)} mails",
+            delivered(total),
+            f"{count(total.delivered)} mails" if tells(total) else "no delivery was told of yet; plain relays never do",
             "Mails delivered and not bounced later ÷ mails accepted by the sending service. "
             "Delivered is not the same as in the inbox: nobody can see that.",
             tone=_delivered_tone(total),
@@ -66,13 +66,23 @@ def _trouble(total: Figures) -> list[dict[str, str]]:
     ]
 
 
+def tells(total: Figures) -> bool:
+    """Whether a count of deliveries means anything: a plain SMTP relay tells of bounces, and never of a delivery."""
+    return bool(total.delivered) or not total.on_its_way
+
+
+def delivered(total: Figures) -> str:
+    """The share that was delivered; a dash while nothing was told."""
+    return percent(total.deliverability if tells(total) else None)
+
+
 def _card(name: str, value: str, note: str, formula: str, *, tone: str = "") -> dict[str, str]:
     return {"name": name, "value": value, "note": note, "formula": formula, "tone": tone}
 
 
 def _delivered_tone(total: Figures) -> str:
     """No alarm over what has no answer yet: minutes after the hand-over that is most of it. Nor over a handful of mails."""
-    tone = _tone(DELIVERABILITY, total.deliverability)
+    tone = _tone(DELIVERABILITY, total.deliverability if tells(total) else None)
     sure = kpi_advice.verdict(DELIVERABILITY, total) in {Verdict.GOOD, Verdict.WARN, Verdict.BAD}
     return tone if sure or tone == "good" else ""
 

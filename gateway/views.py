@@ -11,7 +11,7 @@ from domain.campaigns import Run, RunStatus
 from domain.kpis import Figures
 from domain.reports import Audit, RunReport, RunSummary, Step, percent
 from gateway import reasons
-from gateway.figures import cards, count, duration, moment, share
+from gateway.figures import cards, count, delivered, duration, moment, share, tells
 
 # status → badge, its tone, and what it means for the reader.
 _STATUS = {
@@ -63,7 +63,7 @@ def line(found: RunSummary) -> dict[str, Any]:
         **summary(found.run),
         "planned": count(found.run.planned),
         "accepted": count(found.total.accepted),
-        "delivered": percent(found.total.deliverability),
+        "delivered": delivered(found.total),
         "opened": percent(found.total.human_open_rate),
         "clicked": percent(found.total.human_click_rate),
     }
@@ -98,6 +98,8 @@ def page(report: RunReport, audit: Audit | None) -> dict[str, Any]:
 def _headline(total: Figures) -> str | None:
     if not total.accepted:
         return None
+    if not tells(total):
+        return f"{count(total.accepted)} mails were handed over; of no delivery was told yet."
     return (
         f"{count(total.delivered)} of {count(total.accepted)} mails were delivered. "
         f"{count(total.opened_human)} people opened theirs, and {count(total.clicked_human)} clicked."
@@ -158,7 +160,7 @@ def _provider(name: str, each: Figures) -> list[str]:
         name,
         count(each.accepted),
         count(each.delivered),
-        percent(each.deliverability),
+        delivered(each),
         count(sum(each.bounced.values())),
         percent(each.human_open_rate),
         percent(each.human_click_rate),

@@ -36,6 +36,7 @@ _LONGEST_PAUSE = 1.0  # of one thread, so that the process ends soon after it is
 _TROUBLE_SECONDS = 1.0
 _RECORD_AGAIN_SECONDS = 0.2
 _LONGEST_REST = timedelta(seconds=2)  # a way that takes nothing is asked again after this, at the latest
+_LONGEST_WAIT = timedelta(seconds=10)  # the same of a message that waits alone
 _AFTER_A_FAULT = timedelta(seconds=30)
 _OVERSLEPT = Outcome(OutcomeKind.NOT_SENT, detail="the worker slept through half of its lease", local=True)
 
@@ -194,12 +195,17 @@ class Dispatcher:
             return Outcome(OutcomeKind.REJECTED, detail=str(error), local=True)
 
     def _rest(self, row: Any, stall: Stall) -> None:
-        """Nothing of this account can go now; of a message that asks for one way only, it alone waits."""
+        """Nothing of this account can go now, unless it is this message alone that waits.
+
+        It does where it asks for one way only, and where its mailbox provider has its fill for longer: the account's
+        other mail would wait behind it.
+        """
         seconds = stall.seconds if stall.seconds is not None else _LONGEST_REST.total_seconds()
-        until = wiring.clock() + min(timedelta(seconds=max(seconds, 0.02)), _LONGEST_REST)
-        if row.only_route is not None:
+        wait = timedelta(seconds=max(seconds, 0.02))
+        alone = row.only_route is not None or (wait > _LONGEST_REST and not stall.by_esp)
+        if alone:
             with database.write(self.engine) as connection:
-                transactional_queue.put_off(connection, row.id, until)
+                transactional_queue.put_off(connection, row.id, wiring.clock() + min(wait, _LONGEST_WAIT))
         else:
             with self._lock:
-                self._resting[row.account_id] = until
+                self._resting[row.account_id] = wiring.clock() + min(wait, _LONGEST_REST)

@@ -6,7 +6,7 @@ routes.yaml, accounts and the health of ESPs change while a dispatcher runs; a k
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import sqlalchemy as sa
 
@@ -86,7 +86,8 @@ def open_lane(engine: sa.Engine, account_id: str) -> TransactionalLane:
     with database.read(engine) as connection:
         account = accounts.get(connection, account_id)
         standing = vetting.standing(connection, account_id)
-        ways = transactional_ways(account)
+        # No ESP keeps mail that is waited for until its pace allows it: it waits here, and another way may be free.
+        ways = [replace(one, schedules=False) for one in transactional_ways(account)]
         unwell = outlook.unwell(connection, {one.provider for one in ways}, wiring.clock())
     residency = esps.declared().residency.get(account_id)
     return TransactionalLane(

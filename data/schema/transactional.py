@@ -4,6 +4,7 @@ import sqlalchemy as sa
 
 from data.columns import Id, Json
 from data.schema import base
+from domain.suppression import Stream
 
 # The message that a customer waits for: asked for in the transaction that changes her order, or over HTTP.
 # `variables` and `email` may hold secrets and an address: both are emptied as soon as the message is over.
@@ -58,9 +59,11 @@ transactional_attempts = sa.Table(
     sa.Column("message_id", sa.ForeignKey("transactional_messages.id"), nullable=False, index=True),
     sa.Column("number", sa.Integer, nullable=False),
     base.text("worker"),
+    base.account(),
     base.text("provider"),
     base.text("route"),
     base.text("pool"),
+    base.text("stream"),  # transactional, and so the pool's
     base.text("domain"),
     sa.Column("decision", Json, nullable=False),
     base.text("content_hash"),
@@ -71,6 +74,12 @@ transactional_attempts = sa.Table(
     base.text("provider_reference", required=False),
     base.text("detail", required=False),
     sa.UniqueConstraint("message_id", "number"),
+    sa.CheckConstraint(f"stream = '{Stream.TRANSACTIONAL}'", name="waited_for"),
+    sa.ForeignKeyConstraint(
+        ["account_id", "pool", "stream"],
+        ["pools.account_id", "pools.name", "pools.stream"],
+        name="fk_transactional_attempts_pool_pools",
+    ),
 )
 
 transactional_proofs = sa.Table(

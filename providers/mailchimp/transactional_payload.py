@@ -15,7 +15,6 @@ from typing import Any
 import orjson
 
 from domain import ports, templates
-from domain.suppression import Stream
 from providers import batch_checks
 from providers.batch_checks import PayloadError, RecipientRefused
 from providers.mailchimp.config import MailchimpConfig
@@ -28,6 +27,7 @@ _ONE_CLICK = "List-Unsubscribe=One-Click"
 _OPENS, _CLOSES = "*|", "|*"
 _EDGES = "*|"  # what could become a tag together with the text beside it
 _AS_ENTITIES = str.maketrans({"*": "&#42;", "|": "&#124;"})
+_AUTOMATIC = {"Auto-Submitted": "auto-generated"}  # RFC 3834: nobody's holiday answers to it
 # What the preview showed is what goes out: nothing is added, and the content is not kept for people to look at.
 _HANDLING = {
     "track_opens": True,
@@ -41,6 +41,10 @@ _HANDLING = {
     "merge": True,
     "merge_language": "mailchimp",
 }
+# Mail that she waits for goes ahead of other mail. A link in it may be a secret: it goes through no redirector, and into
+# no log of clicks. It is written whole, so nothing in it is a tag. No flag goes past the denylist, nor may any: it has
+# bounces and complaints, and who left by our links is not on it.
+_WAITED_FOR = {"track_opens": False, "track_clicks": False, "merge": False, "important": True}
 
 Columns = dict[str, Sequence[str]]
 
@@ -48,7 +52,10 @@ Columns = dict[str, Sequence[str]]
 def build(batch: ports.Batch, config: MailchimpConfig) -> dict[str, Any]:
     """Return the request without its key. Raises PayloadError, or its kind RecipientRefused."""
     _check(batch, config)
-    values = {**batch.variables, UNSUBSCRIBE_VARIABLE: batch.unsubscribe_urls}
+    if batch.transactional and (batch.variables or batch.content.esp_template_id):
+        raise PayloadError("transactional mail is written whole: it has no variables, and no template at Mailchimp")
+    links = {} if batch.transactional else {UNSUBSCRIBE_VARIABLE: batch.unsubscribe_urls}
+    values: dict[str, Sequence[str]] = {**batch.variables, **links}
     content = batch.content
     by_template = content.esp_template_id is not None
     parts, columns = _of_template(content, values) if by_template else _inline(batch, values)
@@ -66,11 +73,14 @@ def build(batch: ports.Batch, config: MailchimpConfig) -> dict[str, Any]:
 def _message(batch: ports.Batch, config: MailchimpConfig) -> dict[str, Any]:
     sender = batch.sender
     headers = {"Reply-To": sender.reply_to} if sender.reply_to else {}
-    if len(batch) == 1 and batch.grant.route.stream is Stream.MARKETING:
+    if batch.transactional:
+        headers |= _AUTOMATIC
+    elif len(batch) == 1:
         # There are no headers of one's own for each of several recipients, and no tag is filled in a header.
         headers |= {"List-Unsubscribe": f"<{batch.unsubscribe_urls[0]}>", "List-Unsubscribe-Post": _ONE_CLICK}
     message: dict[str, Any] = {
         **_HANDLING,
+        **(_WAITED_FOR if batch.transactional else {}),
         "from_email": sender.email,
         "headers": headers,
         "to": [{"email": address, "type": "to"} for address in batch.addresses],
@@ -88,23 +98,25 @@ def _personal(batch: ports.Batch, columns: Columns) -> dict[str, Any]:
     """What each recipient has of her own."""
     names = tuple(columns)
     rows = zip(*columns.values(), strict=True) if columns else iter([()] * len(batch))
-    return {
-        "merge_vars": [
-            {"rcpt": address, "vars": [{"name": n, "content": v} for n, v in zip(names, row, strict=True)]}
-            for address, row in zip(batch.addresses, rows, strict=True)
-        ],
+    own: dict[str, Any] = {
         "recipient_metadata": [
             {"rcpt": address, "values": {"message_id": message_id}}
             for address, message_id in zip(batch.addresses, batch.message_ids, strict=True)
         ],
     }
+    if not batch.transactional:  # any would have Mailchimp look for tags
+        own["merge_vars"] = [
+            {"rcpt": address, "vars": [{"name": n, "content": v} for n, v in zip(names, row, strict=True)]}
+            for address, row in zip(batch.addresses, rows, strict=True)
+        ]
+    return own
 
 
 def _inline(batch: ports.Batch, values: Mapping[str, Sequence[str]]) -> tuple[dict[str, str], Columns]:
     batch_checks.inline_content(batch, tuple(values))
     content = batch.content
     parts = {"subject": content.subject, "text": content.text, "html": content.html}
-    if any(_OPENS in part for part in parts.values()):
+    if not batch.transactional and any(_OPENS in part for part in parts.values()):
         raise PayloadError(f"the template {content.name} holds {_OPENS}, which Mailchimp takes for a merge tag")
     columns: Columns = {}
     for name, column in values.items():
@@ -171,7 +183,8 @@ def _check(batch: ports.Batch, config: MailchimpConfig) -> None:
         raise PayloadError(
             f"a request takes 1 to {config.transactional_batch_size} mails as set, this batch has {size}"
         )
-    columns = {"addresses": batch.addresses, "unsubscribe_urls": batch.unsubscribe_urls, **batch.variables}
+    links = {} if batch.transactional else {"unsubscribe_urls": batch.unsubscribe_urls}
+    columns: dict[str, Sequence[str]] = {"addresses": batch.addresses, **links, **batch.variables}
     for name, values in columns.items():
         if len(values) != size:
             raise PayloadError(f"the batch has {size} messages but {len(values)} values of {name}")

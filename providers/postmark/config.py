@@ -17,6 +17,9 @@ class PostmarkConfig(BaseModel):
     message_stream: str = Field(
         "broadcast", min_length=1, description="stream of mail whose route names no pool; of a route it is the pool"
     )
+    transactional_stream: str = Field(
+        "outbound", min_length=1, description="the same of transactional mail: Postmark keeps it apart from broadcasts"
+    )
     batch_size: int = Field(100, ge=1, le=500, description="mails in one request; Postmark takes 500, and 50 MB")
     webhook_credentials: list[SecretStr] = Field(
         [], description="user:password of the webhook's URL, 20 characters or more; two while it is changed"

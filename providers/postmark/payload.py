@@ -9,7 +9,6 @@ from typing import Any
 import orjson
 
 from domain import ports, templates
-from domain.suppression import Stream
 from providers import batch_checks
 from providers.batch_checks import PayloadError, RecipientRefused
 from providers.filling import Text
@@ -23,7 +22,8 @@ _LONGEST_TAG = 1000
 def build(batch: ports.Batch, config: PostmarkConfig) -> bytes:
     """Return the request's body. Raises PayloadError, or its kind RecipientRefused, before anything is sent."""
     _check(batch, config)
-    values = {**batch.variables, UNSUBSCRIBE_VARIABLE: batch.unsubscribe_urls}
+    links = {} if batch.transactional else {UNSUBSCRIBE_VARIABLE: batch.unsubscribe_urls}
+    values: dict[str, Sequence[str]] = {**batch.variables, **links}
     names = tuple(values)
     batch_checks.inline_content(batch, names)
     content = batch.content
@@ -48,12 +48,27 @@ def _common(batch: ports.Batch, config: PostmarkConfig) -> dict[str, Any]:
     name = sender.name.replace("\\", "\\\\").replace('"', '\\"')
     found = {
         "From": f'"{name}" <{sender.email}>' if name else sender.email,
-        "MessageStream": batch.pool or config.message_stream,
         "Tag": batch.campaign[:_LONGEST_TAG],
-        "TrackOpens": True,
-        "TrackLinks": "HtmlOnly",
+        **(_waited_for(batch, config) if batch.transactional else _left_at_will(batch, config)),
     }
     return found | ({"ReplyTo": sender.reply_to} if sender.reply_to else {})
+
+
+def _waited_for(batch: ports.Batch, config: PostmarkConfig) -> dict[str, Any]:
+    """Suppressions are each stream's own, so who left the broadcasts is reached.
+
+    A link may be a secret: it goes through no redirector. Nobody's holiday answers to it (RFC 3834).
+    """
+    return {
+        "MessageStream": batch.pool or config.transactional_stream,
+        "TrackOpens": False,
+        "TrackLinks": "None",
+        "Headers": [{"Name": "Auto-Submitted", "Value": "auto-generated"}],
+    }
+
+
+def _left_at_will(batch: ports.Batch, config: PostmarkConfig) -> dict[str, Any]:
+    return {"MessageStream": batch.pool or config.message_stream, "TrackOpens": True, "TrackLinks": "HtmlOnly"}
 
 
 def _own(
@@ -65,7 +80,7 @@ def _own(
         "Metadata": {"message_id": batch.message_ids[number], "attempt_id": batch.attempt_id},
         **{name: text for name, part in parts.items() if (text := part.filled(row))},
     }
-    if batch.grant.route.stream is Stream.MARKETING:
+    if not batch.transactional:
         own["Headers"] = [
             {"Name": "List-Unsubscribe", "Value": f"<{batch.unsubscribe_urls[number]}>"},
             {"Name": "List-Unsubscribe-Post", "Value": "List-Unsubscribe=One-Click"},
@@ -77,7 +92,8 @@ def _check(batch: ports.Batch, config: PostmarkConfig) -> None:
     size = len(batch)
     if not 0 < size <= config.batch_size:
         raise PayloadError(f"a request takes 1 to {config.batch_size} mails as set, this batch has {size}")
-    columns = {"addresses": batch.addresses, "unsubscribe_urls": batch.unsubscribe_urls, **batch.variables}
+    links = {} if batch.transactional else {"unsubscribe_urls": batch.unsubscribe_urls}
+    columns: dict[str, Sequence[str]] = {"addresses": batch.addresses, **links, **batch.variables}
     for name, values in columns.items():
         if len(values) != size:
             raise PayloadError(f"the batch has {size} messages but {len(values)} values of {name}")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from providers.sandbox import fate, groups, suppressions
+from providers.sandbox import bypasses, fate, groups, suppressions
 
 # What is clicked in a mail whose links are not in the request, as with a template stored at the ESP.
 _SHOP = "https://shop.example.com/"
@@ -61,14 +61,16 @@ def record(
 ) -> None:
     """Write down everything of SendGrid's mail/send under the X-Message-Id. `payload` has passed the rules."""
     people = list(_recipients(payload, reference))
-    group = groups.listing(payload["asm"]["group_id"]) if "asm" in payload else None
+    in_group = "asm" in payload and bypasses.heeds_groups(payload)
+    group = groups.listing(payload["asm"]["group_id"]) if in_group else None
+    addresses = [person.address.lower() for person in people]
     taken = Taken(
         "sendgrid",
         reference,
         _common(payload),
         _links(payload),
         people,
-        suppressions.reasons(connection, [person.address.lower() for person in people], now, group=group),
+        suppressions.reasons(connection, addresses, now, heeded=bypasses.heeded(payload), group=group),
         suppressions.DROPPED_BECAUSE[suppressions.Listing.INVALID_EMAILS],
         suppressions.entry,
     )

@@ -7,7 +7,7 @@ SendGrid's do: whoever receives them must not log them.
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from providers.sandbox import personalization_rules, shapes
+from providers.sandbox import bypasses, personalization_rules, shapes
 from providers.sandbox.problems import Violation
 
 MAX_BODY_BYTES = 30 * 1024 * 1024
@@ -210,4 +210,5 @@ MESSAGE_CHECKS: tuple[Callable[[Json], Iterator[Violation]], ...] = (
     _unsubscribe_groups,
     _pool,
     _common_headers,
+    bypasses.violations,
 )

@@ -80,16 +80,21 @@ def add(connection: sqlite3.Connection, entries: Iterable[Entry]) -> None:
 
 
 def reasons(
-    connection: sqlite3.Connection, addresses: Sequence[str], now: float, *, group: str | None = None
+    connection: sqlite3.Connection,
+    addresses: Sequence[str],
+    now: float,
+    *,
+    heeded: Sequence[Listing] = tuple(DROPPED_BECAUSE),
+    group: str | None = None,
 ) -> dict[str, str]:
     """Say for which of these addresses (in lower case) mail is dropped now, and in which words.
 
-    `group` is the list of the unsubscribe group that the mail names, if any.
+    `heeded`: the lists that the mail does not go past. `group` is the list of the unsubscribe group that it names, if any.
     """
     rows = connection.execute(
         "SELECT s.email, s.list FROM json_each(?) AS asked JOIN suppressions AS s ON s.email = asked.value"
         " WHERE s.created <= ? AND (s.list IN (SELECT value FROM json_each(?)) OR s.list = ?)",
-        (orjson.dumps(addresses).decode(), now, orjson.dumps([*DROPPED_BECAUSE]).decode(), group),
+        (orjson.dumps(addresses).decode(), now, orjson.dumps(heeded).decode(), group),
     )
     return {email: DROPPED_BECAUSE.get(listing, _LEFT_GROUP) for email, listing in rows}
 

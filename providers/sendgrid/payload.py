@@ -33,6 +33,18 @@ _TRACKING = {
     "open_tracking": {"enable": True},
     "subscription_tracking": {"enable": False},
 }
+# A link in mail that she waits for may be a secret: it goes through no redirector, and into no log of clicks.
+_NO_TRACKING = {
+    "click_tracking": {"enable": False, "enable_text": False},
+    "open_tracking": {"enable": False},
+    "subscription_tracking": {"enable": False},
+}
+# The one list that mail she waits for goes past (facts/reliability.md C32). The flag is for global unsubscribes; of groups
+# mail is only dropped that names one, and this names none. bypass_list_management would override bounces and spam reports
+# too, and may not even be named beside this one, switched off or not: SendGrid refuses that (sendgrid/docs #6549).
+_PAST_UNSUBSCRIBES = {"bypass_unsubscribe_management": {"enable": True}}
+# RFC 3834: whoever is on holiday does not answer to it.
+_AUTOMATIC = {"Auto-Submitted": "auto-generated"}
 
 
 def build(batch: ports.Batch, config: SendGridConfig) -> bytes:
@@ -113,7 +125,7 @@ def _personalizations(batch: ports.Batch, key: str, columns: Mapping[str, Sequen
     if not batch.transactional:
         shape["headers"] = {"List-Unsubscribe": _SLOT, "List-Unsubscribe-Post": _ONE_CLICK}
         first.append([f"<{url}>" for url in batch.unsubscribe_urls])
-    if columns:
+    if columns or not batch.transactional:
         shape[key] = dict.fromkeys(columns, _SLOT)
     return _filled(shape, [*first, *columns.values()])
 
@@ -143,21 +155,31 @@ def _settings(batch: ports.Batch, config: SendGridConfig) -> dict[str, Any]:
     body: dict[str, Any] = {
         "from": {"email": sender.email, "name": sender.name} if sender.name else {"email": sender.email},
         "categories": [category(batch.campaign)],
-        "tracking_settings": _TRACKING,
     }
     if sender.reply_to:
         body["reply_to"] = {"email": sender.reply_to}
-    if config.asm_group_id is not None:
-        body["asm"] = {"group_id": config.asm_group_id}
     if batch.pool is not None:
         body["ip_pool_name"] = batch.pool
     if batch.send_at is not None:
         body["send_at"] = int(batch.send_at.timestamp())
     if batch.schedule_id is not None:
         body["batch_id"] = batch.schedule_id
-    if config.validate_only:
-        body["mail_settings"] = {"sandbox_mode": {"enable": True}}
-    return body
+    return body | _of_stream(batch, config)
+
+
+def _of_stream(batch: ports.Batch, config: SendGridConfig) -> dict[str, Any]:
+    """What differs between mail that she waits for and mail that she may leave."""
+    handling: dict[str, Any] = {"sandbox_mode": {"enable": True}} if config.validate_only else {}
+    if batch.transactional:
+        return {
+            "tracking_settings": _NO_TRACKING,
+            "headers": _AUTOMATIC,
+            "mail_settings": handling | _PAST_UNSUBSCRIBES,
+        }
+    body: dict[str, Any] = {"tracking_settings": _TRACKING}
+    if config.asm_group_id is not None:
+        body["asm"] = {"group_id": config.asm_group_id}
+    return body | ({"mail_settings": handling} if handling else {})
 
 
 def category(campaign: str) -> str:

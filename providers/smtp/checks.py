@@ -20,7 +20,8 @@ def batch_shape(batch: ports.Batch, most: int) -> None:
     size = len(batch)
     if not 0 < size <= most:
         raise PayloadError(f"a batch by this relay has 1 to {most} messages, this one has {size}")
-    columns = {"addresses": batch.addresses, "unsubscribe_urls": batch.unsubscribe_urls, **batch.variables}
+    links = {} if batch.transactional else {"unsubscribe_urls": batch.unsubscribe_urls}
+    columns: dict[str, Sequence[str]] = {"addresses": batch.addresses, **links, **batch.variables}
     for name, values in columns.items():
         if len(values) != size:
             raise PayloadError(f"the batch has {size} messages but {len(values)} values of {name}")

@@ -6,13 +6,12 @@ Each part's text is filled (providers/filling.py), then encoded with lines of at
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from email.utils import format_datetime
 
 from domain import addresses, ledger, message_ids, ports, templates
 from domain.addresses import InvalidAddress
-from domain.suppression import Stream
 from providers import batch_checks
 from providers.batch_checks import RecipientRefused
 from providers.filling import Text
@@ -38,7 +37,8 @@ class Composer:
         """`keys`: the id and the key that Message-IDs and return paths are signed with."""
         self._batch, self._config, self._signer = batch, config, signer
         self._key_id, self._key = keys
-        self._values = {**batch.variables, UNSUBSCRIBE_VARIABLE: batch.unsubscribe_urls}
+        links = {} if batch.transactional else {UNSUBSCRIBE_VARIABLE: batch.unsubscribe_urls}
+        self._values: dict[str, Sequence[str]] = {**batch.variables, **links}
         names = tuple(self._values)
         checks.batch_shape(batch, config.batch_size)
         checks.content(batch, names)
@@ -53,7 +53,6 @@ class Composer:
         self._from, self._domain = _sender(batch)
         self._common = self._common_headers(now)
         self._return_path(max(batch.message_ids, key=len))  # whether it has room
-        self._is_marketing = batch.grant.route.stream is Stream.MARKETING
 
     def letter(self, number: int) -> Letter:
         """The mail of one message of the batch. Raises RecipientRefused."""
@@ -87,7 +86,7 @@ class Composer:
             headers.field("To", recipient),
             headers.field("Subject", headers.text(self._subject.filled(values), name="Subject")),
             headers.field("Message-ID", mail_id),
-            *(self._unsubscribe(number, message_id) if self._is_marketing else ()),
+            *(() if self._batch.transactional else self._unsubscribe(number, message_id)),
             *([smtpapi.field(self._batch, message_id, own)] if self._config.x_smtpapi else ()),
         ]
         return self._common + "".join(lines).encode()
@@ -110,6 +109,8 @@ class Composer:
                 headers.field("From", headers.mailbox(batch.sender.name, self._from)),
                 headers.field("Feedback-ID", _feedback_id(batch, self._config.feedback_sender_id)),
             ]
+            if batch.transactional:  # RFC 3834: whoever is on holiday does not answer to it
+                lines.append(headers.field("Auto-Submitted", "auto-generated"))
             if batch.sender.reply_to:
                 lines.append(headers.field("Reply-To", _address("reply address", batch.sender.reply_to)))
         except UnicodeEncodeError:
@@ -159,7 +160,9 @@ def _feedback_id(batch: ports.Batch, sender_id: str) -> str:
     """Google's form a:b:c:sender, of which the last has 5 to 15 characters (support.google.com/mail/answer/6254652)."""
     route = batch.grant.route
     sender = sender_id or f"{_word(route.account_id).lower()}-mail"[-15:]
-    return ":".join([_word(batch.run_id), _word(f"{route.name}-{route.pool}"), _word(route.stream), sender])
+    # Figures come for what many mails have in common: a transactional message's own id would be seen once.
+    what = batch.campaign if batch.transactional else batch.run_id
+    return ":".join([_word(what), _word(f"{route.name}-{route.pool}"), _word(route.stream), sender])
 
 
 def _word(text: str) -> str:

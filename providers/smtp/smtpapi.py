@@ -14,6 +14,14 @@ _FILTERS = {
     "opentrack": {"settings": {"enable": 1}},
     "subscriptiontrack": {"settings": {"enable": 0}},
 }
+# Mail that she waits for has no link through a redirector. The relay documents one filter alone to go past its lists,
+# bypass_list_management, which overrides bounces and spam reports too: so none is asked for here, and who is on SendGrid's
+# own list of global unsubscribes is reached by its API only (providers/sendgrid/payload.py).
+_WAITED_FOR = {
+    "clicktrack": {"settings": {"enable": 0, "enable_text": 0}},
+    "opentrack": {"settings": {"enable": 0}},
+    "subscriptiontrack": {"settings": {"enable": 0}},
+}
 
 
 def field(batch: ports.Batch, message_id: str, attempt_id: str) -> str:
@@ -21,7 +29,7 @@ def field(batch: ports.Batch, message_id: str, attempt_id: str) -> str:
     told: dict[str, Any] = {
         "unique_args": {"message_id": message_id, "attempt_id": attempt_id},
         "category": [_category(batch.campaign)],
-        "filters": _FILTERS,
+        "filters": _WAITED_FOR if batch.transactional else _FILTERS,
     }
     if batch.pool is not None:
         told["ip_pool"] = batch.pool

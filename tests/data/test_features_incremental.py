@@ -41,7 +41,7 @@ def check(shop: Shop) -> None:
 
 
 # PostgreSQL needs a connection for each bulk read, so there are fewer examples there.
-@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(steps=st.lists(STEPS, min_size=2, max_size=12))
 def test_incremental_equals_full_whatever_happened(engine: sa.Engine, steps: list[tuple[str, Any]]) -> None:
@@ -49,7 +49,7 @@ def test_incremental_equals_full_whatever_happened(engine: sa.Engine, steps: lis
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 @settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(steps=st.lists(STEPS, min_size=2, max_size=6))
 def test_the_same_on_postgresql(engine: sa.Engine, steps: list[tuple[str, Any]]) -> None:

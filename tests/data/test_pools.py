@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from data import database, pools, tables
+from data import database, pools, tables, transactional
 from data.pools import PoolOfOtherStream
+from data.transactional import AskedBy, Wanted
 from domain.routes import Route
 from domain.suppression import Stream
+from domain.transactional import Timing, new_id
 from tests.conftest import add_shop
 from tests.data import frozen
 from tests.data.ledger_rows import NOW
@@ -106,3 +108,33 @@ def test_the_database_itself_refuses_marketing_through_the_transactional_pool(
         return
     with pytest.raises(sa.exc.IntegrityError), database.write(engine) as connection:
         connection.execute(tables.attempt_routes.insert().values(row))
+
+
+@pytest.mark.parametrize(
+    ("pool", "stream", "allowed"),
+    [
+        ("receipts", "transactional", True),
+        ("news", "transactional", False),
+        ("news", "marketing", False),
+        ("receipts", "marketing", False),
+        ("nowhere", "transactional", False),
+    ],
+)
+def test_the_database_itself_refuses_mail_that_is_waited_for_through_a_marketing_pool(
+    engine: sa.Engine, account_id: str, pool: str, stream: str, allowed: bool
+) -> None:
+    message_id, row = new_id(), {"route": "any", "provider": "sendgrid", "domain": "receipts.shop.example"}
+    message = Wanted(id=message_id, account_id="shop", template="password-reset", timing=Timing(), asked_by=AskedBy.API)
+    with database.write(engine) as connection:
+        pools.ensure(connection, [NEWS, RECEIPTS], now=NOW)
+        transactional.ask(connection, [message], now=NOW)
+    kept = {"id": "a", "message_id": message_id, "number": 1, "worker": "w", "account_id": "shop", "claimed_at": NOW}
+    attempt = tables.transactional_attempts.insert().values(
+        **row, **kept, pool=pool, stream=stream, decision={}, content_hash="0"
+    )
+    if allowed:
+        with database.write(engine) as connection:
+            connection.execute(attempt)
+        return
+    with pytest.raises(sa.exc.IntegrityError), database.write(engine) as connection:
+        connection.execute(attempt)

@@ -62,7 +62,7 @@ def test_only_a_whole_and_clear_judgement_is_remembered() -> None:
         ([], ["include:sendgrid.net"], "v=spf1 include:sendgrid.net ~all"),
         (["v=spf1 mx -all"], ["include:sendgrid.net"], "v=spf1 mx include:sendgrid.net -all"),
         (["v=spf1 Include:SendGrid.net +all"], ["include:sendgrid.net"], "v=spf1 Include:SendGrid.net ~all"),
-        (["v=spf1 mx a ?all", "V=SPF1 A include:x.net -all"], [], "v=spf1 mx a include:x.net -all"),
+        (["v=spf1 mx a ?all", "V=SPF1 A include:x.net -all"], [], "v=spf1 A include:x.net mx -all"),
         (["v=spf1 redirect=_spf.x.net"], ["ip4:192.0.2.1"], "v=spf1 include:_spf.x.net ip4:192.0.2.1 ~all"),
         (["v=spf1"], [], "v=spf1 include:<SPF-domain-of-your-relay> ~all"),
         ([], [], "v=spf1 include:<SPF-domain-of-your-relay> ~all"),

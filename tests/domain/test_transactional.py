@@ -84,18 +84,10 @@ def test_of_what_may_have_gone_nobody_says_that_it_did_not() -> None:
 
 
 def test_she_waits_seconds_not_minutes() -> None:
-    waits = [transactional.retry_at(NOW, attempts, None) - NOW for attempts in range(1, 10)]
+    waits = [transactional.retry_at(NOW, attempts) - NOW for attempts in range(1, 10)]
     assert waits[0] == timedelta(0)  # at once, perhaps by another way
     assert waits == sorted(waits)
     assert waits[-1] == waits[-2] == timedelta(seconds=20)
-
-
-def test_the_esps_own_word_makes_no_message_wait_longer() -> None:
-    """Its lane heeds it; another way may be free sooner."""
-    long, short = timedelta(minutes=10), timedelta(seconds=0.5)
-    assert transactional.retry_at(NOW, 1, long) - NOW == timedelta(seconds=1)
-    assert transactional.retry_at(NOW, 9, long) - NOW == timedelta(seconds=20)
-    assert transactional.retry_at(NOW, 9, short) - NOW == short
 
 
 def test_who_sits_before_a_form_goes_first() -> None:

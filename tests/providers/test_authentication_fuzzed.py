@@ -151,7 +151,7 @@ class Whimsical:
         return Answer(name, kind, standing, values if standing is Standing.THERE else (), via)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.fixed_dictionaries(SAID), st.sampled_from(REQUESTS))
 def test_no_answer_raises(said: dict[str, Any], request: DomainRequest) -> None:
     lines = judge_domain(Whimsical(said), request)

@@ -1,8 +1,12 @@
 """A run to sixty people through a campaign host, and what its flow and the minutely upkeep do, without Prefect."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
+import pytest
 import sqlalchemy as sa
 
 import settings
@@ -12,6 +16,7 @@ from domain.campaigns import Run, RunStatus
 from domain.hosting import Stopped
 from domain.reports import Audit
 from tasks import audits, esps, host_job, host_reports, host_request, host_upkeep, hosted, wiring
+from tests.conftest import LINK_KEY, PEPPER
 from tests.kills import shop
 from tests.tasks.stored_host import StoredHost
 
@@ -131,6 +136,24 @@ class HostedRun:
         audit = self.audit()
         assert audit.balanced, audit.complaints
         assert audit.states["accepted"] == people
+
+
+@contextmanager
+def set_up(monkeypatch: pytest.MonkeyPatch, folder: Path, url: str, **more: str) -> Iterator[None]:
+    """Settings of an installation in that folder, over that store, that caps nobody's mail; `more`: other ones."""
+    monkeypatch.chdir(folder)  # no .env of the developer's
+    for name, value in {
+        "OMS_ACCOUNT": "shop",
+        "OMS_PRIVACY_PEPPER": PEPPER,
+        "OMS_PRIVACY_LINK_KEY": LINK_KEY,
+        "OMS_DATABASE_URL": url,
+        "OMS_SENDING_CAP_MAILS": "1000000",
+        **more,
+    }.items():
+        monkeypatch.setenv(name, value)
+    settings.load.cache_clear()
+    yield
+    settings.load.cache_clear()
 
 
 def begun(engine: sa.Engine, host: StoredHost, clock: MovableClock) -> HostedRun:

@@ -17,7 +17,7 @@ from domain.campaign_host import HostUnavailable
 from domain.hosting import Step
 from domain.suppression import Reason
 from tasks import esps, host_upkeep, wiring
-from tests.conftest import LINK_KEY, PEPPER
+from tests.conftest import PEPPER
 from tests.data.frozen import Clock
 from tests.kills import shop
 from tests.tasks import hosted_run
@@ -27,24 +27,14 @@ from tests.tasks.stored_host import StoredHost
 
 @pytest.fixture
 def run(engine: sa.Engine, database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HostedRun]:
-    monkeypatch.chdir(tmp_path)  # no .env of the developer's
-    for name, value in {
-        "OMS_ACCOUNT": "shop",
-        "OMS_PRIVACY_PEPPER": PEPPER,
-        "OMS_PRIVACY_LINK_KEY": LINK_KEY,
-        "OMS_DATABASE_URL": database_url,
-        "OMS_SENDING_CAP_MAILS": "1000",
-    }.items():
-        monkeypatch.setenv(name, value)
-    settings.load.cache_clear()
-    clock = Clock()
-    monkeypatch.setattr(wiring, "clock", clock)
-    host = StoredHost(tmp_path / "host.db", clock)
-    (tmp_path / "routes.yaml").write_text("providers: {sandbox: {kind: sandbox, speaks: mailchimp}}")
-    monkeypatch.setattr(esps, "campaign_host", lambda _provider: host)
-    shop.fill(engine)
-    yield hosted_run.begun(engine, host, clock)
-    settings.load.cache_clear()
+    with hosted_run.set_up(monkeypatch, tmp_path, database_url):
+        clock = Clock()
+        monkeypatch.setattr(wiring, "clock", clock)
+        host = StoredHost(tmp_path / "host.db", clock)
+        (tmp_path / "routes.yaml").write_text("providers: {sandbox: {kind: sandbox, speaks: mailchimp}}")
+        monkeypatch.setattr(esps, "campaign_host", lambda _provider: host)
+        shop.fill(engine)
+        yield hosted_run.begun(engine, host, clock)
 
 
 def test_everybody_gets_it_once(run: HostedRun) -> None:

@@ -24,7 +24,6 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-import settings
 from data import database, host_outcomes, host_steps
 from data.control import NotPossible
 from domain import hosting
@@ -33,9 +32,9 @@ from domain.campaigns import RunStatus
 from domain.hosting import Action, Hand, Step, Stopped
 from domain.ledger import Outcome, ProofKind
 from tasks import esps, host_request, hosted, wiring
-from tests.conftest import LINK_KEY, PEPPER
 from tests.data.frozen import Clock
 from tests.kills import shop
+from tests.tasks import hosted_run
 from tests.tasks.hosted_run import HostedRun
 from tests.tasks.stored_host import StoredHost
 
@@ -181,35 +180,25 @@ class HostingMachine(RuleBasedStateMachine):
 
 @pytest.fixture
 def machine(sqlite_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[], HostingMachine]]:
-    monkeypatch.chdir(tmp_path)  # no .env of the developer's
-    for name, value in {
-        "OMS_ACCOUNT": "shop",
-        "OMS_PRIVACY_PEPPER": PEPPER,
-        "OMS_PRIVACY_LINK_KEY": LINK_KEY,
-        "OMS_DATABASE_URL": sqlite_url,
-        "OMS_SENDING_CAP_MAILS": "1000",
-    }.items():
-        monkeypatch.setenv(name, value)
-    settings.load.cache_clear()
-    clock, life = Clock(), Life()
-    monkeypatch.setattr(wiring, "clock", clock)
-    monkeypatch.setattr(esps, "campaign_host", esps.campaign_host)  # put back afterwards
-    monkeypatch.setattr(esps, "is_host", lambda _provider: True)
-    monkeypatch.setattr(shop, "PEOPLE", PEOPLE)
-    monkeypatch.setattr(hosted, "_MOST_THREADS", 1)  # else the same history need not come to the same end
-    monkeypatch.setattr(shop, "BATCH_SIZE", 2)
-    engine = database.engine_for(sqlite_url)
-    shop.fill(engine)
-    run_id = shop.open_run(engine, clock()).id
-    with engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-    engine.dispose()
-    frozen = tmp_path / "frozen.db"
-    shutil.copy(str(engine.url.database), frozen)
-    _mortal(engine, life, monkeypatch)
-    yield lambda: HostingMachine(engine, frozen, clock, life, run_id)
-    engine.dispose()
-    settings.load.cache_clear()
+    with hosted_run.set_up(monkeypatch, tmp_path, sqlite_url):
+        clock, life = Clock(), Life()
+        monkeypatch.setattr(wiring, "clock", clock)
+        monkeypatch.setattr(esps, "campaign_host", esps.campaign_host)  # put back afterwards
+        monkeypatch.setattr(esps, "is_host", lambda _provider: True)
+        monkeypatch.setattr(shop, "PEOPLE", PEOPLE)
+        monkeypatch.setattr(hosted, "_MOST_THREADS", 1)  # else the same history need not come to the same end
+        monkeypatch.setattr(shop, "BATCH_SIZE", 2)
+        engine = database.engine_for(sqlite_url)
+        shop.fill(engine)
+        run_id = shop.open_run(engine, clock()).id
+        with engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        engine.dispose()
+        frozen = tmp_path / "frozen.db"
+        shutil.copy(str(engine.url.database), frozen)
+        _mortal(engine, life, monkeypatch)
+        yield lambda: HostingMachine(engine, frozen, clock, life, run_id)
+        engine.dispose()
 
 
 def _mortal(engine: sa.Engine, life: Life, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,15 +6,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-import settings
 from data import database, tables
 from providers.mailchimp.host import open_host
 from tasks import esps, wiring
-from tests.conftest import LINK_KEY, PEPPER
 from tests.data.frozen import Clock
 from tests.kills import shop
 from tests.providers.mailchimp import hosting
 from tests.providers.sandbox.conftest import Esp, esp, start
+from tests.tasks import hosted_run
 from tests.tasks.hosted_run import HostedRun
 
 __all__ = ["esp", "start"]
@@ -24,23 +23,13 @@ __all__ = ["esp", "start"]
 def run(
     engine: sa.Engine, database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, esp: Esp
 ) -> Iterator[HostedRun]:
-    monkeypatch.chdir(tmp_path)  # no .env of the developer's
-    for name, value in {
-        "OMS_ACCOUNT": "shop",
-        "OMS_PRIVACY_PEPPER": PEPPER,
-        "OMS_PRIVACY_LINK_KEY": LINK_KEY,
-        "OMS_DATABASE_URL": database_url,
-        "OMS_SENDING_CAP_MAILS": "1000",
-    }.items():
-        monkeypatch.setenv(name, value)
-    settings.load.cache_clear()
-    clock = Clock()
-    monkeypatch.setattr(wiring, "clock", clock)
-    monkeypatch.setattr(esps, "campaign_host", lambda _provider: open_host(hosting.config(esp.url)))
-    monkeypatch.setattr(esps, "is_host", lambda _provider: True)
-    shop.fill(engine)
-    yield HostedRun(engine, None, clock, shop.open_run(engine, wiring.clock()).id)  # type: ignore[arg-type]
-    settings.load.cache_clear()
+    with hosted_run.set_up(monkeypatch, tmp_path, database_url):
+        clock = Clock()
+        monkeypatch.setattr(wiring, "clock", clock)
+        monkeypatch.setattr(esps, "campaign_host", lambda _provider: open_host(hosting.config(esp.url)))
+        monkeypatch.setattr(esps, "is_host", lambda _provider: True)
+        shop.fill(engine)
+        yield HostedRun(engine, None, clock, shop.open_run(engine, wiring.clock()).id)  # type: ignore[arg-type]
 
 
 def campaigns(esp: Esp) -> list[dict[str, object]]:

@@ -21,6 +21,7 @@ from providers.mailchimp.suppressions import TransactionalSuppressions
 from tests.providers import loopback
 from tests.providers.contract import a_batch
 from tests.providers.mailchimp.transactional import config, results
+from tests.providers.transactional_contract import a_transactional_batch
 from tests.providers.vendor_api import VendorApi, mailchimp_transactional
 
 
@@ -57,6 +58,8 @@ def content(**changes: Any) -> Any:
     [
         (a_batch(1), {}),
         (a_batch(1000), {}),
+        (a_transactional_batch(), {}),
+        (a_transactional_batch(pool="receipts"), {"transactional_subaccount": "shop"}),
         (a_batch(1), {"transactional_batch_size": 1}),
         (a_batch(content=content(html="")), {}),
         (a_batch(content=content(text="")), {}),

@@ -3,17 +3,19 @@
 from datetime import UTC, datetime, timedelta
 
 import httpx
+import orjson
 import pytest
 from pydantic import SecretStr
 
 from domain import ports
-from domain.ledger import OutcomeKind
+from domain.ledger import Outcome, OutcomeKind
 from providers import batch_checks
 from providers.mailchimp import transactional_mailer
 from providers.mailchimp.config import MailchimpConfig, MailchimpNotConfigured
 from tests.providers import loopback
 from tests.providers.contract import SECRET, MailerContract, a_batch
 from tests.providers.mailchimp.transactional import BASE, NOW, config, error, over, results, taken
+from tests.providers.transactional_contract import Delivered, TransactionalContract
 
 NAMES = {400: "ValidationError", 401: "Invalid_Key", 422: "ValidationError", 429: "RequestLimitExceeded"}
 
@@ -32,6 +34,20 @@ class TestTransactionalMailer(MailerContract):
 
     def refused(self, status: int, text: str) -> httpx.Response:
         return error(status, NAMES.get(status, "GeneralError"), text)
+
+
+class TestTransactionalMail(TransactionalContract):
+    def handed_over(self, batch: ports.Batch) -> tuple[Outcome, Delivered | None]:
+        mail, seen = over(taken)
+        outcome = mail.send(batch)
+        if not seen:
+            return outcome, None
+        (told,) = seen
+        message = told["message"]
+        found = Delivered(
+            message["subject"], message["text"], message["html"], message["headers"], orjson.dumps(told).decode()
+        )
+        return outcome, found
 
 
 @pytest.mark.parametrize("status", ["sent", "queued", "scheduled"])

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.campaigns import Sender
-from domain.suppression import Stream
 from domain.templates import Content, html_tag, plain_tag
 from providers import batch_checks
 from providers.mailchimp import transactional_payload as payload
 from tests.providers.contract import a_batch
 from tests.providers.mailchimp.transactional import config
+from tests.providers.transactional_contract import a_transactional_batch
 
 TAG = re.compile(r"\*\|(.*?)\|\*", re.DOTALL)
 
@@ -63,11 +63,26 @@ def test_only_alone_does_a_mail_carry_its_list_unsubscribe_header():
     assert built(a_batch(2))["message"]["headers"] == {"Reply-To": "help@shop.example.com"}
 
 
-def test_mail_that_nobody_leaves_offers_no_way_to_leave():
-    grant = a_batch().grant
-    route = dataclasses.replace(grant.route, stream=Stream.TRANSACTIONAL)
-    batch = a_batch(1, grant=dataclasses.replace(grant, route=route))
-    assert built(batch)["message"]["headers"] == {"Reply-To": "help@shop.example.com"}
+def test_mail_that_she_waits_for_goes_ahead_and_no_link_is_followed():
+    body = built(a_transactional_batch())["message"]
+    handling = ("important", "track_opens", "track_clicks", "merge", "view_content_link")
+    assert {name: body[name] for name in handling} == {
+        "important": True,
+        "track_opens": False,
+        "track_clicks": False,
+        "merge": False,
+        "view_content_link": False,
+    }
+    assert "merge_vars" not in body  # any would have Mailchimp look for tags
+    assert "important" not in built()["message"]
+
+
+@pytest.mark.parametrize("template", [None, "order-confirmation"])
+def test_transactional_mail_with_variables_or_a_template_at_mailchimp_is_refused(template):
+    changes = {"variables": {"first_name": ["Ann"]}} if template is None else {}
+    content = dataclasses.replace(a_transactional_batch().content, esp_template_id=template)
+    with pytest.raises(batch_checks.PayloadError, match="written whole"):
+        built(a_transactional_batch(content=content, **changes))
 
 
 def test_nothing_is_added_to_what_the_preview_showed():

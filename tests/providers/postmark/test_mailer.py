@@ -14,13 +14,13 @@ from pydantic import SecretStr
 
 from domain import ports
 from domain.campaigns import Sender
-from domain.ledger import OutcomeKind
-from domain.suppression import Stream
+from domain.ledger import Outcome, OutcomeKind
 from providers import batch_checks
 from providers.postmark import mailer
 from providers.postmark.config import PostmarkConfig, PostmarkNotConfigured
 from tests.providers import loopback
 from tests.providers.contract import SECRET, MailerContract, a_batch
+from tests.providers.transactional_contract import Delivered, TransactionalContract, a_transactional_batch
 from tests.providers.vendor_api import VendorApi, postmark
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
@@ -133,15 +133,30 @@ def test_each_mail_is_whole_and_no_value_is_filled_in_turn():
     }
 
 
-def test_transactional_mail_goes_by_its_own_stream_and_offers_no_way_to_leave():
-    grant = a_batch().grant
-    own = dataclasses.replace(grant, route=dataclasses.replace(grant.route, stream=Stream.TRANSACTIONAL))
+class TestTransactionalMail(TransactionalContract):
+    def handed_over(self, batch: ports.Batch) -> tuple[Outcome, Delivered | None]:
+        mail, seen = over(taken)
+        outcome = mail.send(batch)
+        if not seen:
+            return outcome, None
+        ((told,),) = seen
+        headers = {one["Name"]: one["Value"] for one in told.get("Headers", ())}
+        found = Delivered(told["Subject"], told["TextBody"], told["HtmlBody"], headers, orjson.dumps(told).decode())
+        return outcome, found
+
+
+def test_transactional_mail_goes_by_its_own_stream_and_no_link_is_followed():
     mail, seen = over(taken)
-    mail.send(a_batch(1, grant=own, pool="outbound"))
-    mail.send(a_batch(1))
-    assert seen[0][0]["MessageStream"] == "outbound"
-    assert "Headers" not in seen[0][0]
-    assert seen[1][0]["MessageStream"] == "broadcast"
+    for batch in (a_transactional_batch(pool="receipts"), a_transactional_batch(), a_batch(1)):
+        mail.send(batch)
+    receipt, plain, news = (body[0] for body in seen)
+    assert (receipt["MessageStream"], plain["MessageStream"], news["MessageStream"]) == (
+        "receipts",
+        "outbound",
+        "broadcast",
+    )
+    assert (receipt["TrackOpens"], receipt["TrackLinks"]) == (False, "None")
+    assert (news["TrackOpens"], news["TrackLinks"]) == (True, "HtmlOnly")
 
 
 @pytest.mark.parametrize(
@@ -184,16 +199,22 @@ def api() -> VendorApi:
 
 
 @pytest.mark.parametrize(
-    "changes",
-    [{}, {"pool": "outbound"}, {"sender": Sender("news@shop.example.com", "Möbel 🌷", "help@shop.example.com")}],
+    "batch",
+    [
+        a_batch(1),
+        a_batch(500),
+        a_batch(pool="outbound"),
+        a_batch(sender=Sender("news@shop.example.com", "Möbel 🌷", "help@shop.example.com")),
+        a_transactional_batch(),
+        a_transactional_batch(pool="receipts"),
+    ],
 )
-@pytest.mark.parametrize("size", [1, 500])
-def test_each_kind_of_request_is_as_the_vendor_wrote(api, size, changes):
+def test_each_kind_of_request_is_as_the_vendor_wrote(api, batch):
     def answer(received: loopback.Received) -> loopback.Answer:
         return loopback.Answer(200, orjson.dumps(answers(received.body)), {"Content-Type": "application/json"})
 
     with loopback.answering(answer) as server, closing(mailer.open_mailer(config(base_url=server.url))) as mail:
-        assert mail.send(a_batch(size, **changes)).kind is OutcomeKind.ACCEPTED
+        assert mail.send(batch).kind is OutcomeKind.ACCEPTED
         received = server.requests[0]
     api.judge(received)
     api.judge_answer(received, answer(received))

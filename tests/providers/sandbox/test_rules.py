@@ -39,6 +39,9 @@ def test_a_valid_request_passes():
     assert fields(VALID) == []
 
 
+ON, OFF = {"enable": True}, {"enable": False}
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
@@ -101,6 +104,18 @@ def test_a_valid_request_passes():
         ({"send_at": int(NOW) + 72 * 3600 + 1}, "send_at"),
         ({"send_at": True}, "send_at"),
         ({"mail_settings": {"sandbox_mode": {"enable": "yes"}}}, "mail_settings.sandbox_mode.enable"),
+        (
+            {"mail_settings": {"bypass_unsubscribe_management": {"enable": 1}}},
+            "mail_settings.bypass_unsubscribe_management.enable",
+        ),
+        (
+            {"mail_settings": {"bypass_list_management": ON, "bypass_spam_management": ON}},
+            "mail_settings",
+        ),
+        (
+            {"mail_settings": {"bypass_list_management": OFF, "bypass_unsubscribe_management": ON}},
+            "mail_settings",
+        ),
     ],
 )
 def test_a_broken_rule_names_its_field(changes, field):

@@ -1,6 +1,7 @@
 """SendGrid's mailer: the contract of all mailers, and what is SendGrid's own."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 import orjson
@@ -8,12 +9,13 @@ import pytest
 from pydantic import SecretStr
 
 from domain import ports
-from domain.ledger import OutcomeKind
+from domain.ledger import Outcome, OutcomeKind
 from providers import batch_checks
 from providers.sendgrid import mailer
 from providers.sendgrid.config import SendGridConfig, SendGridNotConfigured
 from tests.providers import loopback
 from tests.providers.contract import SECRET, MailerContract, a_batch
+from tests.providers.transactional_contract import Delivered, TransactionalContract
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 
@@ -46,6 +48,27 @@ class TestSendGridMailer(MailerContract):
         return httpx.Response(
             status, json={"errors": [{"message": text, "field": "personalizations.0.to", "help": None}]}
         )
+
+
+class TestTransactionalMail(TransactionalContract):
+    def handed_over(self, batch: ports.Batch) -> tuple[Outcome, Delivered | None]:
+        mail, seen = over(httpx.Response(202), asm_group_id=15)
+        outcome = mail.send(batch)
+        if not seen:
+            return outcome, None
+        (request,) = seen
+        told = orjson.loads(request.content)
+        (personal,) = told["personalizations"]
+        text, html = (_filled(part["value"], personal) for part in told["content"])
+        headers = told.get("headers", {}) | personal.get("headers", {})
+        return outcome, Delivered(told["subject"], text, html, headers, request.content.decode())
+
+
+def _filled(text: str, personal: dict[str, Any]) -> str:
+    """As SendGrid does it."""
+    for tag, value in personal.get("substitutions", {}).items():
+        text = text.replace(tag, value)
+    return text
 
 
 def test_the_reference_is_the_message_id_of_the_request():

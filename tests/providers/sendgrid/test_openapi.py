@@ -27,6 +27,7 @@ from providers.sendgrid.management import Management
 from providers.sendgrid.suppressions import SendGridSuppressions
 from tests.providers import loopback
 from tests.providers.contract import SECRET, a_batch
+from tests.providers.transactional_contract import a_transactional_batch
 from tests.providers.vendor_api import VendorApi, sendgrid_mail
 
 ERROR = {"errors": [{"message": "The subject is required.", "field": "subject", "help": {}}], "id": "x"}
@@ -71,6 +72,8 @@ def content(**changes: Any) -> Any:
         (a_batch(), {"validate_only": True}),
         (a_batch(pool="marketing", send_at=datetime.now(UTC) + timedelta(hours=48), schedule_id="YmF0Y2g_-1"), {}),
         (a_batch(), {"asm_group_id": 1, "validate_only": True}),
+        (a_transactional_batch(), {"asm_group_id": 1}),
+        (a_transactional_batch(pool="receipts"), {"validate_only": True}),
         (a_batch(campaign="Frühling – 春"), {}),
         (a_batch(campaign="x" * 400), {}),
         (a_batch(sender=Sender("news@shop.example.com", "Möbel Müller 🌷")), {}),

@@ -14,8 +14,6 @@ from hypothesis import example, given
 
 from domain import ledger, message_ids, ports
 from domain.campaigns import Sender
-from domain.routes import Grant, Route
-from domain.suppression import Stream
 from domain.templates import Content, html_tag, plain_tag
 from providers.batch_checks import RecipientRefused
 from providers.smtp.config import SmtpConfig
@@ -23,10 +21,10 @@ from providers.smtp.letter import Letter
 from providers.smtp.mime import Composer
 from tests.conftest import LINK_KEY
 from tests.providers.smtp import relayed
+from tests.providers.transactional_contract import a_transactional_batch
 
 KEYS = {"1": LINK_KEY}
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
-ROUTE = Route("news", "shop", Stream.TRANSACTIONAL, "relay", "receipts", "receipts.example.com")
 
 
 def letter(number: int = 0, config: dict[str, Any] | None = None, **changes: Any) -> Letter:
@@ -90,10 +88,16 @@ def test_a_return_mailbox_that_leaves_no_room_is_told_before_anything_is_sent() 
         letter(config={"return_mailbox": f"{'returns' * 6}@bounce.example.com"})
 
 
-def test_transactional_mail_has_no_link_to_unsubscribe() -> None:
-    mail = read(letter(grant=Grant("g", 7, ROUTE, "mixed", 3, {})))
-    assert "List-Unsubscribe" not in mail
-    assert mail["Feedback-ID"] == "run1:news-receipts:transactional:shop-mail"
+def test_transactional_mail_counts_with_its_like_and_needs_no_answer() -> None:
+    batch = a_transactional_batch(attempt_id=relayed.ATTEMPT)
+    settings = SmtpConfig(host="127.0.0.1", return_mailbox=relayed.MAILBOX)
+    found = Composer(batch, settings, keys=("1", LINK_KEY), signer=None, now=NOW).letter(0)
+    mail = read(found)
+    assert mail["Feedback-ID"] == "order-confirmation:receipts-receipts:transactional:shop-mail"
+    assert mail["Auto-Submitted"] == "auto-generated"
+    assert read(letter())["Auto-Submitted"] is None
+    named = message_ids.named_in([found.sender], keys=KEYS, link_purpose="x")
+    assert named == message_ids.Named(batch.message_ids[0])
 
 
 def test_a_value_that_holds_a_placeholder_is_not_filled_in_turn() -> None:
