@@ -67,7 +67,12 @@ def _dispatcher(stop: threading.Event) -> None:
     from tasks.dispatcher import Dispatcher
 
     one = Dispatcher()
-    threading.Thread(target=lambda: (stop.wait(), one.stop.set()), daemon=True).start()
+
+    def end() -> None:
+        stop.wait()
+        one.stop.set()
+
+    threading.Thread(target=end, daemon=True).start()
     one.run()
 
 
@@ -132,7 +137,7 @@ def ask(engine: sa.Engine, count: int) -> list[str]:
 
 def steadily(engine: sa.Engine, per_second: float, until: threading.Event, *, at_least: float) -> list[str]:
     """Ask for one after the other at this rate, for so long at least and until that is over."""
-    begins, messages = time.monotonic(), []
+    begins, messages = time.monotonic(), list[str]()
     while time.monotonic() - begins < at_least or not until.is_set():
         due = begins + len(messages) / per_second
         time.sleep(max(0.0, due - time.monotonic()))

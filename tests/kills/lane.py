@@ -27,8 +27,10 @@ _LONG_IDLE = 4  # looks without progress, until the clock is moved instead of wa
 _STEP_SECONDS = 15.0
 _USEFUL = timedelta(days=3)
 _CLAIM, _RECORD = "data.transactional_lane:TransactionalLane.claim", "data.transactional_lane:TransactionalLane.record"
+_SWEPT_AFTER = max(processes.LEASE_SECONDS, RESEND_AFTER.total_seconds()) + 1
 _SWEEP = "tasks.dispatcher:Dispatcher._look_after"
 
+LATE = ("C17", "C18")
 # Where a dispatcher dies; the numbers are those of facts/reliability.md section 2.
 POINTS: dict[str, Arm] = {
     "C1 before the claim's commit": points.before_commit(_CLAIM),
@@ -102,9 +104,15 @@ def _idle(one: Dispatcher) -> None:
             clock.forward(seconds=_STEP_SECONDS)
 
 
-def run(made: Installation, arm: Arm | None, hits: Sequence[int]) -> int:
-    """Work all off, killed at these passings of the point, each in a process of its own; how many were."""
+def run(made: Installation, arm: Arm | None, hits: Sequence[int], *, late: bool = False) -> int:
+    """Work all off, killed at these passings of the point, each in a process of its own; how many were.
+
+    `late`: not before there is something to sweep.
+    """
     kills = 0
+    if late:
+        made.ended(made.start(work_off))
+        made.clock.forward(seconds=_SWEPT_AFTER)
     for hit in hits if arm is not None else ():
         strike: Strike = lambda hooks, hit=hit: points.strike(hooks, arm, hit)  # type: ignore[misc]  # noqa: E731
         if made.ended(made.start(work_off, strike)):
@@ -126,7 +134,7 @@ def settle(made: Installation) -> None:
             return
         if time.monotonic() > deadline:
             raise Died(f"messages never came to an end: {dict(states(made.engine))}")
-        made.clock.forward(seconds=max(processes.LEASE_SECONDS, RESEND_AFTER.total_seconds()) + 1)
+        made.clock.forward(seconds=_SWEPT_AFTER)
 
 
 def await_events(made: Installation) -> None:
