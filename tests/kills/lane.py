@@ -95,6 +95,8 @@ def until_told(told: Callable[[Dispatcher], None]) -> None:
 def _idle(one: Dispatcher) -> None:
     clock, before, idle = cast("SharedClock", wiring.clock), Counter[str](), 0
     while not one.stop.wait(_LOOK_SECONDS):
+        if not _swept(one):
+            continue
         now = states(one.engine)
         if not now[BatchState.PLANNED] and not now[BatchState.INFLIGHT]:
             one.stop.set()
@@ -102,6 +104,12 @@ def _idle(one: Dispatcher) -> None:
         before = now
         if idle and idle % _LONG_IDLE == 0:
             clock.forward(seconds=_STEP_SECONDS)
+
+
+def _swept(one: Dispatcher) -> bool:
+    table = tables.dispatchers.c
+    with database.read(one.engine) as connection:
+        return connection.scalar(sa.select(table.id).where(table.id == one.name)) is not None
 
 
 def run(made: Installation, arm: Arm | None, hits: Sequence[int], *, late: bool = False) -> int:

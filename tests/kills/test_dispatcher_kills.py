@@ -36,7 +36,8 @@ def made(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_dispatcher_that_dies_anywhere_loses_nothing_and_sends_nothing_twice(made: Installation) -> None:
     lot = random.Random(8)
-    for name, arm in lane.POINTS.items():
+    chosen = list(lane.POINTS.items())[:: 1 if made.engine.dialect.name == "sqlite" else 2]  # a death takes seconds
+    for name, arm in chosen:
         messages = lane.ask(made, _MESSAGES)
         made.turn_esp(**_FAULTS, seed=lot.randrange(1000))
         late = name.startswith(lane.LATE)

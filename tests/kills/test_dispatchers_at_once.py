@@ -22,9 +22,9 @@ from tests.kills.points import Hooks
 from tests.kills.processes import Installation
 
 pytestmark = pytest.mark.slow
-_WAITING, _URGENT = 1500, 40
+_WAITING, _URGENT = 500, 40
 _THREADS = 8
-_STRUCK = {300, 700, 1100}  # after so many were taken one answer is never recorded, as if its worker had died
+_STRUCK = {100, 250, 400}  # after so many were taken one answer is never recorded, as if its worker had died
 _LOOK_SECONDS = 0.05
 
 
