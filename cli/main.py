@@ -26,6 +26,7 @@ from cli import (
     guard_commands,
     intake_commands,
     kpi_commands,
+    message_preview,
     mistakes,
     operate,
     plan_command,
@@ -60,6 +61,7 @@ preflight_commands.register(app)
 control_commands.register(app)
 report_commands.register(app)
 explain_command.register(app)
+message_preview.register(app)
 route_commands.register(app)
 app.add_typer(intake_commands.app, name="intake", help="Orders in: load files, and work on what could not be used.")
 app.add_typer(gate_commands.app, name="gate", help="Whether the data is fit to be mailed to: check, accept a change.")

@@ -133,6 +133,7 @@ LINES: Mapping[str, Line] = {
     "data.intake.pull.NothingToPull": str,
     "data.intake.quarantine.NotQuarantined": str,
     "data.intake.thresholds.UnusableThresholds": str,
+    "data.order_lookup.UnknownOrder": str,
     "data.pools.PoolOfOtherStream": str,
     "data.rates_file.UnusableRates": str,
     "data.runs.UnknownRun": str,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import template_scaffold
-from cli.output import AsJson, Mistake, answer, table
+from cli import message_preview, template_scaffold
+from cli.output import AsJson, answer, table
 from domain.template_fields import FIELDS, Purpose
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 template_scaffold.register(app)
+message_preview.register(app)
 Name = Annotated[str, typer.Argument(metavar="TEMPLATE", help="Its name; `campaigns templates list` has all.")]
 BrandOf = Annotated[
     str | None, typer.Option("--account", help="Whose brand; this installation's own account's unless given.")
@@ -113,16 +114,14 @@ def _mail(shown: "Rendered") -> str:
     return f"Subject: {shown.subject}\n\n{shown.text}"
 
 
-def _rendered(
-    name: str, account: str | None, values: dict[str, Any] | None = None, locale: str | None = None
-) -> "tuple[Template, Rendered]":
-    """A template filled in with these values, and with samples where there are none."""
+def _rendered(name: str, account: str | None) -> "tuple[Template, Rendered]":
+    """A template filled in with samples."""
     from data import content, messages
     from domain import template_fields
 
     template = content.load(name, _own())
-    given = {**template_fields.samples(template.purpose), **(values or {})}
-    return template, messages.render_message(template, given, _constants(), locale, brand=_brand(account))
+    samples = template_fields.samples(template.purpose)
+    return template, messages.render_message(template, samples, _constants(), brand=_brand(account))
 
 
 def _constants() -> dict[str, str]:
@@ -174,53 +173,3 @@ def _judged(names: list[str], rows: Sequence[Sequence[str]], errors: int, faults
         yield ""
     yield from faults
     yield f"{len(names)} checked, {len(CHECKS)} checks each: {errors} errors, {len(rows) - errors} warnings."
-
-
-@app.command("preview")
-def preview(
-    name: Name,
-    html: Annotated[Path | None, typer.Option(help="Write the page into this file.")] = None,
-    show_it: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
-    values: Annotated[Path | None, typer.Option(help="Values in a file of JSON, in place of the samples.")] = None,
-    locale: Annotated[
-        str | None,
-        typer.Option(help="How money, numbers and days are written, such as de; the template's own unless given."),
-    ] = None,
-    account: BrandOf = None,
-    as_json: AsJson = False,
-) -> None:
-    """The mail with sample values, or with your own: subject, text, and the page in a file. Nothing is sent."""
-    _, shown = _rendered(name, account, _values(values), locale)
-    if show_it and html is None:
-        html = Path(f"var/templates/{name}.html")
-    told = _mail(shown)
-    if html is not None:
-        _write(html, shown.html)
-        told += f"\n\nPage: {html}"
-    if show_it and html is not None:
-        typer.launch(str(html.resolve()))
-    answer({"template": name, **asdict(shown), "file": html}, as_json=as_json, text=told)
-
-
-def _values(file: Path | None) -> dict[str, Any] | None:
-    import orjson
-
-    if file is None:
-        return None
-    try:
-        found = orjson.loads(file.read_bytes())
-    except OSError as error:
-        raise Mistake(f"{file} cannot be read: {error.strerror}") from error
-    except orjson.JSONDecodeError as error:
-        raise Mistake(f"{file} is no JSON: {error}") from error
-    if not isinstance(found, dict):
-        raise Mistake(f'{file} must hold fields and their values, such as {{"first_name": "Ann"}}')
-    return found
-
-
-def _write(file: Path, html: str) -> None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(html, "utf-8")
-    except OSError as error:
-        raise Mistake(f"{file} cannot be written: {error.strerror}") from error

@@ -8,10 +8,10 @@ that is the same for all (the shop's name, its address, its brand) is filled in 
 
 import hashlib
 import re
-import tomllib
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from functools import lru_cache
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -19,15 +19,16 @@ from urllib.parse import urljoin
 
 import minijinja
 
-from data import brands, plain_text, template_engine, template_language, variables
+from data import brands, file_stamps, plain_text, template_engine, template_language, template_manifest, variables
 from data.brands import FOLDER, Brand
 from data.field_values import ITEM_KEYS
+from data.file_stamps import Stamp
 from data.template_engine import Engine, TemplateError
 from domain import template_fields, templates
 from domain.suppression import Stream
 from domain.template_fields import Purpose
 from domain.templates import Content
-from domain.transactional import Timing, Urgency
+from domain.transactional import Timing
 
 __all__ = [
     "CONSTANTS",
@@ -35,6 +36,7 @@ __all__ = [
     "Template",
     "TemplateError",
     "engine",
+    "exists",
     "faults",
     "filled",
     "folder_of",
@@ -45,14 +47,14 @@ __all__ = [
 
 CONSTANTS = ("shop_name", "postal_address", "sender_name")
 # What a file may use besides fields: the same for all recipients.
-_GIVEN = frozenset({*CONSTANTS, "brand", "content", "language", "stream"})
-_LONGEST_USE = 14 * 24 * 60  # minutes
+_GIVEN = frozenset({*CONSTANTS, "brand", "content", "language", "stream", "words"})
+_MOST_ENGINES = 64
+_engines = threading.local()
 _NEEDED = ("subject.txt", "body.html")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
 _MACRO = re.compile(r"\w+\.\w+\((?:\w+|[\s,=]|\"[^\"]*\"|\.\w+)*\)")  # of plain names and texts
 _HTML_TAG = re.compile(re.escape(templates.html_tag("N")).replace("N", r"(\w+)"))
-_KEYS = {"title", "description", "stream", "purpose", "language", "fallbacks", "content", "urgency", "useful_minutes"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ def names(own: Path | None = None, *, purpose: Purpose | None = None) -> list[st
 def _is_for(purpose: Purpose, name: str, path: Path) -> bool:
     """A template whose manifest cannot be read is for nothing: it must not take the form of all others with it."""
     try:
-        return _purpose(_manifest(path), name) is purpose
+        return template_manifest.purpose(template_manifest.read(path), name) is purpose
     except TemplateError:
         return False
 
@@ -120,11 +122,29 @@ def _folders(own: Path | None) -> list[Path]:
 
 def load(name: str, own: Path | None = None) -> Template:
     """Read and check one template, the shop's own before a shipped one. Raises TemplateError."""
-    if name not in names(own):
+    if not exists(name, own):
         raise TemplateError(f"there is no template {name!r}; there are: {', '.join(names(own))}")
+    places = [*brands.folders(own), *(folder / name for folder in _folders(own))]
+    stamp = file_stamps.of_folders(places)
+    return _read(name, own) if stamp is None else _kept(name, own, stamp)
+
+
+def exists(name: str, own: Path | None = None) -> bool:
+    """Whether there is such a template. Cheaper than all the names."""
+    files = (folder / name / "template.toml" for folder in _folders(own))
+    return bool(_NAME.fullmatch(name)) and any(file.exists() for file in files)
+
+
+@lru_cache(maxsize=256)
+def _kept(name: str, own: Path | None, _stamp: Stamp) -> Template:
+    """A dispatcher writes many mails by one template, which seldom changes."""
+    return _read(name, own)
+
+
+def _read(name: str, own: Path | None) -> Template:
     place = folder_of(name, own)
-    manifest = _manifest(place / "template.toml")
-    purpose = _purpose(manifest, name)
+    manifest = template_manifest.read(place / "template.toml")
+    purpose = template_manifest.purpose(manifest, name)
     parts = _parts(place)
     brand = brands.load(own)
     files = frozenset({*parts, *brand.parts})
@@ -146,7 +166,7 @@ def load(name: str, own: Path | None = None) -> Template:
         purpose,
         manifest.get("language", "en-GB"),
         _plain(manifest.get("content", {}), f"{name}/template.toml, content"),
-        _timing(manifest, name),
+        template_manifest.timing(manifest, name),
     )
     if purpose is Purpose.CAMPAIGN:  # a template that cannot be rendered is refused now, not when its run begins
         render(template, dict.fromkeys(CONSTANTS, "-"), brand=brand)
@@ -156,41 +176,6 @@ def load(name: str, own: Path | None = None) -> Template:
 def folder_of(name: str, own: Path | None = None) -> Path:
     """Where the files of a template are: the shop's own before a shipped one."""
     return [folder / name for folder in _folders(own) if (folder / name / "template.toml").exists()][-1]
-
-
-def _manifest(path: Path) -> dict[str, Any]:
-    where = f"{path.parent.name}/{path.name}"
-    try:
-        found = tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise TemplateError(f"{where} is no TOML: {error}") from error
-    if missing := {"title", "description"} - set(found):
-        raise TemplateError(f"{where} has no {' and no '.join(sorted(missing))}")
-    if unknown := sorted(set(found) - _KEYS):
-        raise TemplateError(f"{where} has {unknown}; there are {sorted(_KEYS)}")
-    return found
-
-
-def _purpose(manifest: Mapping[str, Any], name: str) -> Purpose:
-    """What it is for; marketing without a purpose is a campaign. A stream that does not fit is refused."""
-    stream, asked = manifest.get("stream", Stream.MARKETING), manifest.get("purpose", Purpose.CAMPAIGN)
-    if asked not in set(Purpose):
-        raise TemplateError(f"{name}/template.toml: purpose must be one of {', '.join(Purpose)}")
-    if (wanted := template_fields.stream(Purpose(asked))) != stream:
-        raise TemplateError(f'{name}/template.toml: purpose = "{asked}" needs stream = "{wanted}"')
-    return Purpose(asked)
-
-
-def _timing(manifest: Mapping[str, Any], name: str) -> Timing:
-    """How urgent such mail is and how long it is of use, where the template says so."""
-    urgency, minutes = manifest.get("urgency", "other"), manifest.get("useful_minutes")
-    if urgency not in {one.name.lower() for one in Urgency}:
-        known = ", ".join(one.name.lower() for one in Urgency)
-        raise TemplateError(f"{name}/template.toml: urgency must be one of {known}")
-    if minutes is not None and (type(minutes) is not int or not 1 <= minutes <= _LONGEST_USE):
-        raise TemplateError(f"{name}/template.toml: useful_minutes is a whole number from 1 to {_LONGEST_USE}")
-    useful = timedelta(minutes=minutes) if minutes is not None else Timing().useful
-    return Timing(Urgency[urgency.upper()], useful)
 
 
 def _parts(folder: Path) -> dict[str, str]:
@@ -226,14 +211,30 @@ def _check_part(where: str, source: str, purpose: Purpose, files: frozenset[str]
 
 
 def engine(template: Template, constants: Mapping[str, str], brand: Brand, *, subject: str | None = None) -> Engine:
-    """The template with its layout and everything that is the same for all. Raises TemplateError."""
-    own = {} if subject is None else {"subject.txt": subject}
+    """The template with its layout and everything that is the same for all. Raises TemplateError.
+
+    Each thread keeps its own: an engine is locked while it renders.
+    """
+    if subject is not None:
+        return _built(template, constants, brand, {"subject.txt": subject})
+    key = (id(template), id(brand), *sorted(constants.items()))
+    kept: dict[Any, tuple[Template, Brand, Engine]] = _engines.__dict__.setdefault("kept", {})
+    if key not in kept:
+        if len(kept) >= _MOST_ENGINES:
+            kept.clear()
+        kept[key] = (template, brand, _built(template, constants, brand, {}))  # whose ids are nobody else's so long
+    return kept[key][2]
+
+
+def _built(template: Template, constants: Mapping[str, str], brand: Brand, own: Mapping[str, str]) -> Engine:
     content = {key: _resolved(value, key, brand.home) for key, value in template.content.items()}
+    words = brand.words(template.language)
     given = {
         "brand": brand.constants,
         "content": content,
         "language": template.language,
         "stream": str(template.stream),
+        "words": {name: text.replace("{shop_name}", constants["shop_name"]) for name, text in words.items()},
     }
     return Engine(template.name, {**brand.parts, **template.parts, **own}, {**constants, **given})
 

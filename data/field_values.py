@@ -1,7 +1,9 @@
 """Values of fields: whether each is what its declaration says, and how it is written in the reader's language."""
 
-import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from copy import copy
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -15,6 +17,8 @@ from domain.template_fields import MUST_BE, Field, Kind
 LONGEST_TEXT = 2_000
 LONGEST_LINK = 2_048  # what browsers and mail programs take
 MOST_ITEMS = 200
+# Written out, 1E+999999999 would fill the memory.
+_LARGEST, _MOST_DECIMALS = 10**15, 20
 _ITEM = {
     "name": Kind.TEXT,
     "quantity": Kind.NUMBER,
@@ -24,6 +28,7 @@ _ITEM = {
     "note": Kind.TEXT,
 }
 ITEM_KEYS = tuple(_ITEM)
+_LETTER_BY_DIGIT = re.compile(r"(?<=[^\W\d_])(?=\d)")  # KWD 5, as the CLDR has it
 
 
 class FieldError(ValueError):
@@ -36,6 +41,22 @@ def locale_of(name: str) -> Locale:
         return Locale.parse(name.replace("-", "_"))
     except (UnknownLocaleError, ValueError) as error:
         raise FieldError(f"there is no locale {name[:20]!r}; write one such as en_GB or de") from error
+
+
+def known_locale(name: str | None) -> str | None:
+    """A channel's word for a locale as far as it is one: de-DE of de-DE.UTF-8, de of de-XX. None where it says nothing."""
+    bare = (name or "").strip().partition(".")[0].replace("-", "_")
+    for one in (bare, bare.partition("_")[0]):
+        with suppress(FieldError):
+            return str(locale_of(one))
+    return None
+
+
+def printable(text: str | None, longest: int) -> str | None:
+    """One line that can be printed, no longer than this; None where nothing is left of it."""
+    words = "".join(one if one.isprintable() else " " * one.isspace() for one in (text or "").replace("\xa0", " "))
+    line = " ".join(words.split())
+    return (line if len(line) <= longest else f"{line[: longest - 1].rstrip()}…") or None
 
 
 def written(
@@ -76,7 +97,7 @@ def _items(where: str, value: Any) -> Iterator[str]:
         yield f"{where} has {len(value):,} products, {MOST_ITEMS} are the most"
         return
     for place, item in enumerate(value):
-        if item.get("name") in {None, ""}:
+        if item.get("name") in (None, ""):
             yield f"{where}[{place}].name is missing"
         for key, inner in item.items():
             if key not in _ITEM:
@@ -92,19 +113,26 @@ def _is_text(value: Any) -> bool:
 def _is_number(value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         return False
-    return math.isfinite(value)
+    return -_LARGEST < value < _LARGEST if not isinstance(value, Decimal) else _is_amount(value)
+
+
+def _is_amount(value: Decimal) -> bool:
+    return value.is_finite() and -_LARGEST < value < _LARGEST and int(value.as_tuple().exponent) >= -_MOST_DECIMALS
 
 
 def _is_money(value: Any) -> bool:
     if not isinstance(value, Mapping) or set(value) != {"amount", "currency"}:
         return False
-    amount = value["amount"]
-    if value["currency"] not in money.CURRENCIES or isinstance(amount, (bool, float)):  # a float is no money
+    amount, currency = value["amount"], value["currency"]
+    if not isinstance(currency, str) or currency not in money.CURRENCIES:
+        return False
+    if isinstance(amount, bool) or not isinstance(amount, (str, int, Decimal)):  # a float is no money
         return False
     try:
-        return Decimal(amount).is_finite()
-    except (InvalidOperation, TypeError, ValueError):
+        exact = Decimal(amount)
+    except InvalidOperation:
         return False
+    return _is_amount(exact)
 
 
 def _is_date(value: Any) -> bool:
@@ -114,6 +142,15 @@ def _is_date(value: Any) -> bool:
         return isinstance(value, str) and bool(datetime.fromisoformat(value))
     except ValueError:
         return False
+
+
+def _is_moment(value: Any) -> bool:
+    """A time that everybody reads alike: one without an offset is a guess."""
+    try:
+        at = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        return False
+    return isinstance(at, datetime) and at.tzinfo is not None
 
 
 def is_link(value: Any) -> bool:
@@ -133,6 +170,7 @@ _SOUND: Mapping[Kind, Callable[[Any], bool]] = {
     Kind.NUMBER: _is_number,
     Kind.MONEY: _is_money,
     Kind.DATE: _is_date,
+    Kind.MOMENT: _is_moment,
     Kind.LINK: is_link,
 }
 
@@ -143,11 +181,26 @@ def _write(kind: Kind, value: Any, locale: Locale) -> Any:
     if kind is Kind.NUMBER:
         return numbers.format_decimal(value, locale=locale)
     if kind is Kind.MONEY:
-        return numbers.format_currency(Decimal(value["amount"]), value["currency"], locale=locale)
+        return _money(Decimal(value["amount"]), value["currency"], locale)
     if kind is Kind.DATE:
         day = datetime.fromisoformat(value) if isinstance(value, str) else value
         return dates.format_date(day, "long", locale=locale)
+    if kind is Kind.MOMENT:
+        return _moment(datetime.fromisoformat(value) if isinstance(value, str) else value, locale)
     return value
+
+
+def _money(amount: Decimal, currency: str, locale: Locale) -> str:
+    """With the decimals that are paid (ISO 4217): those of the CLDR are how cash is counted, and would not add up."""
+    pattern = copy(locale.currency_formats["standard"])
+    pattern.frac_prec = (money.digits(currency), money.digits(currency))
+    shown = str(pattern.apply(amount, locale, currency=currency, currency_digits=False))
+    return _LETTER_BY_DIGIT.sub("\xa0", shown)
+
+
+def _moment(at: datetime, locale: Locale) -> str:
+    day, hour = dates.format_date(at, "long", locale=locale), dates.format_time(at, "short", locale=locale)
+    return f"{day}, {hour} ({dates.get_timezone_gmt(at, 'long', locale=locale)})"
 
 
 def _item(item: Mapping[str, Any], locale: Locale) -> dict[str, str]:

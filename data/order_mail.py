@@ -1,6 +1,10 @@
-"""What a mail about an order says: its values, and who gets it, as they are when the mail is written."""
+"""What a mail about an order says: its values, and who gets it, as they are when the mail is written.
 
-from collections.abc import Iterator
+An order that came in can be mailed: whatever its channel told (a title of ten lines, no line at all, a link that is none)
+is made fit here, and nothing is refused for its looks.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -8,7 +12,13 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from data import tables
+from data import field_values, order_timeline, tables
+from domain import order_sums
+from domain.order_sums import Line
+
+MOST_SHOWN = 60  # lines; of more, the mail says how many and what they cost: Gmail cuts a mail at 102 KB
+_LONGEST_TITLE, _LONGEST_WORD = 160, 80
+_NAMELESS = "–"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,53 +46,66 @@ def of_order(connection: sa.Connection, order_id: int, *, step: str | None, refe
         )
         .where(order.c.id == order_id)
     ).one()
+    line, event = tables.order_lines, tables.order_events
+    lines = connection.execute(sa.select(line).where(line.c.order_id == order_id).order_by(line.c.line_no)).all()
+    events = connection.execute(sa.select(event).where(event.c.order_id == order_id).order_by(event.c.position)).all()
     zone = ZoneInfo(row.timezone)
     values = {
-        "first_name": row.first_name,
-        "last_name": row.last_name,
-        "order_number": row.number or row.external_id,
+        "first_name": field_values.printable(row.first_name, _LONGEST_WORD),
+        "last_name": field_values.printable(row.last_name, _LONGEST_WORD),
+        "order_number": field_values.printable(row.number, _LONGEST_WORD)
+        or field_values.printable(row.external_id, _LONGEST_WORD)
+        or _NAMELESS,
         "ordered_on": row.placed_at.astimezone(zone).date(),
-        "order_total": _money(row.total, row.currency),
-        "shipping_cost": _money(row.shipping, row.currency) if row.shipping else None,
-        "line_items": list(_lines(connection, order_id, row.currency)),
-        **_of_step(connection, order_id, step, reference, zone),
+        **amounts(row, lines),
+        **order_timeline.values(row, events, step=step, reference=reference, zone=zone),
     }
     return OrderMail(
         row.email,
         row.address_hash,
         row.mailbox_provider,
-        row.locale,
+        field_values.known_locale(row.locale),
         {name: value for name, value in values.items() if value is not None},
     )
 
 
-def _money(amount: Decimal, currency: str) -> dict[str, str]:
-    return {"amount": str(amount), "currency": currency}
-
-
-def _lines(connection: sa.Connection, order_id: int, currency: str) -> Iterator[dict[str, Any]]:
-    line = tables.order_lines
-    for row in connection.execute(sa.select(line).where(line.c.order_id == order_id).order_by(line.c.line_no)):
-        yield {"name": row.title or row.sku, "quantity": row.quantity, "price": _money(row.total, currency)}
-
-
-def _of_step(
-    connection: sa.Connection, order_id: int, step: str | None, reference: str | None, zone: ZoneInfo
-) -> dict[str, Any]:
-    """What the entry of the timeline adds: the parcel's carrier and number, the day."""
-    event = tables.order_events
-    found: Any = connection.execute(
-        sa.select(event)
-        .where(event.c.order_id == order_id, event.c.step == step)
-        .order_by(event.c.reference != (reference or ""), event.c.position)
-        .limit(1)
-    ).one_or_none()
-    if found is None:
-        return {}
-    named = {"shipped": "shipped_on", "delivered": "delivered_on"}.get(found.step)
-    return {
-        **({named: found.at.astimezone(zone).date()} if named else {}),
-        "carrier": found.carrier,
-        "tracking_number": found.tracking_number,
-        "tracking_url": found.tracking_url,
+def amounts(order: Any, lines: Sequence[Any]) -> dict[str, Any]:
+    """The lines and what they add up to. What is shown makes the total, to the last cent."""
+    sums = order_sums.reckon(
+        [Line(one.total, one.discount) for one in lines],
+        order.total,
+        order.currency,
+        shipping=order.shipping,
+        tax=order.tax,
+        discount=order.discount,
+    )
+    shown = len(lines) if len(lines) <= MOST_SHOWN + 1 else MOST_SHOWN  # "and 1 more" would take as much room
+    parts = {
+        "order_total": sums.total,
+        "items_total": sums.items,
+        "more_items_total": sum(sums.lines[shown:], Decimal(0)) if sums.lines[shown:] else None,
+        "shipping_cost": sums.shipping,
+        "tax": sums.tax,
+        "discount": sums.discount,
+        "other_costs": sums.other_costs,
+        "other_deductions": sums.other_deductions,
+        "rounding": sums.rounding,
+        "tax_included": sums.tax_included,
+        "discount_included": sums.discount_included,
     }
+    items = zip(lines[:shown], sums.lines, strict=False)
+    return {
+        **{name: order_timeline.money(one, order.currency) for name, one in parts.items() if one is not None},
+        "line_items": [_item(one, price, order.currency) for one, price in items],
+        "more_items": len(lines) - shown or None,
+    }
+
+
+def _item(line: Any, price: Decimal, currency: str) -> dict[str, Any]:
+    name = (
+        field_values.printable(line.title, _LONGEST_TITLE)
+        or field_values.printable(line.sku, _LONGEST_WORD)
+        or _NAMELESS
+    )
+    # A line of no pieces is a discount or a fee: "0 ×" says nothing.
+    return {"name": name, "quantity": line.quantity or None, "price": order_timeline.money(price, currency)}

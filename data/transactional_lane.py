@@ -1,7 +1,7 @@
 """The transactional lane of one account: which message may go by which way, claimed in the same short transaction."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +19,8 @@ from domain.ledger import BatchState, Outcome, OutcomeKind
 from domain.ports import Batch
 from domain.routes import Grant, Route
 from domain.transactional import ORDINAL
+
+_TOO_MANY = 429
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,12 @@ class TransactionalLane(Lane):
         with database.write(self.engine) as connection:
             now = self.clock()
             # The way's rows before the message's, as a claim locks them: so no two wait for each other.
-            self.take_in(connection, batch.grant, own, messages=sent, seconds=seconds)
+            self.take_in(connection, batch.grant, _of_the_esp(own), messages=sent, seconds=seconds)
             kept = transactional_queue.record(connection, batch.run_id, batch.attempt_id, own, now)
             told_at_once.record(connection, batch, own, now=now)  # of the mailbox: it is so whoever has the lease
             return kept
+
+
+def _of_the_esp(outcome: Outcome) -> Outcome:
+    """What it says of more than its own mail: a relay that puts one recipient off (a greylist) takes the next one's."""
+    return outcome if outcome.status == _TOO_MANY else replace(outcome, retry_after=None)

@@ -40,9 +40,17 @@ def constants(account: Account) -> dict[str, str]:
 
 def in_language(name: str, locale: str | None, own: Path | None) -> str:
     """The template in the reader's language where there is one (order-confirmation-de), else as it is."""
-    language = (locale or "").replace("_", "-").partition("-")[0].lower()
-    translated = f"{name}-{language}"
-    return translated if language and translated in content.names(own) else name
+    language = _language(locale)
+    return f"{name}-{language}" if language and content.exists(f"{name}-{language}", own) else name
+
+
+def spelled(locale: str | None, template: Template) -> str | None:
+    """How days and money are written: as the reader does (en-US), unless the template speaks another language than she."""
+    return locale if _language(locale) == _language(template.language) else None
+
+
+def _language(locale: str | None) -> str:
+    return (locale or "").replace("_", "-").partition("-")[0].lower()
 
 
 def write(connection: sa.Connection, row: Any, account: Account, own: Path | None) -> Letter:
@@ -67,6 +75,7 @@ def rendered(
     template: Template, values: dict[str, Any], account: Account, locale: str | None, own: Path | None
 ) -> Content:
     """The mail for one person, whole: no placeholder is left for the ESP. Raises FieldError, TemplateError."""
-    written = messages.render_message(template, values, constants(account), locale, brand=brands.load(own, account.id))
+    brand = brands.load(own, account.id)
+    written = messages.render_message(template, values, constants(account), spelled(locale, template), brand=brand)
     digest = hashlib.sha256(f"{written.subject}\0{written.html}\0{written.text}".encode()).hexdigest()
     return Content(template.name, written.subject, written.html, written.text, (), digest)

@@ -19,6 +19,7 @@ class Kind(StrEnum):
     NUMBER = "number"
     MONEY = "money"
     DATE = "date"
+    MOMENT = "moment"
     LINK = "link"
     ITEMS = "items"
 
@@ -28,6 +29,7 @@ MUST_BE: Mapping[Kind, str] = {
     Kind.NUMBER: "a number",
     Kind.MONEY: 'an amount with its currency, such as {"amount": "19.90", "currency": "EUR"}',
     Kind.DATE: "a day, such as 2026-11-23",
+    Kind.MOMENT: "a time with its offset, such as 2026-11-23T14:05:00+01:00",
     Kind.LINK: "an address that begins with https:// or http://",
     Kind.ITEMS: "a list of products, each with its name and, where known, quantity, price, image, url and note",
 }
@@ -72,7 +74,10 @@ def stream(purpose: Purpose) -> Stream:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field. `fallback` stands where a template gives none of its own; without any a gap is an error."""
+    """One field. `fallback` stands where a template gives none of its own; without any a gap is an error.
+
+    What is rare, or would not add up with the other samples, has no sample.
+    """
 
     name: str
     kind: Kind
@@ -129,8 +134,24 @@ _ALL = (
     Field("order_number", Kind.TEXT, Source.ORDER, "the order's number as the customer knows it", "10482"),
     Field("ordered_on", Kind.DATE, Source.ORDER, "the day of the order", "2026-11-20"),
     Field("order_total", Kind.MONEY, Source.ORDER, "what the order costs in all", _money("77.60")),
-    Field("shipping_cost", Kind.MONEY, Source.ORDER, "what of that is for shipping", _money("4.90"), ""),
     Field("line_items", Kind.ITEMS, Source.ORDER, "what was ordered; a price is that of the whole line", _LINES),
+    Field("more_items", Kind.NUMBER, Source.ORDER, "how many lines there are besides those of line_items", None, ""),
+    Field("more_items_total", Kind.MONEY, Source.ORDER, "what those cost together", None, ""),
+    Field("items_total", Kind.MONEY, Source.ORDER, "what all lines cost together", _money("72.70"), ""),
+    Field("shipping_cost", Kind.MONEY, Source.ORDER, "what shipping adds to that", _money("4.90"), ""),
+    Field("tax", Kind.MONEY, Source.ORDER, "what tax adds, where prices do not hold it", None, ""),
+    Field("discount", Kind.MONEY, Source.ORDER, "what is taken off, where the lines are before it", None, ""),
+    Field("other_costs", Kind.MONEY, Source.ORDER, "what else is in the total: fees, tips, taxes", None, ""),
+    Field("other_deductions", Kind.MONEY, Source.ORDER, "what else is taken off, such as a gift card", None, ""),
+    Field("rounding", Kind.MONEY, Source.ORDER, "what rounding each amount adds or takes", None, ""),
+    Field("tax_included", Kind.MONEY, Source.ORDER, "what of the total is tax", _money("12.39"), ""),
+    Field("discount_included", Kind.MONEY, Source.ORDER, "what was taken off the prices already", None, ""),
+    Field("cancelled_on", Kind.DATE, Source.ORDER, "the day on which the order was cancelled", "2026-11-21", ""),
+    Field("refunded_on", Kind.DATE, Source.ORDER, "the day of the refund", "2026-11-28", ""),
+    Field("refund_amount", Kind.MONEY, Source.ORDER, "what goes back by this refund", _money("24.90"), ""),
+    Field(
+        "refunded_total", Kind.MONEY, Source.ORDER, "what went back by all refunds, where there are several", None, ""
+    ),
     Field(
         "payment_method", Kind.TEXT, Source.ORDER, "how it is paid, as the customer knows it", "Visa ending 4242", ""
     ),
@@ -139,6 +160,7 @@ _ALL = (
     Field("carrier", Kind.TEXT, Source.SHIPMENT, "who brings it", "PostNord", "the carrier"),
     Field("tracking_number", Kind.TEXT, Source.SHIPMENT, "the carrier's number of the parcel", "SE4481029375", ""),
     Field("tracking_url", Kind.LINK, Source.SHIPMENT, "the parcel's page", "https://track.test/SE4481029375", ""),
+    Field("parcels", Kind.ITEMS, Source.SHIPMENT, "all parcels of the order so far, where there are several", None, ""),
     Field("shipped_on", Kind.DATE, Source.SHIPMENT, "the day on which it left", "2026-11-21", ""),
     Field("arrives_on", Kind.DATE, Source.SHIPMENT, "the day on which it should arrive", "2026-11-25", ""),
     Field("delivered_on", Kind.DATE, Source.SHIPMENT, "the day on which it arrived", "2026-11-24", ""),
@@ -149,7 +171,24 @@ _ALL = (
         "the link that lets them choose a new password",
         "https://shop.test/reset/9a41",
     ),
-    Field("valid_minutes", Kind.NUMBER, Source.REQUEST, "how many minutes that link works", 30),
+    Field("code", Kind.TEXT, Source.REQUEST, "the code that they type in, once", "482913"),
+    Field("valid_minutes", Kind.NUMBER, Source.REQUEST, "how many minutes that link or code works", 10),
+    Field("what_changed", Kind.TEXT, Source.REQUEST, "what of the account was changed", "E-mail address"),
+    Field(
+        "changed_at",
+        Kind.MOMENT,
+        Source.REQUEST,
+        "when it was changed, in the customer's zone",
+        "2026-11-23T14:05:00+01:00",
+    ),
+    Field(
+        "secure_url",
+        Kind.LINK,
+        Source.REQUEST,
+        "where they take the account back, if it was not them",
+        "https://shop.test/secure/9a41",
+        "",
+    ),
     Field("cart_url", Kind.LINK, Source.OFFER, "the cart as they left it", "https://shop.test/cart/77"),
     Field("cart_items", Kind.ITEMS, Source.OFFER, "what is in the cart", _LINES[:2]),
     Field("recommendations", Kind.ITEMS, Source.OFFER, "products chosen for this customer", _OFFERS, ""),

@@ -52,7 +52,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
         *("suppressions list", "suppressions show", "suppressions add", "suppressions remove"),
         *("suppressions export", "suppressions import"),
         *("reconcile", "reconcile history"),
-        *("templates list", "templates show", "templates check", "templates preview", "templates new"),
+        *("templates list", "templates show", "templates check", "templates preview", "templates new", "preview"),
     }
 
 

@@ -12,7 +12,10 @@ from tests.data.test_template_looks import PHONE, opened, rendered
 from tests.gateway import browser
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
-ORDER = ("order-confirmation", "payment-received", "shipped", "delivered", "password-reset")
+ORDER = (
+    *("order-confirmation", "payment-received", "shipped", "delivered", "refunded", "order-cancelled"),
+    *("password-reset", "account-changed", "one-time-code"),
+)
 _SCALE, _TALLEST, _GAP = 0.56, 1_330, 14
 
 
@@ -42,19 +45,24 @@ def sheet(files: list[Path], columns: int) -> Image.Image:
 
 
 def main() -> None:
-    names = [*ORDER, *(name for name in content.names() if name not in ORDER)]
+    known = content.names()
+    german = [f"{name}-de" for name in ORDER if f"{name}-de" in known]
+    english = [*ORDER, *(name for name in known if name not in ORDER and name not in german)]
     program = browser.found()
     assert program is not None, "a Chromium is needed"
     with tempfile.TemporaryDirectory() as place, browser.tab(program) as tab:
-        for scheme in ("light", "dark"):
-            files = []
+        for file, names, scheme in (
+            ("light", english, "light"),
+            ("dark", english, "dark"),
+            ("german", german, "light"),
+        ):
+            shots = []
             for name in names:
                 opened(tab, Path(place), rendered(name), width=PHONE, scheme=scheme)
-                files.append(Path(place) / f"{name}-{scheme}.png")
-                tab.picture(files[-1])
-            sheet(files, 5).save(
-                DOCS / "images" / f"templates-{scheme}.jpg", quality=72, optimize=True, progressive=True
-            )
+                shots.append(Path(place) / f"{name}-{scheme}.png")
+                tab.picture(shots[-1])
+            whole = sheet(shots, 5)
+            whole.save(DOCS / "images" / f"templates-{file}.jpg", quality=72, optimize=True, progressive=True)
     page = DOCS / "templates.md"
     text = re.sub(r"\| field \| type .*?(?=\n\n)", lambda _: table(), page.read_text("utf-8"), flags=re.DOTALL)
     page.write_text(text, "utf-8")

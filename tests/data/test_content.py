@@ -78,7 +78,7 @@ def test_a_missing_part_and_a_missing_template_are_named(tmp_path: Path) -> None
     (folder / "mine" / "body.html").unlink()
     with pytest.raises(content.TemplateError, match=r"mine/body\.html is missing"):
         content.load("mine", folder)
-    with pytest.raises(content.TemplateError, match=r"there are: cart-reminder, .*mine"):
+    with pytest.raises(content.TemplateError, match=r"there are: account-changed, .*mine"):
         content.load("other", folder)
 
 

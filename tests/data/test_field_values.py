@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.field_values import FieldError, is_link, locale_of, problems, written
+from data.field_values import FieldError, is_link, known_locale, locale_of, printable, problems, written
 from domain.template_fields import FIELDS, Kind
 
 EURO = {"amount": "1234.5", "currency": "EUR"}
@@ -136,3 +136,43 @@ def test_any_value_is_either_sound_or_told(kind: Kind, value: Any) -> None:
     if list(problems(field.name, kind, value)):
         return
     written({field.name: value}, [field], {}, locale_of("de"))  # what is sound can be written
+
+
+@pytest.mark.parametrize("amount", ["1E+999999999", "1E-999999999", "NaN", "-Infinity", 10**15, 5.0, True, [5], None])
+def test_an_amount_that_would_fill_the_memory_or_is_none_is_refused(amount: Any) -> None:
+    assert list(problems("x", Kind.MONEY, {"amount": amount, "currency": "EUR"}))
+
+
+def test_what_need_not_be_hashable_is_told_and_not_raised() -> None:
+    assert list(problems("x", Kind.MONEY, {"amount": "5", "currency": []}))
+    assert list(problems("x", Kind.ITEMS, [{"name": []}]))
+    assert list(problems("x", Kind.NUMBER, 10**400))
+
+
+def test_a_moment_says_its_offset_and_one_without_is_refused() -> None:
+    for value in ("2026-11-23T14:05:00+01:00", datetime.fromisoformat("2026-11-23T14:05:00+01:00")):
+        assert write({"changed_at": value}, "changed_at") == {"changed_at": "23 November 2026, 14:05 (GMT+01:00)"}
+    for value in ("2026-11-23T14:05:00", "2026-11-23", date(2026, 11, 23), 5, "soon"):
+        assert list(problems("x", Kind.MOMENT, value))
+
+
+@pytest.mark.parametrize(
+    ("told", "locale"),
+    [
+        ("de-DE", "de_DE"),
+        ("de_DE.UTF-8", "de_DE"),
+        ("de-XX", "de"),
+        ("zh-Hant-TW", "zh_Hant_TW"),
+        ("C", None),
+        ("", None),
+    ],
+)
+def test_a_channels_word_for_a_locale_is_taken_as_far_as_it_is_one(told: str, locale: str | None) -> None:
+    assert known_locale(told) == locale
+    assert known_locale(None) is None
+
+
+@given(st.text(), st.integers(2, 50))
+def test_whatever_is_made_printable_may_stand_in_a_mail(text: str, longest: int) -> None:
+    found = printable(text, longest)
+    assert found is None or (len(found) <= longest and not list(problems("x", Kind.TEXT, found)))
