@@ -3,6 +3,7 @@
 import gc
 import signal
 import sys
+import threading
 
 import uvicorn
 
@@ -39,7 +40,8 @@ def main(name: str) -> None:
 
         one = Dispatcher()
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: one.stop.set())
+            # By a thread: it would wait for itself where the signal comes while this one looks at the same event.
+            signal.signal(number, lambda *_: threading.Thread(target=one.stop.set).start())
         one.run()
     else:
         sys.exit(f"there is no service {name!r}: gateway, sandbox or dispatcher")

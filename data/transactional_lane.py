@@ -43,7 +43,7 @@ class TransactionalLane(Lane):
         with database.write(self.engine) as connection:
             now = self.clock()
             if row.expires_at <= now:
-                transactional_queue.end(connection, row.id, BatchState.EXPIRED, "it outlived its use", now)
+                transactional_queue.out_of_use(connection, row.id, resent=row.resent, now=now)
                 return Over("expired")
             if (
                 reason := transactional_queue.refusal(connection, row.account_id, letter.address_hash, now)
@@ -115,9 +115,10 @@ class TransactionalLane(Lane):
         sent = int(own.kind is not OutcomeKind.NOT_SENT)
         with database.write(self.engine) as connection:
             now = self.clock()
+            # The way's rows before the message's, as a claim locks them: so no two wait for each other.
+            self.take_in(connection, batch.grant, _of_the_esp(own), messages=sent, seconds=seconds)
             kept = transactional_queue.record(connection, batch.run_id, batch.attempt_id, own, now)
             told_at_once.record(connection, batch, own, now=now)  # of the mailbox: it is so whoever has the lease
-            self.take_in(connection, batch.grant, _of_the_esp(own), messages=sent, seconds=seconds)
             return kept
 
 

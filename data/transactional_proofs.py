@@ -15,27 +15,27 @@ from domain import campaigns, ledger
 from domain.ledger import CONFIRMING, BatchState, Outcome, OutcomeKind, ProofKind
 from domain.transactional import ORDINAL
 
-__all__ = ["CONFIRMING", "confirm", "keep", "record", "told_late"]
+__all__ = ["CONFIRMING", "confirm", "confirmed", "keep", "record", "told_late"]
 
 _message, _proof = tables.transactional_messages, tables.transactional_proofs
 _WAITS = (BatchState.INFLIGHT, BatchState.UNKNOWN, BatchState.PLANNED)
 
 
 def record(connection: sa.Connection, named: Mapping[tuple[str, str], int], *, now: datetime) -> None:
-    """Keep a proof of each open message whose current attempt is named here: message and attempt → body of the inbox.
+    """Keep a proof of each open message an attempt of which is named here: message and attempt → body of the inbox.
 
-    Of an attempt that was certainly not sent an event confirms nothing. Some ESPs' mail bears the name of its part.
+    The current attempt, or an earlier one that nobody knew the end of: she has the mail by that one. Of an attempt that
+    was certainly not sent an event confirms nothing. Some ESPs' mail bears the name of its part.
     """
     if not named:
         return
     attempt = tables.transactional_attempts
-    sent = attempt.c.outcome.is_(None) | (attempt.c.outcome == OutcomeKind.UNKNOWN)
     query = (
         sa.select(_message.c.id, attempt.c.id.label("attempt_id"))
-        .join_from(_message, attempt, attempt.c.id == _message.c.attempt_id)
-        .where(_message.c.id.in_(sorted({one[0] for one in named})), _message.c.state.in_(_WAITS), sent)
+        .join_from(_message, attempt, attempt.c.message_id == _message.c.id)
+        .where(_message.c.id.in_(sorted({one[0] for one in named})), _message.c.state.in_(_WAITS), _perhaps_sent())
         .order_by(_message.c.id)
-        .with_for_update(of=_message)
+        .with_for_update(of=_message, key_share=True)
     )
     found = []
     for row in connection.execute(query).all():
@@ -47,20 +47,31 @@ def record(connection: sa.Connection, named: Mapping[tuple[str, str], int], *, n
     confirm(connection, now=now, among=found)
 
 
-def confirm(connection: sa.Connection, *, now: datetime, among: Collection[str] | None = None) -> int:
-    """Accept the messages whose current attempt is proved: all that are unknown, or of these the planned ones too."""
-    which = _confirmed()
-    if among is None:
-        which &= _message.c.state == BatchState.UNKNOWN
-    else:
-        which &= _message.c.id.in_(among) & _message.c.state.in_((BatchState.UNKNOWN, BatchState.PLANNED))
+def confirm(connection: sa.Connection, *, now: datetime, among: Collection[str]) -> int:
+    """Accept those of these messages that wait for an end, or for their turn, and are proved to be with the ESP."""
+    if not among:
+        return 0
+    open_ = _message.c.state.in_((BatchState.UNKNOWN, BatchState.PLANNED))
     values: dict[str, Any] = {"state": BatchState.ACCEPTED, "finished_at": now, "accepted_at": now}
     emptied = {"variables": sa.null(), "email": sa.null(), "lease_expires_at": None}
-    return connection.execute(_message.update().where(which).values(**values, **emptied)).rowcount
+    accepted = _message.update().where(_message.c.id.in_(among), open_, confirmed()).values(**values, **emptied)
+    return connection.execute(accepted).rowcount
 
 
-def _confirmed() -> sa.ColumnElement[bool]:
-    return sa.exists().where(_proof.c.attempt_id == _message.c.attempt_id, _proof.c.kind.in_(CONFIRMING))
+def confirmed() -> sa.ColumnElement[bool]:
+    """Whether something proves of a message of the enclosing query that the ESP has it, by whichever attempt."""
+    attempt = tables.transactional_attempts
+    proved = sa.select(_proof.c.id).join(attempt, attempt.c.id == _proof.c.attempt_id)
+    return sa.exists(
+        proved.where(attempt.c.message_id == _message.c.id, _proof.c.kind.in_(CONFIRMING), _perhaps_sent()).correlate(
+            _message
+        )
+    )
+
+
+def _perhaps_sent() -> sa.ColumnElement[bool]:
+    outcome = tables.transactional_attempts.c.outcome
+    return outcome.is_(None) | outcome.in_((OutcomeKind.UNKNOWN, OutcomeKind.ACCEPTED))
 
 
 def keep(
@@ -80,7 +91,7 @@ def told_late(connection: sa.Connection, message_id: str, attempt_id: str, outco
         waits = _message.c.state.in_((BatchState.INFLIGHT, BatchState.UNKNOWN))
         planned = (
             _message.update()
-            .where(_message.c.id == message_id, _message.c.attempt_id == attempt_id, waits, ~_confirmed())
+            .where(_message.c.id == message_id, _message.c.attempt_id == attempt_id, waits, ~confirmed())
             .values(state=BatchState.PLANNED, finished_at=now, lease_expires_at=None, not_before=now)
         )
         if connection.execute(planned).rowcount:

@@ -15,14 +15,19 @@ import sqlalchemy as sa
 from data import eligibility, tables, transactional_proofs
 from data.transactional_mail import Letter
 from domain import transactional
-from domain.ledger import BatchState, Outcome, OutcomeKind
+from domain.ledger import BatchState, Outcome
 from domain.routes import Grant
 from domain.suppression import Stream
-from domain.transactional import OVER, Urgency
+from domain.transactional import OPEN, OVER, Urgency
 
 _message = tables.transactional_messages
 # What may hold an address or a secret is emptied with the end of the message.
 _EMPTIED = {"variables": sa.null(), "email": sa.null()}
+# Why it went no further, of one that nobody decided about.
+WHY_OVER = {
+    BatchState.HELD: "possibly sent: the ESP's answer never came",
+    BatchState.EXPIRED: "it outlived its use before it could go",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +66,14 @@ def next_due(connection: sa.Connection, now: datetime, *, after: str, resting: R
         .subquery()
     )
     turn = sa.case((heads.c.account_id > after, 0), else_=1)
-    query = (
-        sa.select(_message)
-        .join(heads, heads.c.message_id == _message.c.id)
+    first = (
+        sa.select(heads.c.message_id)
+        .where(heads.c.message_id.is_not(None))
         .order_by(heads.c.urgency, turn, heads.c.account_id)
         .limit(1)
     )
-    return connection.execute(query).one_or_none()
+    # Not by a join: PostgreSQL reads all messages for it, of which it cannot know that one is wanted.
+    return connection.execute(sa.select(_message).where(_message.c.id == first.scalar_subquery())).one_or_none()
 
 
 def refusal(connection: sa.Connection, account_id: str, address_hash: str, now: datetime) -> str | None:
@@ -128,7 +134,10 @@ def claim(
 
 
 def record(connection: sa.Connection, message_id: str, attempt_id: str, outcome: Outcome, now: datetime) -> bool:
-    """Write what came of an attempt; False where its lease was lost, and then only what is certain is kept."""
+    """Write what came of an attempt; False where its lease was lost, and then only what is certain is kept.
+
+    The message is locked before its attempt, as everywhere: so no two wait for each other.
+    """
     state = transactional.state_after(outcome)
     row = connection.execute(
         _message.update()
@@ -138,15 +147,18 @@ def record(connection: sa.Connection, message_id: str, attempt_id: str, outcome:
             _message.c.state == BatchState.INFLIGHT,
             _message.c.lease_expires_at > now,
         )
-        .values(**_moved(state, now, outcome.detail if state is BatchState.REJECTED else None))
+        .values(**moved(state, now, outcome.detail if state is BatchState.REJECTED else None))
         .returning(_message.c.attempts)
     ).one_or_none()
-    finish_attempt(connection, attempt_id, outcome, now)
     if row is None:
         transactional_proofs.told_late(connection, message_id, attempt_id, outcome, now)
+        finish_attempt(connection, attempt_id, outcome, now)
         return False
+    finish_attempt(connection, attempt_id, outcome, now)
     if state is BatchState.PLANNED:
         put_off(connection, message_id, transactional.retry_at(now, row.attempts))
+    if state in OPEN:  # an event may have been quicker, of this attempt or of one that nobody knew the end of
+        transactional_proofs.confirm(connection, now=now, among=[message_id])
     return True
 
 
@@ -180,61 +192,22 @@ def end(connection: sa.Connection, message_id: str, state: BatchState, why: str,
     changed = (
         _message.update()
         .where(_message.c.id == message_id, _message.c.state == BatchState.PLANNED)
-        .values(**_moved(state, now, why))
+        .values(**moved(state, now, why))
     )
     return connection.execute(changed).rowcount == 1
 
 
-def _moved(state: BatchState, now: datetime, why: str | None) -> dict[str, Any]:
+def out_of_use(connection: sa.Connection, message_id: str, *, resent: bool, now: datetime) -> None:
+    """A planned message outlived its use before it could go."""
+    state = transactional.after_its_use(resent=resent)
+    end(connection, message_id, state, WHY_OVER[state], now)
+
+
+def moved(state: BatchState, now: datetime, why: str | None) -> dict[str, Any]:
+    """What a row becomes that is in this state from now on."""
     values: dict[str, Any] = {"state": state, "finished_at": now, "lease_expires_at": None}
     if why is not None:
         values["why"] = why
     if state is BatchState.ACCEPTED:
         values["accepted_at"] = now
     return values | (_EMPTIED if state in OVER else {})
-
-
-@dataclass(frozen=True, slots=True)
-class Swept:
-    """What a sweep moved: messages by what became of them."""
-
-    lost: int = 0
-    confirmed: int = 0
-    resent: int = 0
-    held: int = 0
-    expired: int = 0
-
-
-def sweep(connection: sa.Connection, now: datetime) -> Swept:
-    """Close what nobody works on: dead workers' messages, those unknown for too long, those that outlived their use.
-
-    In this order: an event may have come before the worker died, and no second one need ever come.
-    """
-    table = _message.c
-    dead = (table.state == BatchState.INFLIGHT) & (table.lease_expires_at <= now)
-    lost = _change(connection, dead, **_moved(BatchState.UNKNOWN, now, None))
-    _finish_lost(connection, now)
-    confirmed = transactional_proofs.confirm(connection, now=now)
-    silent = (table.state == BatchState.UNKNOWN) & (table.finished_at <= now - transactional.RESEND_AFTER)
-    once_more = silent & ~table.resent & (table.expires_at > now)
-    again = {**_moved(BatchState.PLANNED, now, None), "resent": True, "not_before": now}
-    resent = _change(connection, once_more, **again)
-    held = _change(connection, silent, **_moved(BatchState.HELD, now, "possibly sent: the ESP's answer never came"))
-    late = (table.state == BatchState.PLANNED) & (table.expires_at <= now)
-    expired = _change(connection, late, **_moved(BatchState.EXPIRED, now, "it outlived its use before it could go"))
-    return Swept(lost, confirmed, resent, held, expired)
-
-
-def _change(connection: sa.Connection, which: sa.ColumnElement[bool], **values: Any) -> int:
-    return connection.execute(_message.update().where(which).values(**values)).rowcount
-
-
-def _finish_lost(connection: sa.Connection, now: datetime) -> None:
-    """The attempt of a dead worker is unknown, too: what the wire said stays on record."""
-    attempt = tables.transactional_attempts
-    theirs = sa.select(_message.c.attempt_id).where(_message.c.state == BatchState.UNKNOWN)
-    connection.execute(
-        attempt.update()
-        .where(attempt.c.id.in_(theirs), attempt.c.outcome.is_(None))
-        .values(outcome=OutcomeKind.UNKNOWN, finished_at=now, detail="its worker died, or was paused past its lease")
-    )

@@ -37,6 +37,7 @@ NEXT: dict[BatchState, frozenset[BatchState]] = {
             BatchState.REJECTED,  # it cannot be written: a value is missing, or its template is gone
             BatchState.CANCELLED,
             BatchState.ACCEPTED,  # it was released, and then an event showed that the ESP had it all the time
+            BatchState.HELD,  # it was to go once more, and outlived its use before it could
         }
     ),
     BatchState.INFLIGHT: frozenset({BatchState.ACCEPTED, BatchState.REJECTED, BatchState.PLANNED, BatchState.UNKNOWN}),
@@ -93,6 +94,11 @@ def state_after(outcome: Outcome) -> BatchState:
 def after_silence(*, resent: bool, expires_at: datetime, now: datetime) -> BatchState:
     """What becomes of a message that is unknown for RESEND_AFTER, without any proof: once more, or held for good."""
     return BatchState.HELD if resent or expires_at <= now else BatchState.PLANNED
+
+
+def after_its_use(*, resent: bool) -> BatchState:
+    """What becomes of a planned message that is of no use any more: of one that may have gone nobody says that it did not."""
+    return BatchState.HELD if resent else BatchState.EXPIRED
 
 
 # She waits: the first try again is at once, perhaps by another way. An outage lasts longer than a minute of tries.

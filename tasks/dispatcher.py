@@ -19,7 +19,8 @@ from typing import Any
 import sqlalchemy as sa
 
 import settings
-from data import database, dispatchers, installation, transactional_mail, transactional_queue
+from data import database, dispatchers, installation, transactional_mail, transactional_queue, transactional_sweep
+from data.config import MessagesConfig
 from data.lanes import Stall
 from data.transactional_lane import Over
 from data.transactional_mail import Letter, Unwritable
@@ -31,7 +32,9 @@ from tasks import lanes, wiring
 
 _log = logging.getLogger(__name__)
 _UPKEEP_SECONDS = 2.0
+_LONGEST_PAUSE = 1.0  # of one thread, so that the process ends soon after it is told to
 _TROUBLE_SECONDS = 1.0
+_RECORD_AGAIN_SECONDS = 0.2
 _LONGEST_REST = timedelta(seconds=2)  # a way that takes nothing is asked again after this, at the latest
 _LONGEST_WAIT = timedelta(seconds=10)  # the same of a message that waits alone
 _AFTER_A_FAULT = timedelta(seconds=30)
@@ -49,6 +52,7 @@ class Dispatcher:
     _in_hand: set[str] = field(default_factory=set)
     _resting: dict[str, datetime] = field(default_factory=dict)  # account → until when its ways take nothing
     _after: str = ""
+    _more: threading.Event = field(default_factory=threading.Event)  # one was found, so there may be others
 
     def __post_init__(self) -> None:
         self.engine = wiring.engine()
@@ -61,7 +65,7 @@ class Dispatcher:
             installation.check(connection, settings.load().environment, now=wiring.clock())
         config = settings.load().messages
         threads = [
-            threading.Thread(target=self._work, args=(number, config.poll_seconds), name=f"dispatch-{number}")
+            threading.Thread(target=self._work, args=(number, config), name=f"dispatch-{number}")
             for number in range(config.workers)
         ]
         for thread in threads:
@@ -84,17 +88,19 @@ class Dispatcher:
                 with database.write(self.engine) as connection:
                     now = wiring.clock()
                     dispatchers.note(connection, self.name, started_at=started, now=now)
-                    swept = transactional_queue.sweep(connection, now)
+                    swept = transactional_sweep.sweep(connection, now)
                 if swept.resent or swept.held:
                     _log.warning("%d messages go a second time, %d are held as possibly sent", swept.resent, swept.held)
                 self.ways.refresh()
             self.stop.wait(_UPKEEP_SECONDS)
 
-    def _work(self, number: int, pause: float) -> None:
+    def _work(self, number: int, config: MessagesConfig) -> None:
+        """The idle look for work in turns, and whoever finds some wakes the others."""
         while not self.stop.is_set():
             with self._troubles():
                 if not self.one(f"{self.name}:{number}"):
-                    self.stop.wait(pause)
+                    self._more.wait(min(config.poll_seconds * config.workers, _LONGEST_PAUSE))
+                    self._more.clear()
 
     @contextmanager
     def _troubles(self) -> Iterator[None]:
@@ -127,19 +133,21 @@ class Dispatcher:
         with self._lock:
             now = wiring.clock()
             resting = [account for account, until in self._resting.items() if until > now]
-            with database.read(self.engine) as connection:
-                row = transactional_queue.next_due(
-                    connection, now, after=self._after, resting=Resting(resting, tuple(self._in_hand))
-                )
+            row = None if self.stop.is_set() else self._due(now, Resting(resting, tuple(self._in_hand)))
             if row is not None:
                 self._in_hand.add(row.id)
                 self._after = row.account_id
+                self._more.set()
         try:
             yield row
         finally:
             if row is not None:
                 with self._lock:
                     self._in_hand.discard(row.id)
+
+    def _due(self, now: datetime, resting: Resting) -> Any:
+        with database.read(self.engine) as connection:
+            return transactional_queue.next_due(connection, now, after=self._after, resting=resting)
 
     def _handle(self, row: Any, worker: str) -> None:
         lane = self.ways.lane(row.account_id)
@@ -153,14 +161,30 @@ class Dispatcher:
         self._hand_over(lane, row, letter, worker)
 
     def _hand_over(self, lane: lanes.TransactionalLane, row: Any, letter: Letter, worker: str) -> None:
+        if self.stop.is_set():
+            return  # nothing is begun any more; it stays planned
         found = lane.claim(row, letter, worker=worker)
         if isinstance(found, Stall):
             self._rest(row, found)
         elif not isinstance(found, Over):
             began = time.perf_counter()
             outcome = self._sent(found, lane)
-            if not lane.record(found, outcome, seconds=time.perf_counter() - began):
+            if not self._recorded(lane, found, outcome, time.perf_counter() - began):
                 _log.warning("message %s: the lease was over before its answer was recorded", row.id)
+
+    def _recorded(self, lane: lanes.TransactionalLane, batch: Batch, outcome: Outcome, seconds: float) -> bool:
+        """Write what the ESP said, however long the store is away: forgotten, it would be unknown, and she gets it twice.
+
+        A while after the lease the message is another's to decide about, and so this process may end.
+        """
+        until = batch.lease_expires_at + timedelta(seconds=lane.policy.lease_seconds)
+        while True:
+            try:
+                return lane.record(batch, outcome, seconds=seconds)
+            except Exception as error:
+                if not database.in_trouble(error) or wiring.clock() > until:
+                    raise
+                time.sleep(_RECORD_AGAIN_SECONDS)
 
     def _sent(self, batch: Batch, lane: lanes.TransactionalLane) -> Outcome:
         if batch.lease_expires_at - wiring.clock() < timedelta(seconds=lane.policy.lease_seconds) / 2:
@@ -183,4 +207,5 @@ class Dispatcher:
             with database.write(self.engine) as connection:
                 transactional_queue.put_off(connection, row.id, wiring.clock() + min(wait, _LONGEST_WAIT))
         else:
-            self._resting[row.account_id] = wiring.clock() + min(wait, _LONGEST_REST)
+            with self._lock:
+                self._resting[row.account_id] = wiring.clock() + min(wait, _LONGEST_REST)

@@ -43,7 +43,9 @@ transactional_messages = sa.Table(
     base.at("accepted_at", required=False),
     # Whose turn it is: by urgency, then each account's oldest.
     base.few("state = 'planned'", "urgency", "account_id", "not_before"),
-    base.few("state IN ('inflight', 'unknown')", "state", "lease_expires_at"),
+    base.few("state = 'planned'", "expires_at"),
+    base.few("state = 'inflight'", "lease_expires_at"),
+    base.few("state = 'unknown'", "finished_at"),
     sa.Index(None, "order_id"),
     sa.Index(None, "attempt_id"),
     sa.Index(None, "account_id", "asked_at"),

@@ -150,6 +150,9 @@ def _after(write: Callable[[bytes], None], body: bytes, reached: Reached) -> Non
     reached()
 
 
+writing_half, writing_after = _writing(_half), _writing(_after)
+
+
 def reply_read(_: Hooks, reached: Reached) -> None:
     stream: Any = wire.SyncStream
     read = stream.read
@@ -181,8 +184,8 @@ POINTS = (
     Point("C2", "after the claim's commit", Victim.SENDER, after_commit(_CLAIM)),
     Point("C3", "before the connect", Victim.SENDER, before_connect),
     Point("C4", "before the body", Victim.SENDER, _writing(_before)),
-    Point("C5", "in mid-body", Victim.SENDER, _writing(_half)),
-    Point("C6", "body written", Victim.SENDER, _writing(_after)),
+    Point("C5", "in mid-body", Victim.SENDER, writing_half),
+    Point("C6", "body written", Victim.SENDER, writing_after),
     Point("C7", "accepted, and no reply (a cut line; nobody dies)", Victim.SENDER, None, _CUT_AFTER),
     Point("C8", "reply read", Victim.SENDER, reply_read),
     Point("C9", "before the result's commit", Victim.SENDER, before_commit(_RECORD)),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from data import database, suppressions, traffic_rows, transactional_queue
+from data import database, suppressions, traffic_rows, transactional_sweep
 from domain import addresses, breaker, transactional
 from domain.suppression import Reason, Stream
 from tasks import lanes, wiring
@@ -82,9 +82,9 @@ def test_what_may_have_been_sent_is_never_moved(
     assert (row.state, row.resent, town.went(message)[1:]) == ("accepted", True, [("second", "accepted")])
 
 
-def _sweep(town: Town) -> transactional_queue.Swept:
+def _sweep(town: Town) -> transactional_sweep.Swept:
     with database.write(town.engine) as connection:
-        return transactional_queue.sweep(connection, wiring.clock())
+        return transactional_sweep.sweep(connection, wiring.clock())
 
 
 def test_an_esp_that_is_away_is_left_alone_until_it_is_back(town: Town, later: Callable[[timedelta], None]) -> None:

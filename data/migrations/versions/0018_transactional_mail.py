@@ -69,7 +69,9 @@ def upgrade() -> None:
     op.create_index('ix_transactional_messages_account_id_asked_at', 'transactional_messages', ['account_id', 'asked_at'], unique=False)
     op.create_index('ix_transactional_messages_attempt_id', 'transactional_messages', ['attempt_id'], unique=False)
     op.create_index('ix_transactional_messages_order_id', 'transactional_messages', ['order_id'], unique=False)
-    op.create_index('ix_transactional_messages_state_lease_expires_at', 'transactional_messages', ['state', 'lease_expires_at'], unique=False, sqlite_where=sa.text("state IN ('inflight', 'unknown')"), postgresql_where=sa.text("state IN ('inflight', 'unknown')"))
+    op.create_index('ix_transactional_messages_expires_at', 'transactional_messages', ['expires_at'], unique=False, sqlite_where=sa.text("state = 'planned'"), postgresql_where=sa.text("state = 'planned'"))
+    op.create_index('ix_transactional_messages_finished_at', 'transactional_messages', ['finished_at'], unique=False, sqlite_where=sa.text("state = 'unknown'"), postgresql_where=sa.text("state = 'unknown'"))
+    op.create_index('ix_transactional_messages_lease_expires_at', 'transactional_messages', ['lease_expires_at'], unique=False, sqlite_where=sa.text("state = 'inflight'"), postgresql_where=sa.text("state = 'inflight'"))
     op.create_index('ix_transactional_messages_urgency_account_id_not_before', 'transactional_messages', ['urgency', 'account_id', 'not_before'], unique=False, sqlite_where=sa.text("state = 'planned'"), postgresql_where=sa.text("state = 'planned'"))
     op.create_table('idempotency_keys',
     sa.Column('account_id', sa.Text(), nullable=False),
