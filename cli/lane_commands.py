@@ -18,7 +18,7 @@ from domain.message_history import MessageHistory, Say
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from data.transactional_history import FoundOrder
+    from data.order_lookup import FoundOrder
 
 _DAYS = Annotated[int, typer.Option(min=1, max=90, help="How many days back.")]
 MessageId = Annotated[str, typer.Argument(metavar="MESSAGE", help="Its id, such as `messages show` tells.")]
@@ -67,12 +67,12 @@ def _show_one(message_id: str, *, as_json: bool) -> None:
 
 
 def _show_order(number: str, channel: str | None, account: str | None, *, as_json: bool) -> None:
-    from data import database, order_silence, transactional_history
+    from data import database, order_lookup, order_silence, transactional_history
 
     engine = store.engine()
     with database.read(engine) as connection:
         account_id = store.account_id(connection, account)
-        order = transactional_history.find_order(connection, account_id, number, channel=channel)
+        order = order_lookup.find(connection, account_id, number, channel=channel)
         found = transactional_history.of_order(connection, order)
         say, stuck = _words(connection, account_id)
     store.note_reading(engine, account_id, f"order:{order.id}", {"messages": len(found)})

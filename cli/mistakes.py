@@ -144,7 +144,6 @@ LINES: Mapping[str, Line] = {
     "data.topics.UnknownTopic": str,
     "data.transactional.UnknownMessage": str,
     "data.transactional_again.CannotResend": str,
-    "data.transactional_history.UnknownOrder": str,
     "domain.accounts.InvalidAccount": str,
     "domain.api_keys.InvalidKey": str,
     "domain.campaign_host.HostRefuses": str,

@@ -7,7 +7,7 @@ from data import message_rules
 from data.channels import connections, registry
 from data.channels.connections import UnusableConnections
 from data.message_rules import UnusableMessages
-from data.transactional_history import FoundOrder
+from data.order_lookup import FoundOrder
 from domain.orders import OrderKind
 from domain.triggers import Rules
 

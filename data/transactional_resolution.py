@@ -107,11 +107,9 @@ def apply(connection: sa.Connection, question: Question, answer: Answer, now: da
 
 def _release(connection: sa.Connection, message_id: str, now: datetime) -> bool:
     """It may go again: nothing of it went out, unless an event says otherwise."""
-    proof = tables.transactional_proofs
-    spoken = sa.exists().where(proof.c.attempt_id == _message.c.attempt_id, proof.c.kind.in_(ledger.CONFIRMING))
     planned = (
         _message.update()
-        .where(_message.c.id == message_id, _message.c.state == BatchState.UNKNOWN, ~spoken)
+        .where(_message.c.id == message_id, _message.c.state == BatchState.UNKNOWN, ~transactional_proofs.confirmed())
         .values(state=BatchState.PLANNED, finished_at=now, lease_expires_at=None, not_before=now)
     )
     return connection.execute(planned).rowcount == 1

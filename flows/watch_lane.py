@@ -21,6 +21,8 @@ def watch_lane() -> dict[str, int]:
         counts |= lane_watch.sweep()
     with failures.kept("ask for lane checks"):
         counts["checks"] = lane_watch.ask_checks()
+    with failures.kept("forget old requests"):
+        counts["forgotten"] = lane_watch.forget_requests()
     with failures.kept("look whether the lane is well"):
         lane_watch.listen()
     failures.raise_kept()

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from fastapi import APIRouter, HTTPException
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from data import accounts, database, dispatchers, order_silence, transactional_history
-from data.transactional_history import UnknownOrder
+from data import accounts, database, dispatchers, order_lookup, order_silence, transactional_history
+from data.order_lookup import UnknownOrder
 from gateway import order_views, rendering
 
 # Also keeps out what a database refuses to compare with, such as a NUL.
@@ -48,7 +48,7 @@ def router(engine: sa.Engine, clock: Callable[[], datetime], messages: Path, cha
             if account not in shops:
                 raise HTTPException(404)
             try:
-                found = transactional_history.find_order(connection, account, order, channel=channel or None)
+                found = order_lookup.find(connection, account, order, channel=channel or None)
             except UnknownOrder as error:
                 return _not_one(shops, account, order, error)
             told = transactional_history.of_order(connection, found)

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from data.transactional_history import FoundOrder
+from data.order_lookup import FoundOrder
 from domain import message_history
 from domain.accounts import Account
 from domain.delivery import Seen

@@ -11,7 +11,15 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 import settings
-from data import accounts, database, lane_checks, lane_figures, transactional_queue, transactional_resolution
+from data import (
+    accounts,
+    database,
+    lane_checks,
+    lane_figures,
+    message_requests,
+    transactional_resolution,
+    transactional_sweep,
+)
 from data.lane_figures import LaneFigures
 from data.transactional_audit import LaneAudit
 from domain.ledger import BatchState
@@ -20,6 +28,7 @@ from tasks import esps, lane_audits, lane_state, wiring
 
 _AUDITED = timedelta(days=2)
 _SHOWN = timedelta(days=1)
+_REMEMBERED = timedelta(days=7)
 # A message is unknown for four minutes at most: an ESP that answers slowly must not keep the sweep from it.
 _LONGEST_ROUND_SECONDS = 20.0
 
@@ -76,10 +85,17 @@ def _asked(inquirer: Inquirer, provider: str) -> Counter[str]:
 def sweep() -> dict[str, int]:
     """Close what nobody works on. Dispatchers do, too, every few seconds: this is for when none lives."""
     with database.write(wiring.engine()) as connection:
-        swept = transactional_queue.sweep(connection, wiring.clock())
+        swept = transactional_sweep.sweep(connection, wiring.clock())
     counts = asdict(swept)
     get_run_logger().info("Sweep of the lane: %s", counts)
     return counts
+
+
+@task(task_run_name="forget old requests", cache_policy=NO_CACHE)
+def forget_requests() -> int:
+    """Idempotency keys of more than a week ago. A message's id is made of its key: it is not made a second time later."""
+    with database.write(wiring.engine()) as connection:
+        return message_requests.forget(connection, wiring.clock() - _REMEMBERED)
 
 
 @task(task_run_name="ask for lane checks", cache_policy=NO_CACHE)

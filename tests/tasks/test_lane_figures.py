@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 
 import settings
-from data import database, dispatchers, lane_checks, lane_figures, tables, transactional_queue, transactional_resolution
+from data import (
+    database,
+    dispatchers,
+    lane_checks,
+    lane_figures,
+    tables,
+    transactional_queue,
+    transactional_resolution,
+    transactional_sweep,
+)
 from domain.ledger import BatchState, OutcomeKind, ProofKind
 from domain.ports import Answer, Finding
 from domain.suppression import Reason
@@ -239,7 +248,7 @@ def test_the_books_balance_and_agree_with_the_esp_s(
         lane.dispatch()
     later(RESEND_AFTER + timedelta(seconds=1))
     with database.write(shop.engine) as connection:
-        assert transactional_queue.sweep(connection, wiring.clock()).resent == 1
+        assert transactional_sweep.sweep(connection, wiring.clock()).resent == 1
     lane.dispatch()
     later(timedelta(minutes=20))
     found = lane_audits.audit_of("shop", DAY)

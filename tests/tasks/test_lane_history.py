@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import sqlalchemy as sa
 
-from data import database, order_silence, tables, transactional_again, transactional_history
+from data import database, order_lookup, order_silence, tables, transactional_again, transactional_history
 from data.transactional_again import CannotResend
 from domain import addresses, message_history
 from domain.message_history import MessageHistory
@@ -105,17 +105,17 @@ def test_orders_are_found_by_number_and_id_and_never_guessed(shop: LaneShop) -> 
     message = shop.ask_for_order(order)
     other = shop.order("2002", channel="shopify", external_id="1001")
     with database.read(shop.engine) as connection:
-        with pytest.raises(transactional_history.UnknownOrder, match="csv/1001, shopify/1001; name the channel"):
-            transactional_history.find_order(connection, "shop", "1001")
+        with pytest.raises(order_lookup.UnknownOrder, match="write which of csv/1001, shopify/1001"):
+            order_lookup.find(connection, "shop", "1001")
         for asked in ("1001", "#1001"):
-            found = transactional_history.find_order(connection, "shop", asked, channel="csv")
+            found = order_lookup.find(connection, "shop", asked, channel="csv")
             assert (found.id, found.number) == (order, "#1001")
         assert [one.id for one in transactional_history.of_order(connection, found)] == [message]
-        silent = transactional_history.find_order(connection, "shop", "1001", channel="shopify")
+        silent = order_lookup.find(connection, "shop", "1001", channel="shopify")
         assert silent.id == other
         assert transactional_history.of_order(connection, silent) == []
-        with pytest.raises(transactional_history.UnknownOrder, match="no order '77'"):
-            transactional_history.find_order(connection, "shop", "77")
+        with pytest.raises(order_lookup.UnknownOrder, match="no order '77'"):
+            order_lookup.find(connection, "shop", "77")
 
 
 def test_of_an_address_all_is_found_also_what_is_not_claimed_yet(shop: LaneShop) -> None:
@@ -145,14 +145,14 @@ def test_why_there_is_no_message(shop: LaneShop, facts: dict[str, Any], told: st
     shop.order(**facts)
     (tmp_path / "messages.yaml").write_text(RULES)
     with database.read(shop.engine) as connection:
-        order = transactional_history.find_order(connection, "shop", "1001")
+        order = order_lookup.find(connection, "shop", "1001")
     assert told in order_silence.why(order, tmp_path / "messages.yaml", tmp_path / "channels.yaml")
 
 
 def test_without_rules_nothing_asks_for_mail(shop: LaneShop, tmp_path: Path) -> None:
     shop.order()
     with database.read(shop.engine) as connection:
-        order = transactional_history.find_order(connection, "shop", "1001")
+        order = order_lookup.find(connection, "shop", "1001")
     told = order_silence.why(order, tmp_path / "messages.yaml", tmp_path / "channels.yaml")
     assert told == "no message: messages.yaml says nothing of the account shop, so no order of it asks for mail"
     (tmp_path / "messages.yaml").write_text("accounts: 3")
