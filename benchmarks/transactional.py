@@ -131,7 +131,7 @@ def ask(engine: sa.Engine, count: int) -> list[str]:
         )
         for number in range(count)
     ]
-    with database.write(engine) as connection:
+    with database.write(engine, urgent=True) as connection:
         return transactional.ask(connection, wanted, now=now)
 
 

@@ -7,7 +7,7 @@ never deadlock on an upgrade of a read lock. Errors do not quote the values of a
 import fcntl
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -105,25 +105,35 @@ def _sqlite_engine(url: sa.URL) -> sa.Engine:
 
 
 @contextmanager
-def write(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """One transaction that writes: committed at the end, rolled back on any exception."""
-    with _turn(engine), engine.connect().execution_options(writes=True) as connection, connection.begin():
+def write(engine: sa.Engine, *, urgent: bool = False) -> Iterator[sa.Connection]:
+    """One transaction that writes: committed at the end, rolled back on any exception.
+
+    `urgent`: a customer waits for it. On SQLite it comes next, however many others stand in line.
+    """
+    with (
+        _turn(engine, urgent=urgent),
+        engine.connect().execution_options(writes=True) as connection,
+        connection.begin(),
+    ):
         yield connection
 
 
 @contextmanager
-def _turn(engine: sa.Engine) -> Iterator[None]:
+def _turn(engine: sa.Engine, *, urgent: bool) -> Iterator[None]:
     """On SQLite, wait in line to write.
 
     SQLite's own wait polls with pauses of up to 100 ms, so whoever writes one transaction after the other, as a load
     of orders does, starves all others: a push at the door then waited for 3 s. The kernel wakes who waits for a file
-    lock at once, and takes it from a process that dies.
+    lock at once, and takes it from a process that dies. Of all that is not urgent one alone stands at the front: a
+    campaign of a million at 16,000 mails a second had a receipt wait for its eight threads each time, 4.6 s in all.
     """
     if engine.dialect.name != "sqlite" or not engine.url.database:
         yield
         return
-    with Path(f"{engine.url.database}-writers").open("wb") as line:
-        fcntl.flock(line, fcntl.LOCK_EX)
+    with ExitStack() as lines:
+        for name in ("writers",) if urgent else ("line", "writers"):
+            line = lines.enter_context(Path(f"{engine.url.database}-{name}").open("wb"))
+            fcntl.flock(line, fcntl.LOCK_EX)
         yield
 
 

@@ -40,7 +40,7 @@ class TransactionalLane(Lane):
     def claim(self, row: Any, letter: Letter, *, worker: str) -> Batch | Stall | Over:
         """Take the message of this row and the way that it goes by. A Stall: nothing of it can go now."""
         self._prepare()
-        with database.write(self.engine) as connection:
+        with database.write(self.engine, urgent=True) as connection:
             now = self.clock()
             if row.expires_at <= now:
                 transactional_queue.out_of_use(connection, row.id, resent=row.resent, now=now)
@@ -113,7 +113,7 @@ class TransactionalLane(Lane):
         """Write what came of it; False where the lease was lost, and somebody else decides about the message."""
         own = outcome.exceptions.get(batch.message_ids[0], outcome)
         sent = int(own.kind is not OutcomeKind.NOT_SENT)
-        with database.write(self.engine) as connection:
+        with database.write(self.engine, urgent=True) as connection:
             now = self.clock()
             # The way's rows before the message's, as a claim locks them: so no two wait for each other.
             self.take_in(connection, batch.grant, _of_the_esp(own), messages=sent, seconds=seconds)

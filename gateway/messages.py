@@ -66,7 +66,7 @@ class Desk:
             raise Problem("no-key", sentence, {"WWW-Authenticate": told})
         if not key.may(action):
             raise _beyond(str(action))
-        with database.write(self.engine) as connection:
+        with database.write(self.engine, urgent=True) as connection:
             wait = api_keys.draw(connection, key, self.clock())
         if wait > timedelta(0):
             sentence = f"This key may make {key.per_minute} requests a minute. Nothing was kept."
@@ -98,7 +98,7 @@ class Desk:
             own = self.templates
             template = message_values.check(asked.template, variables, locale=locale, account=account, own=own)
             timing = _shortened(template.timing, asked.useful_seconds)
-            with database.write(self.engine) as connection:
+            with database.write(self.engine, urgent=True) as connection:
                 return message_requests.ask(connection, request, timing, pepper=self.pepper, now=self.clock())
         except OtherRequest:
             sentence = "Nothing was kept. A key names one message for ever: send another message with another key."

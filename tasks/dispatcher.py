@@ -77,7 +77,7 @@ class Dispatcher:
             for thread in threads:
                 thread.join()
             self.ways.close()
-            with database.write(self.engine) as connection:
+            with database.write(self.engine, urgent=True) as connection:
                 dispatchers.leave(connection, self.name)
 
     def _look_after(self) -> None:
@@ -85,7 +85,7 @@ class Dispatcher:
         started = wiring.clock()
         while not self.stop.is_set():
             with self._troubles():
-                with database.write(self.engine) as connection:
+                with database.write(self.engine, urgent=True) as connection:
                     now = wiring.clock()
                     dispatchers.note(connection, self.name, started_at=started, now=now)
                     swept = transactional_sweep.sweep(connection, now)
@@ -123,7 +123,7 @@ class Dispatcher:
                 if database.in_trouble(error):
                     raise
                 _log.error("message %s could not be handled (%s); it is put off", row.id, type(error).__name__)
-                with database.write(self.engine) as connection:
+                with database.write(self.engine, urgent=True) as connection:
                     transactional_queue.put_off(connection, row.id, wiring.clock() + _AFTER_A_FAULT)
             return True
 
@@ -155,7 +155,7 @@ class Dispatcher:
             with database.read(self.engine) as connection:
                 letter = transactional_mail.write(connection, row, lane.account, wiring.own_templates())
         except Unwritable as error:
-            with database.write(self.engine) as connection:
+            with database.write(self.engine, urgent=True) as connection:
                 transactional_queue.end(connection, row.id, error.state, str(error), wiring.clock())
             return
         self._hand_over(lane, row, letter, worker)
@@ -204,7 +204,7 @@ class Dispatcher:
         wait = timedelta(seconds=max(seconds, 0.02))
         alone = row.only_route is not None or (wait > _LONGEST_REST and not stall.by_esp)
         if alone:
-            with database.write(self.engine) as connection:
+            with database.write(self.engine, urgent=True) as connection:
                 transactional_queue.put_off(connection, row.id, wiring.clock() + min(wait, _LONGEST_WAIT))
         else:
             with self._lock:
