@@ -63,7 +63,7 @@ class MessagesConfig(BaseModel):
         100_000, ge=1, description="with this many messages of an account waiting, POST /messages is answered 503"
     )
     workers: int = Field(8, ge=1, le=64, description="requests under way at once, of each dispatcher process")
-    poll_seconds: float = Field(0.05, gt=0, le=5, description="so often an idle dispatcher looks for work")
+    poll_seconds: float = Field(0.05, gt=0, le=1, description="so often an idle dispatcher looks for work")
 
 
 class SeedConfig(BaseModel):

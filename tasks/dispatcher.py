@@ -32,7 +32,6 @@ from tasks import lanes, wiring
 
 _log = logging.getLogger(__name__)
 _UPKEEP_SECONDS = 2.0
-_LONGEST_PAUSE = 1.0  # of one thread, so that the process ends soon after it is told to
 _TROUBLE_SECONDS = 1.0
 _RECORD_AGAIN_SECONDS = 0.2
 _LONGEST_REST = timedelta(seconds=2)  # a way that takes nothing is asked again after this, at the latest
@@ -53,6 +52,7 @@ class Dispatcher:
     _resting: dict[str, datetime] = field(default_factory=dict)  # account → until when its ways take nothing
     _after: str = ""
     _more: threading.Event = field(default_factory=threading.Event)  # one was found, so there may be others
+    _watch: threading.Lock = field(default_factory=threading.Lock)  # the one idle thread that looks for work
 
     def __post_init__(self) -> None:
         self.engine = wiring.engine()
@@ -95,12 +95,17 @@ class Dispatcher:
             self.stop.wait(_UPKEEP_SECONDS)
 
     def _work(self, number: int, config: MessagesConfig) -> None:
-        """The idle look for work in turns, and whoever finds some wakes the others."""
+        """Of the idle one watches, and the next when that is over: one look each `poll_seconds`, whatever their number.
+
+        Whoever finds work has the one that watches look at once, as there may be more.
+        """
         while not self.stop.is_set():
             with self._troubles():
                 if not self.one(f"{self.name}:{number}"):
-                    self._more.wait(min(config.poll_seconds * config.workers, _LONGEST_PAUSE))
-                    self._more.clear()
+                    with self._watch:
+                        if not self.stop.is_set():
+                            self._more.wait(config.poll_seconds)
+                            self._more.clear()
 
     @contextmanager
     def _troubles(self) -> Iterator[None]:
