@@ -189,3 +189,19 @@ def test_nothing_is_handed_over_ahead_that_would_be_released_in_the_quiet_hours(
     assert book.claim(book.run.id, worker="w") is None
     clock.forward(hours=9, minutes=30)
     assert book.claim(book.run.id, worker="w") is not None
+
+
+def test_slow_answers_keep_no_receipt_waiting(engine: sa.Engine) -> None:
+    """Marketing asks for fewer at once then; what customers wait for goes on at full width."""
+    clock = Clock()
+    left = {}
+    for stream in Stream:
+        lane = _lane(engine, clock, stream)
+        for seconds in (0.05, *[2.0] * 6):
+            lane.told(_asked(lane), ACCEPTED, messages=1, seconds=seconds)
+        granted = list(_grants(lane, 1))
+        left[stream] = len(granted)
+        for grant in granted:
+            lane.given_back(grant)
+    assert left[Stream.MARKETING] < 6
+    assert left[Stream.TRANSACTIONAL] == 8
