@@ -101,7 +101,7 @@ def _show_address(email: str, account: str | None, *, as_json: bool) -> None:
 def page_of(order: "FoundOrder") -> str:
     """Where the gateway shows the order."""
     base = settings.load().gateway.public_url.rstrip("/")
-    return f"{base}/orders/{quote(order.account_id)}/{quote(order.external_id, safe='')}"
+    return f"{base}/support/{quote(order.account_id)}/{quote(order.external_id, safe='')}"
 
 
 def _words(connection: "sa.Connection", account_id: str) -> tuple[Say, str | None]:

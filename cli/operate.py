@@ -18,6 +18,7 @@ from cli.output import AsJson, Mistake, answer, console, table
 HOME = Path("var")
 _SECRETS = ("OMS_PRIVACY_PEPPER", "OMS_PRIVACY_LINK_KEY")
 _UNFIT = 1
+_LOOK_SECONDS = 2.0
 
 
 def register(app: typer.Typer) -> None:
@@ -48,15 +49,23 @@ def up() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     state = HOME / "up.json"
-    with services.running(config, HOME) as pids:
-        state.write_bytes(orjson.dumps({"pid": os.getpid(), "services": pids}))
+    with services.running(config, HOME) as running:
+        _note(state, running)
         try:
-            _show(config, "Running", {"services": pids})
+            _show(config, "Running", {"services": running.pids})
             console.print("Ctrl-C ends it. Everything is kept under var/.")
-            stop.wait()
+            while not stop.wait(_LOOK_SECONDS):
+                for told in running.mend():
+                    console.print(told, markup=False)
+                    _note(state, running)
             console.print("Ending ...")
         finally:
             state.unlink(missing_ok=True)
+
+
+def _note(state: Path, running: services.Running) -> None:
+    """What an `up` beside this one tells of."""
+    state.write_bytes(orjson.dumps({"pid": os.getpid(), "services": running.pids}))
 
 
 def _first_start() -> None:
@@ -72,6 +81,7 @@ def _first_start() -> None:
     target = Path(".env")
     try:
         target.touch(mode=0o600)
+        target.chmod(0o600)  # one that was there before may have been for all eyes
         for name in missing:
             dotenv.set_key(target, name, services.new_secret(), quote_mode="never")
     except OSError as error:

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -154,23 +154,51 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         return
 
 
+@dataclass(slots=True)
+class Running:
+    """All services as they run now."""
+
+    env: dict[str, str]
+    logs: Path
+    stack: ExitStack
+    children: dict[str, tuple[Service, subprocess.Popen[bytes]]] = field(default_factory=dict)
+
+    @property
+    def pids(self) -> dict[str, int]:
+        return {name: process.pid for name, (_, process) in self.children.items()}
+
+    def start(self, service: Service) -> None:
+        """Start it, and wait until it answers. Raises Mistake."""
+        self.children[service.name] = service, self.stack.enter_context(child(service, self.env, self.logs))
+
+    def mend(self) -> Iterator[str]:
+        """Start anew what ended without being told to; which those were, in words."""
+        for service, process in list(self.children.values()):
+            if process.poll() is not None:
+                told = f"{service.name} ended (status {process.returncode}; its log is {self.logs / service.name}.log)"
+                try:
+                    self.start(service)
+                except Mistake as error:
+                    yield f"{told} and does not start again: {error}"
+                else:
+                    yield f"{told} and was started again"
+
+
 @contextmanager
-def running(config: settings.Settings, home: Path) -> Iterator[dict[str, int]]:
-    """Start everything, deploy the flows, and yield the process ids by name."""
-    env = environment(config, home)
-    logs = home / "log"
+def running(config: settings.Settings, home: Path) -> Iterator[Running]:
+    """Start everything and deploy the flows."""
     found = catalogue(config)
     check_ports(found)
     with ExitStack() as stack:
-        pids: dict[str, int] = {}
+        all_of_it = Running(environment(config, home), home / "log", stack)
         for service in found:
-            pids[service.name] = stack.enter_context(child(service, env, logs)).pid
+            all_of_it.start(service)
             if service.name == "sandbox":
-                env |= webhook_keys(config)
-        pids["dispatcher"] = stack.enter_context(child(dispatcher(), env, logs)).pid
-        deploy(env, logs)
-        pids["worker"] = stack.enter_context(child(worker(), env, logs)).pid
-        yield pids
+                all_of_it.env |= webhook_keys(config)
+        all_of_it.start(dispatcher())
+        deploy(all_of_it.env, all_of_it.logs)
+        all_of_it.start(worker())
+        yield all_of_it
 
 
 def webhook_keys(config: settings.Settings) -> dict[str, str]:

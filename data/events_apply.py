@@ -94,7 +94,8 @@ def _insert(connection: sa.Connection, placed: dict[str, Placed]) -> Sequence[st
 
 def _row(key: str, one: Placed) -> tuple[object, ...]:
     element, event, run_id, ordinal, _ = one
-    page = machine_activity.bare(event.url) if event.url else None
+    # A link of transactional mail may be the secret itself, such as a password reset: no ESP is to track it, none is kept.
+    page = machine_activity.bare(event.url) if event.url and not (run_id and is_id(run_id)) else None
     return (*element, key, run_id, ordinal, event.kind.value, page, *_as_told(event))
 
 

@@ -77,19 +77,19 @@ class Lane:
         for fewer messages than were asked for (a probe, a pool that warms up). Whoever gets one says what came of it
         by `told`, or `given_back` where nothing was tried.
         """
-        self._prepare()
+        self.prepare()
         with database.write(self.engine) as connection:
             now = self.clock()
             return self._grant(connection, item_id, messages, mailbox_group, Outlook(), now)
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
         """Once a process: what leaves through a pool names it, and workers stand in line by the provider's row.
 
         Committed before anybody decides: a second thread must find the row that it is to lock.
         """
         if self._open:
             return
-        with database.write(self.engine) as connection:
+        with database.write(self.engine, urgent=self.stream is Stream.TRANSACTIONAL) as connection:
             now = self.clock()
             pools.ensure(connection, self.routes, now=now)
             states = {route.provider: sound(route) for route in self.routes}

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from data import tables, transactional
 from data.transactional import UnknownMessage
 from domain.masking import masked
+from domain.transactional import OVER
 
 _MOST_EVENTS = 200  # a mail that is forwarded to a list is opened thousands of times
 _MESSAGE = (
@@ -49,7 +50,7 @@ def read(connection: sa.Connection, account_id: str, message_id: str) -> History
         .limit(_MOST_EVENTS)
     )
     return History(
-        _only(row._mapping, _MESSAGE),
+        _only(row._mapping, _MESSAGE) | ({} if row.state in OVER else {"finished_at": None}),
         [_only(one._mapping, _ATTEMPT) for one in attempts],
         None if delivered is None else _only(delivered._mapping, _DELIVERY),
         [_only(one._mapping, _EVENT) for one in events],

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from data import content, field_values, transactional_mail, variables
+from data import content, field_values, lane_checks, transactional_mail, variables
 from data.content import Template, TemplateError
 from data.field_values import FieldError
 from domain import template_fields
@@ -51,7 +51,9 @@ def check(name: str, values: Mapping[str, Any], *, locale: str | None, account: 
 def names(own: Path | None) -> list[str]:
     """The templates that can be asked for."""
     purposes = [one for one in template_fields.Purpose if template_fields.stream(one) is Stream.TRANSACTIONAL]
-    return sorted({name for purpose in purposes for name in content.names(own, purpose=purpose)})
+    return sorted(
+        {name for purpose in purposes for name in content.names(own, purpose=purpose)} - {lane_checks.TEMPLATE}
+    )
 
 
 def usable(own: Path | None) -> list[Template]:
@@ -66,7 +68,7 @@ def usable(own: Path | None) -> list[Template]:
 def _template(name: str, locale: str | None, own: Path | None) -> Template:
     try:
         # The plain one first: order-confirmation-de can be asked for by itself, too.
-        found = content.load(name, own) if name in content.names(own) else None
+        found = content.load(name, own) if name in content.names(own) and name != lane_checks.TEMPLATE else None
         if found is None or found.stream is not Stream.TRANSACTIONAL:
             known = ", ".join(names(own))
             raise Unwritable([Fault("template", f"there is no such transactional template; there are: {known}")])

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from data import field_values, order_timeline, tables
 from domain import order_sums
 from domain.order_sums import Line
+from domain.orders import OrderStatus
 
 MOST_SHOWN = 60  # lines; of more, the mail says how many and what they cost: Gmail cuts a mail at 102 KB
 _LONGEST_TITLE, _LONGEST_WORD = 160, 80
@@ -30,6 +31,7 @@ class OrderMail:
     mailbox_group: str | None
     locale: str | None
     values: dict[str, Any]
+    is_off: bool = False  # cancelled, or deleted in its channel
 
 
 def of_order(connection: sa.Connection, order_id: int, *, step: str | None, reference: str | None) -> OrderMail:
@@ -66,6 +68,7 @@ def of_order(connection: sa.Connection, order_id: int, *, step: str | None, refe
         row.mailbox_provider,
         field_values.known_locale(row.locale),
         {name: value for name, value in values.items() if value is not None},
+        row.deleted_at is not None or row.status == OrderStatus.CANCELLED,
     )
 
 

@@ -43,7 +43,7 @@ def _of_rules(order: FoundOrder, messages: Path, channels: Path) -> str:
         return f"{messages.name} says nothing of the account {order.account_id}, so no order of it asks for mail"
     if not rules.templates:
         mails = "the channel mails its customers itself, and " if itself else ""
-        return f"{mails}{messages.name} has no rule for {order.channel}"
+        return f"{mails}{messages.name} asks for no mail about orders of {order.channel}"
     return _of_time(order, rules)
 
 

@@ -39,7 +39,7 @@ class Traffic(Lane):
 
     def next(self) -> Grant | None:
         """Leave to send one batch; None when nothing can go now, and `stalled` then says why."""
-        self._prepare()
+        self.prepare()
         with database.write(self.engine) as connection:
             now = self.clock()
             quiet = quiet_hours.quiet(connection, self.run, self.policy, now)

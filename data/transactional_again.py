@@ -9,6 +9,7 @@ from data import audit_log, tables, transactional, transactional_queue
 from data.transactional import AskedBy, Wanted
 from domain import transactional as messages
 from domain.ledger import BatchState
+from domain.masking import masked
 from domain.transactional import OPEN, Timing, Urgency
 
 _message = tables.transactional_messages
@@ -34,6 +35,7 @@ def once_more(
 
     Two who do it at once make one: the second finds the first's, which is open.
     """
+    message_id = transactional.get(connection, message_id).again_of or message_id  # all that are the same mail
     lock = sa.select(_message.c.id).where(_message.c.id == message_id).with_for_update()
     connection.execute(lock)
     row = transactional.get(connection, message_id)
@@ -54,7 +56,7 @@ def once_more(
         actor=actor,
         action="resend",
         subject=f"message:{message_id}",
-        detail={"why": why, "message": wanted.id, "although_delivered": although_delivered, "was": row.state},
+        detail={"why": masked(why), "message": wanted.id, "although_delivered": although_delivered, "was": row.state},
         now=now,
     )
     return wanted.id
@@ -93,15 +95,17 @@ def _check_over(one: Any) -> None:
 
 
 def _check_not_delivered(connection: sa.Connection, one: Any, now: datetime) -> None:
-    if one.state != BatchState.ACCEPTED:
-        return
     delivery = tables.transactional_delivery.c
     found = connection.execute(
         sa.select(delivery.delivered_at, delivery.bounced_at).where(delivery.message_id == one.id)
     ).one_or_none()
     insist = "; to send it once more all the same, add --although-delivered"
-    if found is None and one.accepted_at > now - _TELLS_WITHIN:
+    if found is None and one.state == BatchState.ACCEPTED and one.accepted_at > now - _TELLS_WITHIN:
         raise CannotResend(f"{one.id} was accepted minutes ago, and the ESP has told nothing of it yet: wait{insist}")
+    if found is None and one.state == BatchState.HELD:
+        raise CannotResend(
+            f"{one.id} was possibly sent, and nothing was heard of it: let the customer look first{insist}"
+        )
     if found is None or found.bounced_at is not None or found.delivered_at is None:
         return
     if found.delivered_at > now - DELIVERED_LATELY:

@@ -32,7 +32,8 @@ def of_address(connection: sa.Connection, account_id: str, address_hash: str) ->
         .join_from(order, party, party.c.id == order.c.party_id)
         .where(order.c.account_id == account_id, party.c.address_hash == address_hash)
     )
-    to = (_message.c.address_hash == address_hash) | _message.c.order_id.in_(theirs)
+    not_yet = _message.c.address_hash.is_(None) & _message.c.order_id.in_(theirs)
+    to = (_message.c.address_hash == address_hash) | not_yet
     return _read(connection, (_message.c.account_id == account_id) & to)
 
 
@@ -82,7 +83,7 @@ def _history(
         state=BatchState(row.state),
         order=row.order_name,
         address_hash=row.hashed,
-        to=addresses.masked(row.mailbox) if row.mailbox else None,
+        to=row.sent_to or (addresses.masked(row.mailbox) if row.mailbox else None),
         refused_since=since,
         again=tuple(again),
         attempts=tuple(attempts),

@@ -39,7 +39,7 @@ class TransactionalLane(Lane):
 
     def claim(self, row: Any, letter: Letter, *, worker: str) -> Batch | Stall | Over:
         """Take the message of this row and the way that it goes by. A Stall: nothing of it can go now."""
-        self._prepare()
+        self.prepare()
         with database.write(self.engine, urgent=True) as connection:
             now = self.clock()
             if row.expires_at <= now:
@@ -55,7 +55,7 @@ class TransactionalLane(Lane):
                 return grant
             claimed = transactional_queue.claim(
                 connection,
-                row.id,
+                row,
                 grant,
                 worker=worker,
                 letter=letter,
@@ -70,14 +70,18 @@ class TransactionalLane(Lane):
     def _way(self, connection: sa.Connection, row: Any, letter: Letter) -> Grant | Stall:
         """Another ESP first where the last one did not take it, one that stands by too: she waits.
 
-        Only what was certainly not sent comes here again, or what goes a second time for good. What stands by also goes
+        Only what was certainly not sent moves; what goes a second time goes by the same ESP. What stands by also goes
         where the others' ESPs say when to come again: marketing would wait for that.
         """
         ways = [one for one in self.routes if row.only_route in {None, one.name}]
         if row.only_route is not None and not ways:
             return Stall(f"there is no route {row.only_route} any more", None)
         others = [one for one in ways if one.provider != row.last_provider]
-        if row.attempts and others and len(others) < len(ways):
+        if row.resent and len(others) < len(
+            ways
+        ):  # what may have gone moves to no other ESP: only this one may know it
+            ways = [one for one in ways if one.provider == row.last_provider]
+        elif row.attempts and others and len(others) < len(ways):
             found = self._by(connection, letter, others)
             if isinstance(found, Grant):
                 return found

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from data import brands, content, messages, order_mail
-from data.content import Template, TemplateError
+from data.content import Template
 from data.field_values import FieldError
 from domain.accounts import Account
 from domain.ledger import BatchState
@@ -49,14 +49,23 @@ def spelled(locale: str | None, template: Template) -> str | None:
     return locale if _language(locale) == _language(template.language) else None
 
 
+# What nobody wants to read of an order that is off by now.
+_HOPEFUL = frozenset({"placed", "paid", "shipped"})
+
+
 def _language(locale: str | None) -> str:
     return (locale or "").replace("_", "-").partition("-")[0].lower()
 
 
 def write(connection: sa.Connection, row: Any, account: Account, own: Path | None) -> Letter:
-    """Write the message of this row of transactional_messages. Raises Unwritable."""
+    """Write the message of this row of transactional_messages.
+
+    Raises Unwritable, and TemplateError for a fault of the template: that may be mended, and the message waits for it.
+    """
     if row.order_id is not None:
         found = order_mail.of_order(connection, row.order_id, step=row.step, reference=row.reference)
+        if row.step in _HOPEFUL and found.is_off:
+            raise Unwritable(BatchState.CANCELLED, "its order was cancelled or deleted since")
         to = (found.email, found.address_hash, found.mailbox_group)
         values, locale = {**found.values, **(row.variables or {})}, row.locale or found.locale
     else:
@@ -67,7 +76,7 @@ def write(connection: sa.Connection, row: Any, account: Account, own: Path | Non
     try:
         template = content.load(in_language(row.template, locale or account.language, own), own)
         return Letter(to[0], to[1], to[2], rendered(template, values, account, locale, own))
-    except (TemplateError, FieldError) as error:
+    except FieldError as error:
         raise Unwritable(BatchState.REJECTED, f"it cannot be written: {error}") from None
 
 

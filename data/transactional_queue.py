@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from data import eligibility, tables, transactional_proofs
 from data.transactional_mail import Letter
-from domain import transactional
+from domain import addresses, transactional
 from domain.ledger import BatchState, Outcome
 from domain.routes import Grant
 from domain.suppression import Stream
@@ -86,7 +86,7 @@ def refusal(connection: sa.Connection, account_id: str, address_hash: str, now: 
 
 def claim(
     connection: sa.Connection,
-    message_id: str,
+    seen: Any,
     grant: Grant,
     *,
     worker: str,
@@ -94,11 +94,17 @@ def claim(
     now: datetime,
     lease: timedelta,
 ) -> sa.Row[Any] | None:
-    """Take this message by this way; None where somebody else was faster, or it is over."""
+    """Take this message, as it was `seen`, by this way; None where somebody else was faster, or it is over."""
     attempt_id = str(uuid.uuid4())
     claimed = (
         _message.update()
-        .where(_message.c.id == message_id, _message.c.state == BatchState.PLANNED, _message.c.expires_at > now)
+        .where(
+            _message.c.id == seen.id,
+            _message.c.state == BatchState.PLANNED,
+            _message.c.expires_at > now,
+            _message.c.not_before <= now,
+            _message.c.attempts == seen.attempts,  # else somebody else tried it since, and its way is chosen by that
+        )
         .values(
             state=BatchState.INFLIGHT,
             worker=worker,
@@ -107,6 +113,7 @@ def claim(
             lease_expires_at=now + lease,
             last_provider=grant.route.provider,
             address_hash=letter.address_hash,
+            sent_to=addresses.masked(letter.address),
             mailbox_group=letter.mailbox_group,
         )
         .returning(_message)
@@ -116,7 +123,7 @@ def claim(
         connection.execute(
             tables.transactional_attempts.insert().values(
                 id=attempt_id,
-                message_id=message_id,
+                message_id=row.id,
                 number=row.attempts,
                 worker=worker,
                 account_id=grant.route.account_id,
@@ -147,7 +154,9 @@ def record(connection: sa.Connection, message_id: str, attempt_id: str, outcome:
             _message.c.state == BatchState.INFLIGHT,
             _message.c.lease_expires_at > now,
         )
-        .values(**moved(state, now, outcome.detail if state is BatchState.REJECTED else None))
+        .values(
+            **moved(state, now, outcome.detail if state is BatchState.REJECTED else None) | {"state": _ended(state)}
+        )
         .returning(_message.c.attempts)
     ).one_or_none()
     if row is None:
@@ -188,13 +197,20 @@ def put_off(connection: sa.Connection, message_id: str, until: datetime) -> None
 
 
 def end(connection: sa.Connection, message_id: str, state: BatchState, why: str, now: datetime) -> bool:
-    """A planned message goes no further: suppressed, rejected, expired or cancelled; whether it still was planned."""
+    """A planned message goes no further: suppressed, rejected, expired or cancelled; whether it still was planned.
+
+    One that may have gone before is held as possibly sent, for that reason.
+    """
     changed = (
         _message.update()
         .where(_message.c.id == message_id, _message.c.state == BatchState.PLANNED)
-        .values(**moved(state, now, why))
+        .values(**moved(state, now, why) | {"state": _ended(state)})
     )
     return connection.execute(changed).rowcount == 1
+
+
+def _ended(state: BatchState) -> sa.ColumnElement[str]:
+    return sa.case((_message.c.resent, str(transactional.ended(state, resent=True))), else_=str(state))
 
 
 def out_of_use(connection: sa.Connection, message_id: str, *, resent: bool, now: datetime) -> None:

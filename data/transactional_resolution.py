@@ -11,7 +11,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from data import tables, transactional_proofs
-from domain import ledger
+from domain import ledger, transactional
 from domain.ledger import BatchState, OutcomeKind, ProofKind
 from domain.ports import Answer, Finding, UnknownAttempt
 
@@ -44,7 +44,11 @@ def unresolved(connection: sa.Connection) -> list[Question]:
         .limit(_AT_ONCE)
     )
     return [
-        Question(row.id, row.provider, UnknownAttempt(row.attempt_id, row.id, row.claimed_at, None, None, row.known))
+        Question(
+            row.id,
+            row.provider,
+            UnknownAttempt(row.attempt_id, row.id, row.claimed_at, None, None, row.known, transactional.LOOK_UP_AFTER),
+        )
         for row in connection.execute(query)
     ]
 

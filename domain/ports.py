@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -121,6 +121,8 @@ class UnknownAttempt:
     schedule_id: str | None
     send_at: datetime | None
     known_attempt_id: str | None
+    # Sooner its record may lack what it has: of campaigns nobody waits; of what a customer waits for, minutes must do.
+    look_up_after: timedelta = timedelta(minutes=30)
 
 
 # An answer of this kind says that the ESP may not be asked anything more for a minute.

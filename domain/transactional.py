@@ -56,6 +56,7 @@ NEXT: dict[BatchState, frozenset[BatchState]] = {
 }
 OPEN = frozenset({BatchState.PLANNED, BatchState.INFLIGHT, BatchState.UNKNOWN})
 OVER = frozenset(NEXT) - OPEN
+_NOT_SENT = frozenset({BatchState.SUPPRESSED, BatchState.REJECTED, BatchState.EXPIRED, BatchState.CANCELLED})
 
 
 def new_id() -> str:
@@ -77,8 +78,10 @@ def is_id(text: str) -> bool:
     return text.startswith(_PREFIX)
 
 
-# An event, or a look-up, tells within minutes what became of a request; then she gets it twice rather than never.
-RESEND_AFTER = timedelta(minutes=4)
+# The ESP is asked from then on (facts/reliability.md section 2: 3 to 5 minutes), each minute, by the flow watch-lane.
+LOOK_UP_AFTER = timedelta(minutes=3)
+# An event, or one of these look-ups, tells what became of a request; else she gets it twice rather than never.
+RESEND_AFTER = timedelta(minutes=6)
 
 
 def state_after(outcome: Outcome) -> BatchState:
@@ -94,6 +97,11 @@ def state_after(outcome: Outcome) -> BatchState:
 def after_silence(*, resent: bool, expires_at: datetime, now: datetime) -> BatchState:
     """What becomes of a message that is unknown for RESEND_AFTER, without any proof: once more, or held for good."""
     return BatchState.HELD if resent or expires_at <= now else BatchState.PLANNED
+
+
+def ended(state: BatchState, *, resent: bool) -> BatchState:
+    """How a message ends that goes no further: of one that may have gone before nobody says that it did not."""
+    return BatchState.HELD if resent and state in _NOT_SENT else state
 
 
 def after_its_use(*, resent: bool) -> BatchState:

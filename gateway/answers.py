@@ -23,7 +23,7 @@ _STAFF = {
     "/deliverability": "There is no account of this name, or no such period or grouping.",
     "/lane": "There is no such page.",
     "/previews": "There is no preview of this name.",
-    "/orders": "There is no such order, or no such shop.",
+    "/support": "There is no such order, or no such shop.",
     "/health": "There is no such page.",
     "/metrics": "There is no such page.",
 }
@@ -44,7 +44,7 @@ def http_error(engine: sa.Engine) -> Callable[[Request, Exception], Response]:
         path = request.url.path
         if problems.is_below(path):
             return problems.of_http(error)
-        if _is_for_machines(request) or error.status_code != _NOT_FOUND:
+        if _is_for_machines(path) or error.status_code != _NOT_FOUND:
             return PlainTextResponse(f"{error.detail}\n", error.status_code, error.headers)
         if (missing := _of_staff(path)) is not None:
             page = rendering.render_message("There is nothing here", missing, back=True)
@@ -63,7 +63,7 @@ def store_is_down(request: Request, error: Exception) -> Response:
     path = request.url.path
     if problems.is_below(path):
         return problems.answer(problems.unavailable(_BUSY))
-    if _is_for_machines(request):
+    if _is_for_machines(path):
         return PlainTextResponse(f"{_BUSY}\n", _UNAVAILABLE, RETRY_AFTER)
     if _of_staff(path) is not None:
         return HTMLResponse(
@@ -76,10 +76,8 @@ def store_is_down(request: Request, error: Exception) -> Response:
     return page
 
 
-def _is_for_machines(request: Request) -> bool:
-    """Orders are posted by channels, and looked at by people."""
-    path = request.url.path
-    return path.startswith("/webhooks/") or (path.startswith("/orders/") and request.method not in {"GET", "HEAD"})
+def _is_for_machines(path: str) -> bool:
+    return path.startswith(("/webhooks/", "/orders/"))
 
 
 def _of_staff(path: str) -> str | None:

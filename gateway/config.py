@@ -3,7 +3,7 @@
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 
 class GatewayConfig(BaseModel):
@@ -11,7 +11,9 @@ class GatewayConfig(BaseModel):
 
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=1, le=65535)
-    public_url: str = Field("http://127.0.0.1:8000", description="base of unsubscribe links; HTTPS in production")
+    public_url: str = Field(
+        "", description="base of unsubscribe links; HTTPS in production; empty: this machine's own address and port"
+    )
     max_body_bytes: int = Field(5 * 1024 * 1024, ge=1, description="larger webhook bodies are answered 413")
     body_seconds: float = Field(15.0, gt=0, description="a body that takes longer to arrive is answered 408")
     max_backlog: int = Field(
@@ -31,6 +33,13 @@ class GatewayConfig(BaseModel):
         """Without the slash at the end that many paste: a path is appended to it, and // leads nowhere."""
         urlsplit(url)  # raises ValueError for a host like [1
         return url.strip().rstrip("/")
+
+    @model_validator(mode="after")
+    def _own_address(self) -> "GatewayConfig":
+        """Whoever moves the port alone means the links, too."""
+        if not self.public_url:
+            self.public_url = f"http://{self.host}:{self.port}"
+        return self
 
     @property
     def reachable(self) -> bool:

@@ -25,7 +25,7 @@ def router(engine: sa.Engine, clock: Callable[[], datetime], messages: Path, cha
     """A form to find an order, and its page. The files say why an order asked for nothing."""
     routes = APIRouter(default_response_class=HTMLResponse)
 
-    @routes.api_route("/orders", methods=_READ)
+    @routes.api_route("/support", methods=_READ)
     def find(account: str = "", order: str = "", channel: str = "") -> Response:
         with database.read(engine) as connection:
             shops = accounts.names(connection)
@@ -34,11 +34,11 @@ def router(engine: sa.Engine, clock: Callable[[], datetime], messages: Path, cha
             return _form(shops)
         if account not in shops or not _ORDER.fullmatch(wanted):
             return _form(shops, account=account, told="There is no such order, or no such shop.", status=404)
-        where = f"/orders/{quote(account, safe='')}/{quote(wanted, safe='')}"
+        where = f"/support/{quote(account, safe='')}/{quote(wanted, safe='')}"
         return RedirectResponse(f"{where}?channel={quote(channel, safe='')}" if channel else where, 303)
 
     # An order's id may hold a slash.
-    @routes.api_route("/orders/{account}/{order:path}", methods=_READ)
+    @routes.api_route("/support/{account}/{order:path}", methods=_READ)
     def one(account: str, order: str, channel: str = "") -> Response:
         if not _ID.fullmatch(account) or not _ORDER.fullmatch(order) or not _ORDER.fullmatch(channel or "-"):
             raise HTTPException(404)

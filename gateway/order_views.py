@@ -41,7 +41,7 @@ _OPEN = frozenset({BatchState.PLANNED, BatchState.INFLIGHT, BatchState.UNKNOWN})
 def path(order: FoundOrder) -> str:
     """Where the page of an order is, its channel named: numbers of two channels may be alike."""
     where = f"{quote(order.account_id, safe='')}/{quote(order.external_id, safe='')}"
-    return f"/orders/{where}?channel={quote(order.channel, safe='')}"
+    return f"/support/{where}?channel={quote(order.channel, safe='')}"
 
 
 def page(

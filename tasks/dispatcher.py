@@ -202,13 +202,12 @@ class Dispatcher:
     def _rest(self, row: Any, stall: Stall) -> None:
         """Nothing of this account can go now, unless it is this message alone that waits.
 
-        It does where it asks for one way only, and where its mailbox provider has its fill for longer: the account's
-        other mail would wait behind it.
+        It does where it asks for one way only, and where no ESP is to blame: its mailbox provider has its fill, say, and the
+        account's other mail would wait behind it.
         """
         seconds = stall.seconds if stall.seconds is not None else _LONGEST_REST.total_seconds()
         wait = timedelta(seconds=max(seconds, 0.02))
-        alone = row.only_route is not None or (wait > _LONGEST_REST and not stall.by_esp)
-        if alone:
+        if row.only_route is not None or not stall.by_esp:
             with database.write(self.engine, urgent=True) as connection:
                 transactional_queue.put_off(connection, row.id, wiring.clock() + min(wait, _LONGEST_WAIT))
         else:

@@ -29,7 +29,7 @@ from tasks import esps, lane_audits, lane_state, wiring
 _AUDITED = timedelta(days=2)
 _SHOWN = timedelta(days=1)
 _REMEMBERED = timedelta(days=7)
-# A message is unknown for four minutes at most: an ESP that answers slowly must not keep the sweep from it.
+# A message is unknown for six minutes at most: an ESP that answers slowly must not keep the sweep from it.
 _LONGEST_ROUND_SECONDS = 20.0
 
 

@@ -53,6 +53,8 @@ class Ways:
         if time.monotonic() - self._read_at < _FRESH_SECONDS:
             return
         fresh = {account_id: open_lane(self.engine, account_id) for account_id in list(self._lanes)}
+        for lane in fresh.values():  # here, where no message waits for it
+            lane.prepare()
         with self._lock:
             self._lanes |= fresh
             self._read_at = time.monotonic()

@@ -23,6 +23,9 @@ transactional_messages = sa.Table(
         "email", required=False
     ),  # of a message of the API; of an order's the customer's own is read at the claim
     base.text("address_hash", required=False),
+    base.text(
+        "sent_to", required=False
+    ),  # the mailbox of the latest attempt, masked: for support, who must see whose it was
     base.text("mailbox_group", required=False),
     sa.Column("variables", Json, nullable=True),
     base.text("locale", required=False),

@@ -24,7 +24,6 @@ from providers.mailchimp import calls
 from providers.mailchimp.config import MailchimpConfig
 
 SEARCH = "/messages/search.json"
-_LOOK_UP_AFTER = timedelta(minutes=30)
 _SEARCHES_A_MINUTE = 20
 _LIMIT = 10  # of what is like the attempt; one is the attempt
 _MARGIN = timedelta(days=1)  # date_from is a day without a zone
@@ -64,7 +63,7 @@ class TransactionalInquirer:
             return "attempt_id is no searchable field of this account"
         if ledger.is_part(attempt.attempt_id):
             return "its request was answered, and the mails of one request bear one attempt"
-        due = max(attempt.claimed_at, attempt.send_at or attempt.claimed_at) + _LOOK_UP_AFTER
+        due = max(attempt.claimed_at, attempt.send_at or attempt.claimed_at) + attempt.look_up_after
         if now < due:
             return f"not looked up before {due:%Y-%m-%d %H:%M} UTC"
         if now > attempt.claimed_at + _REMEMBERED:

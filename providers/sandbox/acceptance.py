@@ -41,6 +41,7 @@ class Taken(NamedTuple):
     dropped: Mapping[str, str]
     invalid_because: str
     listed: Callable[[fate.End, fate.Kind, str, float], suppressions.Entry | None]
+    untold: frozenset[fate.Kind] = frozenset()  # what is not tracked is never heard of
 
 
 class _Rows(NamedTuple):
@@ -73,6 +74,7 @@ def record(
         suppressions.reasons(connection, addresses, now, heeded=bypasses.heeded(payload), group=group),
         suppressions.DROPPED_BECAUSE[suppressions.Listing.INVALID_EMAILS],
         suppressions.entry,
+        _untracked(payload),
     )
     write(connection, taken, seed=seed, delay=delay, now=now)
 
@@ -93,6 +95,14 @@ def write(connection: sqlite3.Connection, taken: Taken, *, seed: int, delay: flo
         rows.recipients.append(_recipient_row(row_id, request.lastrowid, person, story.end, because))
         _add_events(rows, row_id, story, person, taken, now=now, delay=delay)
     _insert(connection, rows)
+
+
+def _untracked(payload: Mapping[str, Any]) -> frozenset[fate.Kind]:
+    """The reactions that SendGrid does not see, as the request's tracking settings say."""
+    settings = payload.get("tracking_settings") or {}
+    kinds = {"open_tracking": {fate.Kind.OPEN, fate.Kind.MACHINE_OPEN}, "click_tracking": {fate.Kind.CLICK}}
+    off = [name for name in kinds if (settings.get(name) or {}).get("enable") is False]
+    return frozenset(kind for name in off for kind in kinds[name])
 
 
 def take_back(connection: sqlite3.Connection, reference: str, *, send_at: float) -> None:
@@ -162,6 +172,8 @@ def _add_events(
     """Add each event, its repetition half a delay later where there is one, and what it means for the address."""
     start = max(now, person.send_at)
     for position, step in enumerate(story.steps):
+        if step.kind in taken.untold:
+            continue
         at = start + step.at * delay
         due_at = start + step.reported_at * delay
         rows.events.append((row_id, position, step.kind, at, due_at, fate.NONE, taken.vendor))

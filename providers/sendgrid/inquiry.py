@@ -26,7 +26,6 @@ from providers.sendgrid import calls, schedule
 from providers.sendgrid.config import SendGridConfig
 
 _MESSAGES = "/v3/messages"
-_LOOK_UP_AFTER = timedelta(minutes=30)
 _REQUESTS_A_MINUTE = 6
 _FOUND_IS_ENOUGH = 1
 # Our clock and SendGrid's need not agree; machines that keep time by the network are within a second or two.
@@ -74,7 +73,7 @@ class SendGridInquirer:
     def _found(self, attempt: UnknownAttempt, now: datetime) -> Answer:
         if not self._looks_up:
             return _cannot_tell(ProofKind.LOOK_UP, "this account has no Email Activity to ask")
-        due = max(attempt.claimed_at, attempt.send_at or attempt.claimed_at) + _LOOK_UP_AFTER
+        due = max(attempt.claimed_at, attempt.send_at or attempt.claimed_at) + attempt.look_up_after
         if now < due:
             return _cannot_tell(ProofKind.LOOK_UP, f"not looked up before {due:%Y-%m-%d %H:%M} UTC")
         try:

@@ -103,8 +103,8 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
         store.prepare(store.connectable())
         _customers(wiring.engine())
         config = settings.load()
-        with services.running(config, home / "var") as pids:
-            made = Installation(config.prefect.url, config.sandbox.url, pids)
+        with services.running(config, home / "var") as running:
+            made = Installation(config.prefect.url, config.sandbox.url, running.pids)
             made.fault()
             yield made
     settings.load.cache_clear()

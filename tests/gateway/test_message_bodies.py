@@ -92,7 +92,7 @@ def test_every_missing_field_is_named_at_once(program):
         (b"{}", {"content-encoding": "br"}, (415, "media-type")),
         (b"{}", {"content-encoding": "gzip"}, (400, "malformed-body")),
         (b" " * 300_000, {}, (413, "too-large")),
-        (gzip.compress(b" " * 3_000_000), {"content-encoding": "gzip"}, (413, "too-large")),
+        (gzip.compress(b" " * 3_000_000, mtime=0), {"content-encoding": "gzip"}, (413, "too-large")),
     ],
     ids=lambda one: str(one[:20]) if isinstance(one, bytes) else "",
 )

@@ -110,7 +110,7 @@ def order_id(engine: sa.Engine, account_id: str) -> int:
 
 @pytest.mark.usefixtures("order_id")
 def test_an_order_s_messages_are_told_in_plain_sentences(gateway) -> None:
-    answer = gateway.get("/orders/shop/1001")
+    answer = gateway.get("/support/shop/1001")
     assert answer.status_code == 200
     text = text_of(answer.text)
     assert "3 messages about this order: 1 accepted by a sending service, 1 delivered." in text
@@ -126,14 +126,14 @@ def test_an_order_s_messages_are_told_in_plain_sentences(gateway) -> None:
 
 @pytest.mark.usefixtures("order_id")
 def test_an_order_is_found_by_the_number_that_the_customer_reads(gateway) -> None:
-    assert "Find" in text_of(gateway.get("/orders").text)
-    answer = gateway.get("/orders", params={"account": "shop", "order": "#1001"})
-    assert (answer.status_code, answer.headers["location"]) == (303, "/orders/shop/1001")
+    assert "Find" in text_of(gateway.get("/support").text)
+    answer = gateway.get("/support", params={"account": "shop", "order": "#1001"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/support/shop/1001")
 
 
 def test_an_id_with_a_slash_and_markup_has_its_page(gateway, engine, account_id) -> None:
     add_order(engine, "A/1<b>")
-    answer = gateway.get("/orders", params={"account": "shop", "order": "A/1<b>"})
+    answer = gateway.get("/support", params={"account": "shop", "order": "A/1<b>"})
     page = gateway.get(answer.headers["location"])
     assert page.status_code == 200
     assert "<b>" not in page.text.partition("<body>")[2]
@@ -141,11 +141,11 @@ def test_an_id_with_a_slash_and_markup_has_its_page(gateway, engine, account_id)
 
 def test_an_order_without_a_message_says_why(gateway, engine, account_id) -> None:
     add_order(engine, notify=False)
-    assert "mails its customers itself" in text_of(gateway.get("/orders/shop/1001").text)
+    assert "mails its customers itself" in text_of(gateway.get("/support/shop/1001").text)
 
 
 @pytest.mark.parametrize(
-    "path", ["/orders/shop/77", "/orders/nobody/1001", "/orders/shop/%00", "/orders/shop/" + "x" * 200]
+    "path", ["/support/shop/77", "/support/nobody/1001", "/support/shop/%00", "/support/shop/" + "x" * 200]
 )
 def test_what_is_not_there_is_told_on_a_page(gateway, account_id, path) -> None:
     answer = gateway.get(path)
@@ -156,12 +156,12 @@ def test_what_is_not_there_is_told_on_a_page(gateway, account_id, path) -> None:
 def test_two_orders_of_one_number_are_not_mixed_up(gateway, engine, account_id) -> None:
     add_order(engine)
     add_order(engine, "2002", channel="amazon", number="#1001")
-    answer = gateway.get("/orders/shop/1001")
+    answer = gateway.get("/support/shop/1001")
     assert answer.status_code == 404
     assert "Several orders are called so" in text_of(answer.text)
     (link,) = re.findall(r'href="([^"]*channel=amazon)"', answer.text)
     assert "amazon" in text_of(gateway.get(html.unescape(link)).text)
-    assert gateway.get("/orders/shop/1001", params={"channel": "shopify"}).status_code == 200
+    assert gateway.get("/support/shop/1001", params={"channel": "shopify"}).status_code == 200
 
 
 @pytest.mark.usefixtures("order_id")
@@ -197,7 +197,7 @@ def tab() -> Iterator[browser.Tab]:
 @pytest.mark.usefixtures("order_id")
 def test_the_pages_fit_a_phone_and_are_readable(tab, serve, make_settings) -> None:
     base = str(serve(create_app(make_settings(), clock=lambda: NOW)).base_url).rstrip("/")
-    for path, name in (("/orders", "find"), ("/orders/shop/1001", "order"), ("/lane", "lane")):
+    for path, name in (("/support", "find"), ("/support/shop/1001", "order"), ("/lane", "lane")):
         tab.open(f"{base}{path}", width=1100, height=900)
         keep(tab, f"{name}-wide")
         assert tab.value(_CONTRAST) >= 4.5

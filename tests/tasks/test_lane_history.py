@@ -133,7 +133,7 @@ def test_of_an_address_all_is_found_also_what_is_not_claimed_yet(shop: LaneShop)
         ({"notify": False}, "the channel csv mails its customers itself"),
         ({"is_test": True}, "a test order"),
         ({"email": None}, "without an address"),
-        ({"channel": "manual"}, "no message: messages.yaml has no rule for manual"),
+        ({"channel": "manual"}, "no message: messages.yaml asks for no mail about orders of manual"),
         ({"placed_at": SINCE - timedelta(days=1)}, "it is older than 2026-11-01 00:00 UTC"),
         ({"placed_at": SINCE, "first_recorded_at": SINCE + timedelta(days=3)}, "older than 48 hours (fresh_hours)"),
         ({"channel_status": "Pending"}, "while csv calls it 'Pending' it is no order yet"),

@@ -43,6 +43,7 @@ def upgrade() -> None:
     sa.Column('reference', sa.Text(), nullable=True),
     sa.Column('email', sa.Text(), nullable=True),
     sa.Column('address_hash', sa.Text(), nullable=True),
+    sa.Column("sent_to", sa.Text(), nullable=True),
     sa.Column('mailbox_group', sa.Text(), nullable=True),
     sa.Column('variables', data.columns.Json, nullable=True),
     sa.Column('locale', sa.Text(), nullable=True),
