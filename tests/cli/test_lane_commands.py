@@ -65,7 +65,9 @@ def test_an_order_without_a_message_says_why(shop: sa.Engine, order_id: int, cam
     with database.write(shop) as connection:
         connection.execute(tables.orders.update().values(notify=False))
     assert "mails its customers itself" in campaigns("messages", "show", "--order", "1001").out
-    assert campaigns("messages", "show", "--order", "77").mistake.startswith("account 'shop' has no order '77': write its")
+    assert campaigns("messages", "show", "--order", "77").mistake.startswith(
+        "account 'shop' has no order '77': write its"
+    )
 
 
 def test_once_more(shop: sa.Engine, order_id: int, campaigns: Campaigns) -> None:

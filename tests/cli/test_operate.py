@@ -1,14 +1,16 @@
 """A first start's secrets; the demo's two edges: what it answers to a program, and without its data set. It is not run here."""
 
 import os
+import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from dotenv import dotenv_values
 
-from cli import demo, operate, output
+from cli import demo, operate, output, services
 from tests.cli.conftest import Campaigns
 
 ROOT = Path(__file__).parent.parent.parent
@@ -91,3 +93,18 @@ def _no_settings(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     for name in [one for one in os.environ if one.startswith("OMS_")]:
         monkeypatch.delenv(name)
+
+
+def test_a_service_that_dies_is_started_again_and_told_of(tmp_path: Path) -> None:
+    asleep = services.Service("sleeper", (sys.executable, "-c", "import time; time.sleep(60)"), None)
+    with ExitStack() as stack:
+        running = services.Running({}, tmp_path, stack)
+        running.start(asleep)
+        assert list(running.mend()) == []
+        before = running.pids["sleeper"]
+        os.kill(before, signal.SIGKILL)
+        running.children["sleeper"][1].wait(10)
+        (told,) = running.mend()
+        assert told.startswith("sleeper ended (status -9;")
+        assert told.endswith("and was started again")
+        assert running.pids["sleeper"] != before

@@ -97,3 +97,17 @@ def test_who_sits_before_a_form_goes_first() -> None:
 
 def test_its_states_are_the_ledgers() -> None:
     assert ledger.OPEN == OPEN
+
+
+def test_the_esp_is_asked_more_than_once_before_a_second_mail_goes() -> None:
+    """watch-lane asks each minute."""
+    assert transactional.LOOK_UP_AFTER + timedelta(minutes=2) <= transactional.RESEND_AFTER
+
+
+@pytest.mark.parametrize(
+    "state", [BatchState.SUPPRESSED, BatchState.REJECTED, BatchState.CANCELLED, BatchState.EXPIRED]
+)
+def test_of_what_may_have_gone_nobody_says_that_it_did_not(state: BatchState) -> None:
+    assert transactional.ended(state, resent=False) is state
+    assert transactional.ended(state, resent=True) is BatchState.HELD
+    assert transactional.ended(BatchState.ACCEPTED, resent=True) is BatchState.ACCEPTED

@@ -204,3 +204,12 @@ def test_the_pages_fit_a_phone_and_are_readable(tab, serve, make_settings) -> No
         tab.open(f"{base}{path}", **PHONE)
         keep(tab, f"{name}-phone")
         assert tab.value("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.usefixtures("order_id")
+@pytest.mark.parametrize("path", ["/orders", "/orders/shop/1001", "/webhooks/shop", "/messages/support"])
+def test_no_page_lies_below_what_is_open_to_the_world(gateway, path: str) -> None:
+    """docs/operations.md has the proxy let these through without a login."""
+    answer = gateway.get(path)
+    assert answer.status_code in {401, 404, 405}
+    assert "about this order" not in answer.text

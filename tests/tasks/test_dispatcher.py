@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from data import database, suppressions
+from data import database, suppressions, tables, transactional_history, transactional_mail
+from data.transactional_lane import Over
 from domain import addresses
 from domain.suppression import Reason
 from domain.transactional import Urgency
@@ -116,3 +118,71 @@ def test_a_process_works_until_it_is_told_to_end(shop: LaneShop) -> None:
         one.stop.set()
         thread.join(20)
     assert [shop.mailed(one) for one in messages] == [1] * 20
+
+
+def _change(engine: sa.Engine, message: str, **values: object) -> None:
+    table = tables.transactional_messages
+    with database.write(engine) as connection:
+        connection.execute(table.update().where(table.c.id == message).values(**values))
+
+
+def test_what_may_have_gone_is_held_whatever_stops_it_then(engine: sa.Engine, shop: LaneShop) -> None:
+    message = shop.ask()
+    _change(engine, message, resent=True, attempts=1)
+    _suppress(engine, Reason.COMPLAINT)
+    lane.dispatch()
+    row = shop.row(message)
+    assert (row.state, row.why, row.variables) == ("held", "complaint", None)
+
+
+@pytest.mark.parametrize("facts", [{"status": "cancelled"}, {"deleted_at": wiring.clock()}])
+def test_an_order_that_is_off_by_now_is_not_confirmed(shop: LaneShop, facts: dict[str, object]) -> None:
+    order = shop.order(**facts)
+    confirmation, farewell = shop.ask_for_order(order, step="placed"), shop.ask_for_order(order, step="cancelled")
+    lane.dispatch()
+    assert (shop.state(confirmation), shop.mailed(confirmation)) == ("cancelled", 0)
+    assert shop.mailed(farewell) == 1
+
+
+def test_a_template_that_is_broken_is_waited_for(
+    shop: LaneShop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    manifest = tmp_path / "own" / "password-reset" / "template.toml"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text("title = half a fi")
+    monkeypatch.setenv("OMS_CONTENT_TEMPLATES", str(tmp_path / "own"))
+    lane.reset()
+    message = shop.ask()
+    lane.dispatch()
+    row = shop.row(message)
+    assert (row.state, row.attempts, row.variables is None) == ("planned", 0, False)
+    manifest.unlink()
+    later = wiring.clock() + timedelta(minutes=1)
+    monkeypatch.setattr(wiring, "clock", lambda: later)
+    lane.dispatch()
+    assert shop.mailed(message) == 1
+
+
+def test_a_message_that_somebody_else_tried_meanwhile_is_not_claimed(engine: sa.Engine, shop: LaneShop) -> None:
+    message = shop.ask()
+    seen = shop.row(message)
+    with lane.dispatcher() as dispatcher:
+        ways = dispatcher.ways.lane("shop")
+        with database.read(engine) as connection:
+            letter = transactional_mail.write(connection, seen, ways.account, None)
+        for facts in ({"attempts": 1}, {"attempts": 0, "not_before": wiring.clock() + timedelta(minutes=1)}):
+            _change(engine, message, **facts)
+            assert isinstance(ways.claim(seen, letter, worker="late"), Over)
+    assert shop.attempts(message) == []
+
+
+def test_support_sees_the_mailbox_that_was_mailed(engine: sa.Engine, shop: LaneShop) -> None:
+    message = shop.ask_for_order(shop.order())
+    lane.dispatch()
+    with database.write(engine) as connection:
+        connection.execute(tables.parties.update().values(email="emma@delivered.test", address_hash="another"))
+    with database.read(engine) as connection:
+        found = transactional_history.of_message(connection, message)
+        assert found.to is not None
+        assert found.to.startswith("j")
+        assert transactional_history.of_address(connection, "shop", "another") == []

@@ -232,3 +232,35 @@ def test_what_the_shop_s_software_asked_for_cannot_be_written_again(shop: LaneSh
     lane.dispatch()
     with pytest.raises(CannotResend, match="let the software ask anew"):
         _again(shop, message)
+
+
+def test_what_was_possibly_sent_goes_again_only_where_a_person_insists(shop: LaneShop) -> None:
+    message = shop.ask_for_order(shop.order())
+    change(shop.engine, message, state="held", finished_at=wiring.clock(), resent=True)
+    with pytest.raises(CannotResend, match=r"was possibly sent.* --although-delivered"):
+        _again(shop, message)
+    delivered(shop.engine, message, wiring.clock())
+    with pytest.raises(CannotResend, match=r"was delivered on .* --although-delivered"):
+        _again(shop, message)
+    assert _again(shop, message, although_delivered=True)
+
+
+def test_once_more_of_what_went_once_more_is_the_same_mail(shop: LaneShop) -> None:
+    message = shop.ask_for_order(shop.order())
+    change(shop.engine, message, state="expired", finished_at=wiring.clock())
+    first = _again(shop, message)
+    change(shop.engine, first, state="expired", finished_at=wiring.clock())
+    second = _again(shop, first)
+    assert _one(shop, second).again_of == message
+    with pytest.raises(CannotResend, match=f"{second} is still planned"):
+        _again(shop, message)
+
+
+def test_why_it_is_sent_again_is_kept_without_an_address(shop: LaneShop) -> None:
+    message = shop.ask_for_order(shop.order())
+    change(shop.engine, message, state="expired", finished_at=wiring.clock())
+    with database.write(shop.engine) as connection:
+        asked = {"actor": "ana", "why": "johanna@delivered.test asked", "although_delivered": False}
+        transactional_again.once_more(connection, message, **asked, now=wiring.clock())
+        told = connection.scalar(sa.select(tables.audit_log.c.detail).where(tables.audit_log.c.action == "resend"))
+    assert told["why"] == "[address] asked"

@@ -261,3 +261,15 @@ def test_a_mailbox_group_that_must_wait_keeps_nobody_elses_mail(town: Town) -> N
     other = town.ask()
     lane.dispatch()
     assert [town.state(one) for one in (*to_gmail, other)] == ["accepted", "planned", "planned", "accepted"]
+
+
+def test_a_pace_of_one_a_second_for_one_group_does_not_slow_the_others(town: Town) -> None:
+    town.routes(
+        a=FIRST.replace("}", ", release: {gmail: {per_minute: 60, burst: 1}}}"),
+        b=SECOND.replace("transactional", "marketing"),
+    )
+    for _ in range(6):
+        town.ask(mailbox_group="gmail")
+    other = town.ask()
+    lane.dispatch(rounds=8)
+    assert town.state(other) == "accepted"

@@ -53,3 +53,12 @@ def test_who_left_a_group_is_reached_by_mail_that_names_none(esp: Esp, campaign)
     assert _arrives(esp, campaign, "nameless", "delivered.test", **flag)
     every = {"mail_settings": {"bypass_list_management": {"enable": True}}}
     assert _arrives(esp, campaign, "every", "delivered.test", **every, **named)
+
+
+def test_what_is_not_tracked_is_never_heard_of(esp: Esp, campaign) -> None:
+    """Links of a password reset lead straight to the shop, so nobody can count who follows them."""
+    off = {"tracking_settings": {"click_tracking": {"enable": False}, "open_tracking": {"enable": False}}}
+    for run, settings in (("tracked", {}), ("untracked", off)):
+        assert esp.send(campaign(1, domain="click.test", run=run) | settings).status_code == 202
+    assert esp.summary("tracked")["clicked_unique"] == 1
+    assert (esp.summary("untracked")["clicked_unique"], esp.summary("untracked")["opened_unique"]) == (0, 0)
