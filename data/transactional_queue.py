@@ -215,7 +215,7 @@ def _ended(state: BatchState) -> sa.ColumnElement[str]:
 
 def out_of_use(connection: sa.Connection, message_id: str, *, resent: bool, now: datetime) -> None:
     """A planned message outlived its use before it could go."""
-    state = transactional.after_its_use(resent=resent)
+    state = transactional.ended(BatchState.EXPIRED, resent=resent)
     end(connection, message_id, state, WHY_OVER[state], now)
 
 

@@ -35,7 +35,7 @@ def sweep(connection: sa.Connection, now: datetime) -> Swept:
     lost = _lost(connection, now)
     confirmed = transactional_proofs.confirm(connection, now=now, among=_unknown_and_proved(connection))
     silent = _ended(connection, _silent(now), now, lambda row: _after_silence(row, now))
-    late = _ended(connection, _late(now), now, lambda row: transactional.after_its_use(resent=row.resent))
+    late = _ended(connection, _late(now), now, lambda row: transactional.ended(BatchState.EXPIRED, resent=row.resent))
     held = silent.get(BatchState.HELD, 0) + late.get(BatchState.HELD, 0)
     return Swept(lost, confirmed, silent.get(BatchState.PLANNED, 0), held, late.get(BatchState.EXPIRED, 0))
 

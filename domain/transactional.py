@@ -104,11 +104,6 @@ def ended(state: BatchState, *, resent: bool) -> BatchState:
     return BatchState.HELD if resent and state in _NOT_SENT else state
 
 
-def after_its_use(*, resent: bool) -> BatchState:
-    """What becomes of a planned message that is of no use any more: of one that may have gone nobody says that it did not."""
-    return BatchState.HELD if resent else BatchState.EXPIRED
-
-
 # She waits: the first try again is at once, perhaps by another way. An outage lasts longer than a minute of tries.
 _DELAYS = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0)
 

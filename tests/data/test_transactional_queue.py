@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from data import bulk, database, tables, transactional, transactional_queue, transactional_sweep
 from data.transactional_queue import Resting
 from domain.ledger import BatchState
-from domain.transactional import RESEND_AFTER, Urgency, after_its_use, after_silence
+from domain.transactional import RESEND_AFTER, Urgency, after_silence, ended
 from tests.conftest import NOW
 from tests.data import ledger_rows, transactional_store
 from tests.data.test_mailbox_cost import steps
@@ -163,7 +163,7 @@ def test_the_sweep_says_what_the_domain_says(engine: sa.Engine, account_id: str,
     with database.write(engine) as connection:
         transactional_sweep.sweep(connection, NOW)
     after = after_silence(resent=resent, expires_at=NOW + left, now=NOW)
-    use = BatchState.PLANNED if left else after_its_use(resent=resent)
+    use = BatchState.PLANNED if left else ended(BatchState.EXPIRED, resent=resent)
     assert _states(engine, [silent, not_yet, waiting, lost]) == [
         (after, resent or after is BatchState.PLANNED),
         (BatchState.UNKNOWN, resent),

@@ -136,10 +136,8 @@ MUTANTS: dict[str, Mutant] = {
     "it goes once more as soon as its worker is dead": _moving_first(BatchState.INFLIGHT, BatchState.PLANNED),
     "what is under way expires": _moving_first(BatchState.INFLIGHT, BatchState.EXPIRED),
     "what is unknown expires": _moving_first(BatchState.UNKNOWN, BatchState.EXPIRED),
-    "it expires though it may have gone": lambda patch: patch.setattr(
-        transactional, "after_its_use", lambda **_: BatchState.EXPIRED
-    ),
-    "the claim has no guard": _without("state", "expires_at", of="claim"),
+    "it expires though it may have gone": lambda patch: patch.setattr(transactional, "ended", lambda state, **_: state),
+    "the claim has no guard": _without("state", "expires_at", "not_before", "attempts", of="claim"),
     "no fencing": _without("lease_expires_at", "state", of="record"),
     "another attempt's worker records": _without("attempt_id", "lease_expires_at", "state", of="record"),
     "suppressions are not read at the claim": _suppression_not_read,

@@ -78,11 +78,6 @@ def test_what_nobody_knows_the_end_of_goes_once_more_and_never_a_third_time(
     assert state in NEXT[BatchState.UNKNOWN]
 
 
-def test_of_what_may_have_gone_nobody_says_that_it_did_not() -> None:
-    assert transactional.after_its_use(resent=False) is BatchState.EXPIRED
-    assert transactional.after_its_use(resent=True) is BatchState.HELD
-
-
 def test_she_waits_seconds_not_minutes() -> None:
     waits = [transactional.retry_at(NOW, attempts) - NOW for attempts in range(1, 10)]
     assert waits[0] == timedelta(0)  # at once, perhaps by another way
