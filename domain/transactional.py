@@ -40,7 +40,9 @@ NEXT: dict[BatchState, frozenset[BatchState]] = {
             BatchState.HELD,  # it was to go once more, and outlived its use before it could
         }
     ),
-    BatchState.INFLIGHT: frozenset({BatchState.ACCEPTED, BatchState.REJECTED, BatchState.PLANNED, BatchState.UNKNOWN}),
+    BatchState.INFLIGHT: frozenset(
+        {BatchState.ACCEPTED, BatchState.REJECTED, BatchState.PLANNED, BatchState.UNKNOWN, BatchState.HELD}
+    ),
     BatchState.UNKNOWN: frozenset({BatchState.ACCEPTED, BatchState.PLANNED, BatchState.HELD}),
     **dict.fromkeys(
         (
