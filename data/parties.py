@@ -16,12 +16,14 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from data import addresses_of, bulk, database, mail_domains, persons, tables
+from data import addresses_of, bulk, database, mail_domains, persons, suppressions, tables
 from data.features import marks
+from data.suppressions import NewSuppression
 from domain import addresses
 from domain.consent import SEEN, Consent, ConsentStatus
 from domain.mailbox_groups import OTHER
 from domain.orders import Customer, Order
+from domain.suppression import Reason
 
 GUESTS = "~guest"  # no connection's numbering begins so
 _ADDRESS = ("email", "address_hash", "mailbox_provider", "address_placed_at", "address_at")
@@ -111,6 +113,8 @@ def _erase(connection: sa.Connection, account_id: str, ids: Collection[int], now
     # All of it, also what is no secret: else it would depend on which order came first what is left.
     blank = dict.fromkeys((*_STATE, "person_id")) | {"relay": False, "updated_at": now, "erased_at": now}
     marks.mark(connection, account_id, marks.with_persons(connection, ids))
+    # The block outlives the person, by the keyed hash alone: whoever asks for mail to her is told so.
+    suppressions.add_many(connection, [_erased(account_id, mailbox, now) for mailbox in sorted(mailboxes)])
     connection.execute(sa.update(tables.parties).where(*theirs).values(**blank))
     if mailboxes:
         connection.execute(
@@ -119,6 +123,18 @@ def _erase(connection: sa.Connection, account_id: str, ids: Collection[int], now
             .values(person_id=None)
         )
         persons.regroup(connection, account_id, mailboxes, ())
+
+
+def _erased(account_id: str, mailbox: str, now: datetime) -> NewSuppression:
+    return NewSuppression(
+        account_id=account_id,
+        address_hash=mailbox,
+        reason=Reason.ERASED,
+        source="channel",
+        evidence="its channel erased the customer",
+        created_at=now,
+        recorded_at=now,
+    )
 
 
 def _groups(connection: sa.Connection, told: Mapping[Key, Sequence[Told]]) -> dict[str, str]:

@@ -373,6 +373,8 @@ def test_a_customer_whom_the_channel_erased_is_erased_whatever_comes_first(engin
     with database.read(engine) as connection:
         rows = connection.execute(sa.select(party.email, party.address_hash, party.first_name, party.erased_at)).all()
     assert {tuple(row) for row in rows} == {(None, None, None, NOW)}
+    with database.read(engine) as connection:  # nobody is to write to her by her address either
+        assert set(connection.scalars(sa.select(tables.suppressions.c.reason))) == {"erased"}
 
 
 def test_not_subscribed_is_a_withdrawal_only_against_a_grant(engine: sa.Engine) -> None:
